@@ -1,0 +1,77 @@
+"""The vector: every column that detectors and models may look at, with its unit and where it comes from.
+
+A row is float64; NaN means that the value is not known. Counters of a window are read after the set-up in hand has
+been counted, so `attempts_1m` of a first call is 1. Windows and their step rule: `streamer.windows.sliding`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Feature(NamedTuple):
+    """One column: `name`, `unit`, `source` (what it is computed from) and whether a model may learn from it."""
+
+    name: str
+    unit: str
+    source: str
+    learnable: bool = True
+
+
+WINDOWS: Final = (("1m", 60), ("10m", 600), ("1h", 3600), ("24h", 86_400))
+"""Name and length in seconds of every sliding window, shortest first."""
+
+_COUNTERS = (
+    ("attempts", "calls", "set-ups of this caller, retries and second sightings counted once"),
+    ("blocked", "calls", "attempts that were answered with `block`"),
+    ("answered", "calls", "let-through calls that were answered"),
+    ("short", "calls", "answered calls of less than 6 s talk time"),
+    ("distinct", "lines", "distinct called numbers (estimate)"),
+    ("talk", "s", "talk time of ended calls"),
+    ("gap", "s", "mean time between successive attempts"),
+)
+
+_WINDOWED = tuple(
+    Feature(f"{counter}_{name}", unit, f"{source}, last {name}")
+    for name, _ in WINDOWS
+    for counter, unit, source in _COUNTERS
+)
+
+FEATURES: Final[tuple[Feature, ...]] = (
+    *_WINDOWED,
+    Feature("short_ring_10m", "calls", "unanswered calls let through that rang for less than 5 s, last 10m"),
+    Feature("unallocated_10m", "calls", "ended calls with Q.850 cause 1 or 28, last 10m"),
+    Feature("ended_10m", "calls", "calls let through that ended, last 10m"),
+    Feature("run_length", "calls", "length of the present run of called numbers each 1 above the last"),
+    Feature("gap_mean", "s", "smoothed time between attempts"),
+    Feature("gap_jitter", "ratio", "smoothed absolute deviation of the gap over its mean"),
+    Feature("age", "s", "time since this caller was first seen (state expires after 28 h of silence)"),
+    Feature("own_line", "0/1", "the call originates on the reporting operator's own line"),
+    Feature("international", "0/1", "the call came over an international trunk"),
+    Feature("caller_home", "0/1", "the calling number belongs to the home country's plan"),
+    Feature("caller_valid", "0/1", "the calling number is valid in its plan; NaN when withheld"),
+    Feature("caller_mobile", "0/1", "the calling number is mobile (or fixed-or-mobile)"),
+    Feature("withheld", "0/1", "the calling number is withheld"),
+    Feature("callee_home", "0/1", "the called number belongs to the home country's plan"),
+    Feature("callee_valid", "0/1", "the called number is valid in its plan"),
+    Feature("callee_short", "0/1", "the called number is a short number"),
+    Feature("same_prefix", "digits", "leading national digits that caller and callee share, both at home; else 0"),
+    Feature("diverted", "0/1", "the call carries a redirecting number"),
+    Feature("attested", "level", "STIR/SHAKEN attestation as reported: A 3, B 2, C 1, none NaN"),
+    Feature("hour", "h", "hour of the day, UTC", learnable=False),
+    # What rules need and a model must not learn: registers and facts that operators publish.
+    Feature("caller_roaming", "0/1", "location fact of the caller: 1 roaming, 0 home, NaN unknown or older than 24 h", False),
+    Feature("location_missing", "0/1", "the caller's operator publishes locations, yet none that is fresh is known", False),
+    Feature("diversion_seen", "0/1", "the caller's own set-up to `diverted_from` was seen in the 60 s before", False),
+    Feature("same_party", "0/1", "calling and called number are the same line", False),
+    Feature("caller_malformed", "0/1", "the calling number is neither E.164 nor a short number", False),
+    Feature("callee_roaming_number", "0/1", "the called number is a roaming number (MSRN)", False),
+    Feature("caller_dno", "0/1", "the calling number is on the do-not-originate list", False),
+    Feature("caller_unallocated", "0/1", "the calling number is on the list of unallocated ranges", False),
+    Feature("callee_unallocated", "0/1", "the called number is on the list of unallocated ranges", False),
+)
+
+NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)
+INDEX: Final[dict[str, int]] = {name: column for column, name in enumerate(NAMES)}
+COUNT: Final[int] = len(FEATURES)
+LEARNABLE: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES if feature.learnable)
