@@ -1,0 +1,1 @@
+"""The one place that knows Kafka: clients' settings, topics, dead letters, tables read whole, a broker of our own."""

@@ -1,0 +1,117 @@
+"""Settings of every Kafka client, in librdkafka's names: the one place for addresses, TLS, SASL and tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+from streamer.errors import SettingsError
+from streamer.settings import Settings
+
+MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+"""Largest message any client of ours sends or takes in, in bytes: a model snapshot, or a dead letter with its headers."""
+
+Config = dict[str, Any]
+
+
+def client_config(settings: Settings, **more: Any) -> Config:
+    """What all clients share: address, identity, TLS and SASL; `more` (librdkafka's names) wins over it.
+
+    Raises `SettingsError` when a SASL protocol is asked for without a user and password, or a TLS file is missing.
+    """
+    config: Config = {
+        "bootstrap.servers": settings.bootstrap,
+        "client.id": "streamer",
+        "security.protocol": settings.security_protocol,
+        # A restarted broker is found again within a second instead of librdkafka's ten.
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1_000,
+        "socket.nagle.disable": True,
+        "allow.auto.create.topics": False,
+    }
+    if settings.security_protocol.startswith("SASL"):
+        if not settings.sasl_username or settings.sasl_password is None:
+            raise SettingsError(f"{settings.security_protocol} needs the settings sasl_username and sasl_password")
+        config |= {
+            "sasl.mechanism": settings.sasl_mechanism,
+            "sasl.username": settings.sasl_username,
+            "sasl.password": settings.sasl_password.get_secret_value(),
+        }
+    if settings.security_protocol.endswith("SSL"):
+        files = {
+            "ssl.ca.location": ("ssl_ca", settings.ssl_ca),
+            "ssl.certificate.location": ("ssl_certificate", settings.ssl_certificate),
+            "ssl.key.location": ("ssl_key", settings.ssl_key),
+        }
+        for key, (setting, file) in files.items():
+            if file is None:
+                continue
+            if not file.is_file():
+                raise SettingsError(f"setting {setting} names {file}, which is not a file")
+            config[key] = str(file)
+        if (settings.ssl_certificate is None) != (settings.ssl_key is None):
+            raise SettingsError("ssl_certificate and ssl_key belong together: set both or neither")
+    return config | more
+
+
+def consumer_config(settings: Settings, group: str, **more: Any) -> Config:
+    """Settings of a consumer of `group`; `more` wins (``**{"fetch.wait.max.ms": 10}``).
+
+    Offsets are never committed on their own: whoever consumes says when a record is done with.
+    """
+    return client_config(settings) | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": settings.start_at,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": min(500, settings.session_timeout_ms // 3),
+        "fetch.wait.max.ms": 100,
+        # librdkafka's default of 1,000 ms stops a catch-up for a second whenever its queue is full.
+        "fetch.queue.backoff.ms": 2,
+        "queued.min.messages": 20_000,
+        "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
+        "receive.message.max.bytes": 128 * 1024 * 1024,
+    } | more
+
+
+def producer_config(settings: Settings, **more: Any) -> Config:
+    """Settings of an idempotent producer that waits for all replicas and partitions like the Java client; `more` wins."""
+    return client_config(settings) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        # librdkafka's own default (CRC32) would put a caller elsewhere than the Java client does.
+        "partitioner": "murmur2_random",
+        "linger.ms": 0,
+        "queue.buffering.max.messages": 500_000,
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        "delivery.timeout.ms": 120_000,
+    } | more
+
+
+def consumer(settings: Settings, group: str, **more: Any) -> Consumer:
+    """A consumer of `group` that is not subscribed to anything yet."""
+    return Consumer(consumer_config(settings, group, **more))
+
+
+def producer(settings: Settings, **more: Any) -> Producer:
+    """An idempotent producer."""
+    return Producer(producer_config(settings, **more))
+
+
+def admin(settings: Settings, **more: Any) -> AdminClient:
+    """A client for topics, groups and the cluster itself."""
+    return AdminClient(client_config(settings, **more))
+
+
+def masked(config: Mapping[str, Any]) -> Config:
+    """`config` as it may be shown: without the password.
+
+    >>> masked({"sasl.username": "u", "sasl.password": "p"})
+    {'sasl.username': 'u', 'sasl.password': '***'}
+    """
+    return {key: "***" if "password" in key else value for key, value in config.items()}

@@ -1,0 +1,209 @@
+"""Names and settings of all topics: the contract's table in code. No topic name stands anywhere else."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from streamer.errors import TopicError
+from streamer.kafka.clients import MAX_MESSAGE_BYTES, admin
+from streamer.settings import Settings
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+
+SUBSCRIBER_FACTS: Final = ("location", "line", "sim", "device", "holder", "network")
+"""Facts an operator reports of its own line, each in a topic of its own."""
+
+_DEAD_LETTER: Final = ".dlq"
+_WAIT_S: Final = 30.0
+
+
+class TopicSpec(NamedTuple):
+    """One topic as it has to exist: full name, number of partitions, settings in Kafka's names."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+def dead_letter(topic: str) -> str:
+    """Where records of `topic` go that cannot be taken in.
+
+    >>> dead_letter("calls.v1")
+    'calls.v1.dlq'
+    """
+    return topic + _DEAD_LETTER
+
+
+class Topics:
+    """The topics of one installation: full names as attributes, what each is about, and how it has to exist.
+
+    Attributes
+    ----------
+    calls, decisions, evidence, feedback : str
+        Streams, keyed as the contract says.
+    lists, policy, operators, trunks, models : str
+        Compacted control topics, of one partition, so that a version always comes before what points to it.
+    location, line, sim, device, holder, network : str
+        Compacted facts of subscribers, partitioned like `calls`.
+    trainer : str
+        One partition; whoever owns it is the active trainer.
+    control : tuple[str, ...]
+        Topics that every scoring worker reads whole.
+    facts : tuple[str, ...]
+        Topics of which a scoring worker reads the partitions that it owns of `calls`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        prefix = settings.prefix
+        self.prefix: Final = prefix
+        self.partitions: Final = settings.partitions
+        self.calls: Final = f"{prefix}calls.v1"
+        self.decisions: Final = f"{prefix}decisions.v1"
+        self.evidence: Final = f"{prefix}evidence.v1"
+        self.feedback: Final = f"{prefix}feedback.v1"
+        self.lists: Final = f"{prefix}lists.v1"
+        self.policy: Final = f"{prefix}policy.v1"
+        self.operators: Final = f"{prefix}operators.v1"
+        self.trunks: Final = f"{prefix}trunks.v1"
+        self.models: Final = f"{prefix}models.v1"
+        self.trainer: Final = f"{prefix}trainer.v1"
+        self.location: Final = f"{prefix}subscribers.location.v1"
+        self.line: Final = f"{prefix}subscribers.line.v1"
+        self.sim: Final = f"{prefix}subscribers.sim.v1"
+        self.device: Final = f"{prefix}subscribers.device.v1"
+        self.holder: Final = f"{prefix}subscribers.holder.v1"
+        self.network: Final = f"{prefix}subscribers.network.v1"
+        self.control: Final = (self.operators, self.trunks, self.lists, self.policy, self.models)
+        self.facts: Final = (self.location, self.line, self.sim, self.device, self.holder, self.network)
+
+    def kind(self, topic: str) -> str:
+        """What a topic is about, without prefix and version: ``lists``, ``subscribers.location``.
+
+        >>> Topics(Settings(prefix="kz.")).kind("kz.subscribers.sim.v1")
+        'subscribers.sim'
+        """
+        return topic.removeprefix(self.prefix).rsplit(".v", 1)[0]
+
+    @property
+    def specs(self) -> tuple[TopicSpec, ...]:
+        """Every topic as it has to exist, the dead letters of each topic that we read included."""
+        streams = (
+            TopicSpec(
+                self.calls,
+                self.partitions,
+                # The append time is the clock that `at` is clamped to and that latency is counted from.
+                _deleted(DAY_MS) | {"message.timestamp.type": "LogAppendTime"},
+            ),
+            TopicSpec(self.decisions, self.partitions, _deleted(HOUR_MS)),
+            TopicSpec(self.evidence, self.partitions, _deleted(30 * DAY_MS)),
+            TopicSpec(self.feedback, self.partitions, _deleted(90 * DAY_MS)),
+        )
+        tables = (
+            *(TopicSpec(topic, self.partitions, _compacted()) for topic in self.facts),
+            *(TopicSpec(topic, 1, _compacted()) for topic in self.control),
+            TopicSpec(self.trainer, 1, _compacted()),
+        )
+        read = (self.calls, self.evidence, self.feedback, *self.facts, *self.control)
+        letters = tuple(TopicSpec(dead_letter(topic), 1, _deleted(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in read)
+        return (*streams, *tables, *letters)
+
+
+def _deleted(retention_ms: int, max_bytes: int | None = None) -> dict[str, str]:
+    """Settings of a topic whose records go after `retention_ms`; segments roll often enough for that to be so."""
+    config = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention_ms),
+        "segment.ms": str(min(max(retention_ms // 6, 600_000), DAY_MS)),
+    }
+    return config if max_bytes is None else config | {"max.message.bytes": str(max_bytes)}
+
+
+def _compacted() -> dict[str, str]:
+    """Settings of a topic that keeps the last record of each key: small segments, cleaned early, so that reading it whole is quick."""
+    return {
+        "cleanup.policy": "compact",
+        "segment.ms": str(HOUR_MS),
+        "segment.bytes": str(64 * 1024 * 1024),
+        "min.cleanable.dirty.ratio": "0.1",
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    }
+
+
+def ensure(settings: Settings, *, wait_s: float = _WAIT_S) -> tuple[str, ...]:
+    """Create the topics that are missing and wait until each has its leaders; gives the names of those created.
+
+    Raises `TopicError` when a topic exists with another number of partitions (fixed for life: state and order hang
+    on it), when `calls` does not carry the broker's append time, or when the brokers do not do it within `wait_s`.
+    """
+    client = admin(settings)
+    topics = Topics(settings)
+    specs = topics.specs
+    there = _partition_counts(client, wait_s)
+    _compare(specs, there)
+    missing = [spec for spec in specs if spec.name not in there]
+    if topics.calls in there:
+        _check_append_time(client, topics.calls, wait_s)
+    if not missing:
+        return ()
+    wanted = [NewTopic(s.name, s.partitions, settings.replication, config=s.config) for s in missing]
+    for name, future in client.create_topics(wanted, request_timeout=wait_s, operation_timeout=wait_s).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            reason = error.args[0]
+            # Another process of ours was faster; the comparison below looks at what it made.
+            if reason.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicError(f"topic {name} cannot be created: {reason.str()}") from error
+    until = time.monotonic() + wait_s
+    while True:
+        there = _partition_counts(client, wait_s)
+        if all(spec.name in there for spec in specs):
+            _compare(specs, there)
+            return tuple(spec.name for spec in missing)
+        if time.monotonic() > until:
+            late = ", ".join(spec.name for spec in specs if spec.name not in there)
+            raise TopicError(f"topics without a leader {wait_s:.0f} s after their creation: {late}")
+        time.sleep(0.05)
+
+
+def _partition_counts(client: AdminClient, wait_s: float) -> dict[str, int]:
+    """Number of partitions of every topic all of whose partitions have a leader."""
+    try:
+        listed: Any = client.list_topics(timeout=wait_s).topics
+    except KafkaException as error:
+        raise TopicError(f"the brokers do not answer within {wait_s:.0f} s: {error.args[0].str()}") from error
+    return {
+        name: len(topic.partitions)
+        for name, topic in listed.items()
+        if topic.error is None and topic.partitions and all(p.leader >= 0 for p in topic.partitions.values())
+    }
+
+
+def _compare(specs: tuple[TopicSpec, ...], there: dict[str, int]) -> None:
+    wrong = [
+        f"{spec.name} has {there[spec.name]} partitions, the settings ask for {spec.partitions}"
+        for spec in specs
+        if spec.name in there and there[spec.name] != spec.partitions
+    ]
+    if wrong:
+        raise TopicError(
+            "; ".join(wrong) + ": the number is fixed for life, so set `partitions` to what exists or use another `prefix`"
+        )
+
+
+def _check_append_time(client: AdminClient, calls: str, wait_s: float) -> None:
+    resource = ConfigResource(ResourceType.TOPIC, calls)
+    try:
+        entries: Any = client.describe_configs([resource], request_timeout=wait_s)[resource].result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return  # may read the topic, may not look at its settings: the administrator has to know
+        raise TopicError(f"settings of {calls} cannot be read: {error.args[0].str()}") from error
+    found = entries["message.timestamp.type"].value
+    if found != "LogAppendTime":
+        raise TopicError(f"{calls} has message.timestamp.type={found}; set it to LogAppendTime")
