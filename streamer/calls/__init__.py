@@ -1,0 +1,1 @@
+"""What crosses the wire: numbers, events, decisions, and the codec that is the only validation."""
