@@ -1,0 +1,92 @@
+"""The command tree: `streamer <command>`. A command's module is imported only when that command is run or asked for help.
+
+A command module offers either `app` (a `typer.Typer`, of one command or of several) or a function that has the
+command's name. Anything that is a `StreamerError` leaves as one line on standard error and exit code 1.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from streamer.errors import StreamerError
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "worker": ("streamer.commands.worker", "Judge calls: read call events, write decisions and evidence."),
+    "trainer": ("streamer.commands.trainer", "Learn from feedback and publish models."),
+    "broker": ("streamer.commands.broker", "A real Apache Kafka on this machine: install, start, status, stop."),
+    "replay": ("streamer.commands.replay", "Send files of call records into Kafka, or straight through the engine."),
+    "simulate": ("streamer.commands.simulate", "Make mixed honest and fraudulent traffic."),
+    "schemas": ("streamer.commands.schemas", "Write or check JSON Schemas, the AsyncAPI document and test vectors."),
+    "compile": ("streamer.commands.compile", "Compile the hot loops ahead of the first call."),
+    "demo": ("streamer.commands.demo", "Broker, worker, trainer and traffic on one screen for a minute."),
+}
+"""Command name to (module, one line of help)."""
+
+
+class LazyGroup(TyperGroup):
+    """The root group: knows every command's name and help, and imports its module on demand."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002, PLR6301 - the base class's signature
+        """Names in the order of the table above."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002, PLR6301
+        """The command itself, or None when there is no such one."""
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002, PLR6301
+        """Names and help from the table above, without importing a single command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def load(name: str) -> Any:
+    """Import the module of command `name` and turn what it offers into a command of the tree.
+
+    A missing extra of the package becomes a `StreamerError` that names it.
+    """
+    path, help_text = COMMANDS[name]
+    module = importlib.import_module(path)
+    offered = getattr(module, "app", None)
+    if offered is None:
+        offered = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+        offered.command(name=name, help=None)(getattr(module, name))
+    offered._add_completion = False  # noqa: SLF001 - only the root could offer it, and it does not
+    command = typer.main.get_command(offered)
+    command.name = name
+    if not command.help:
+        command.help = help_text
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Judges telephone calls for fraud while they are being set up.",
+    epilog="Example: streamer broker start && streamer worker",
+)
+
+
+@app.callback()
+def root() -> None:
+    """Judges telephone calls for fraud while they are being set up."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 when it did its work, 1 after a `StreamerError`, 2 on wrong usage, 130 after Ctrl-C."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="streamer")
+    except StreamerError as error:
+        print(f"streamer: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
