@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from phonenumbers import PhoneMetadata
+from phonenumbers import PhoneMetadata, region_code_for_country_code
 
 from streamer.calls.partitioner import partition_of, siphash
-from streamer.calls.patterns import count, expand, parse
+from streamer.calls.patterns import Automaton, count, expand, parse
 from streamer.errors import SettingsError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "HomePlan",
     "caller_key",
     "home_plan",
+    "home_share",
     "is_withheld",
     "normalise",
     "number_id",
@@ -85,7 +86,7 @@ def home_plan(region: str) -> HomePlan:
     if metadata is None or metadata.id != region:
         raise SettingsError(f"setting home: {region!r} is no region with a numbering plan; give an ISO 3166-1 alpha-2 code")
     leading = _leading(region)
-    main = _main_region(metadata.country_code)
+    main = str(region_code_for_country_code(metadata.country_code))
     if main != region:
         leading = leading - _leading(main) or leading
     example = metadata.mobile.example_number or metadata.fixed_line.example_number
@@ -100,10 +101,20 @@ def home_plan(region: str) -> HomePlan:
     )
 
 
-def _main_region(code: int) -> str:
-    from phonenumbers import region_code_for_country_code
+def home_share(plan: HomePlan) -> frozenset[str]:
+    """The first national digits under the calling code that are the home country's even where nothing is allocated.
 
-    return str(region_code_for_country_code(code))
+    A code of one country is all its own; the main country of a shared code has what no fixed plan gives to another.
+
+    >>> sorted(home_share(home_plan("KZ"))), sorted(home_share(home_plan("RU")))
+    (['6', '7'], ['0', '1', '2', '3', '4', '5', '8', '9'])
+    """
+    if plan.region in _EXACT:
+        return frozenset(plan.leading)
+    if region_code_for_country_code(int(plan.code)) != plan.region:
+        return frozenset()
+    taken = {digit for other in _EXACT.values() if other.code == plan.code for digit in other.leading}
+    return frozenset("0123456789") - taken
 
 
 def _leading(region: str) -> set[str]:
@@ -118,8 +129,6 @@ def _leading(region: str) -> set[str]:
 
 
 def _firsts(pattern: str) -> set[str]:
-    from streamer.calls.patterns import Automaton
-
     automaton = Automaton()
     automaton.add(parse(pattern), 0)
     return {str(digit) for digit, after in enumerate(automaton.step(automaton.start())) if after}
