@@ -105,7 +105,8 @@ def producer(settings: Settings, **more: Any) -> Producer:
 
 def admin(settings: Settings, **more: Any) -> AdminClient:
     """A client for topics, groups and the cluster itself."""
-    return AdminClient(client_config(settings, **more))
+    # log_level 4: on closing, librdkafka tells at level 6 of events that nobody waits for any more
+    return AdminClient(client_config(settings, **({"log_level": 4} | more)))
 
 
 def masked(config: Mapping[str, Any]) -> Config:

@@ -1,0 +1,64 @@
+"""How the local broker runs: Kafka's own settings and the Java machine's options."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from streamer.settings import cache_folder
+
+SHORTEST_SESSION_MS: Final = 1_000
+"""The shortest session timeout that the local broker grants; Kafka's default of 6 s makes every test of a kill slow."""
+
+
+def server_properties(*, port: int, controller_port: int, data: Path, listeners: Mapping[str, int]) -> dict[str, str]:
+    """Settings of a KRaft broker of one node that listens on loopback only, on `port` in plain text and on `listeners` beside."""
+    public = {"PLAINTEXT": port, **listeners}
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": ",".join(f"{name}://127.0.0.1:{at}" for name, at in {**public, "CONTROLLER": controller_port}.items()),
+        "advertised.listeners": ",".join(f"{name}://127.0.0.1:{at}" for name, at in public.items()),
+        "listener.security.protocol.map": ",".join(f"{name}:{name}" for name in public) + ",CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        "group.min.session.timeout.ms": str(SHORTEST_SESSION_MS),
+        "group.initial.rebalance.delay.ms": "0",
+        # One node: one replica, and few partitions of what Kafka keeps for itself, so that the first group is not slow.
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "num.network.threads": "3",
+        "num.io.threads": "4",
+        "num.recovery.threads.per.data.dir": "2",
+        # The default of 128 MiB would take a sixth of the heap before the first record.
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        "log.retention.check.interval.ms": "60000",
+        "log.cleaner.backoff.ms": "5000",
+    }
+
+
+def jvm_options(heap: str, major: int, jars: Iterable[Path]) -> list[str]:
+    """Options of the Java machine, `major` its version: bounded memory, and a quick start from an archive of loaded classes."""
+    options = [
+        f"-Xmx{heap}",
+        "-Xms128m",
+        "-XX:+UseG1GC",
+        "-XX:MaxGCPauseMillis=20",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    ]
+    return options
