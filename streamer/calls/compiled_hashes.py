@@ -1,0 +1,80 @@
+"""Kafka's murmur2 and SipHash-2-4 over bytes, compiled; the reference is `streamer.calls.partitioner`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, uint32, uint64
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+
+
+@njit(cache=True, nogil=True)
+def partition_of_bytes(data: Bytes, length: int, partitions: int) -> int:
+    """The partition of the key that is the first `length` bytes of `data`."""
+    m = uint32(0x5BD1E995)
+    h = uint32(uint32(0x9747B28C) ^ uint32(length))
+    whole = length & ~3
+    for at in range(0, whole, 4):
+        k = uint32(
+            uint32(data[at])
+            | uint32(data[at + 1]) << uint32(8)
+            | uint32(data[at + 2]) << uint32(16)
+            | uint32(data[at + 3]) << uint32(24)
+        )
+        k = uint32(k * m)
+        k = uint32(uint32(k ^ (k >> uint32(24))) * m)
+        h = uint32(uint32(h * m) ^ k)
+    if length > whole:
+        last = uint32(0)
+        for at in range(length - 1, whole - 1, -1):
+            last = uint32(uint32(last << uint32(8)) | uint32(data[at]))
+        h = uint32(uint32(h ^ last) * m)
+    h = uint32(uint32(h ^ (h >> uint32(13))) * m)
+    h = uint32(h ^ (h >> uint32(15)))
+    return np.int64(h & uint32(0x7FFFFFFF)) % partitions
+
+
+@njit(inline="always")
+def _turn(word: int, by: int) -> int:
+    return (word << uint64(by)) | (word >> uint64(64 - by))
+
+
+@njit(cache=True, nogil=True)
+def _rounds(a: int, b: int, c: int, d: int, times: int) -> tuple[int, int, int, int]:
+    for _ in range(times):
+        a += b
+        b = _turn(b, 13) ^ a
+        a = _turn(a, 32)
+        c += d
+        d = _turn(d, 16) ^ c
+        a += d
+        d = _turn(d, 21) ^ a
+        c += b
+        b = _turn(b, 17) ^ c
+        c = _turn(c, 32)
+    return a, b, c, d
+
+
+@njit(cache=True, nogil=True)
+def siphash_bytes(data: Bytes, length: int, secret: Words) -> int:
+    """uint64: SipHash-2-4 of the first `length` bytes of `data` under `secret`, uint64[2]."""
+    a = secret[0] ^ uint64(0x736F6D6570736575)
+    b = secret[1] ^ uint64(0x646F72616E646F6D)
+    c = secret[0] ^ uint64(0x6C7967656E657261)
+    d = secret[1] ^ uint64(0x7465646279746573)
+    whole = length & ~7
+    for at in range(0, whole + 1, 8):
+        word = uint64(0)
+        for byte in range(min(8, length - at)):
+            word |= uint64(data[at + byte]) << uint64(8 * byte)
+        if at == whole:
+            word |= uint64(length & 255) << uint64(56)
+        d ^= word
+        a, b, c, d = _rounds(a, b, c, d, 2)
+        a ^= word
+    c ^= uint64(255)
+    a, b, c, d = _rounds(a, b, c, d, 4)
+    return a ^ b ^ c ^ d
