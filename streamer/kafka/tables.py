@@ -1,0 +1,184 @@
+"""Compacted topics read whole, to their end, and then followed: lists, policy, models, facts of subscribers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+
+from streamer.errors import TopicError, TransportError
+from streamer.kafka.clients import consumer
+from streamer.kafka.topics import Topics
+from streamer.settings import Settings
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+_METADATA_S: Final = 10.0
+
+_FINAL: Final = {
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own errors are named so
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    KafkaError._AUTHENTICATION,  # noqa: SLF001
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+}
+"""Errors that waiting does not mend; every other one is left to librdkafka, which goes on trying."""
+
+
+class Change(NamedTuple):
+    """One record of a table: what it is about, its key, its new value or None (it is gone), and where it lay.
+
+    A key that is not UTF-8 is shown with escapes; `raw_key` has it as it came.
+    """
+
+    kind: str
+    key: str
+    value: bytes | None
+    topic: str
+    partition: int
+    offset: int
+    raw_key: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+
+class TableReader:
+    """Reads tables without a consumer group: whole topics, or chosen partitions that may be added and removed.
+
+    Only one thread may use it, since librdkafka's consumer admits no other. Nothing is committed: each start reads from
+    the beginning. Trouble with the brokers is retried for ever and told by `trouble`.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the brokers are and how to talk to them.
+    whole : Iterable[str]
+        Topics of which every partition is read from the start on. Raises `TopicError` when one does not exist.
+    """
+
+    def __init__(self, settings: Settings, whole: Iterable[str] = ()) -> None:
+        self._topics = Topics(settings)
+        own = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        # A group's name is asked for even where none is joined.
+        self._client = consumer(settings, f"{settings.group}-tables", **own)
+        self._positions: dict[Place, int] = {}
+        self._ends: dict[Place, int] = {}
+        self._behind: set[Place] = set()
+        self.trouble: str | None = None
+        """What librdkafka said last that it is retrying; None once records or ends arrive again."""
+        try:
+            for topic in whole:
+                self.add(topic, range(self._partition_count(topic)))
+        except BaseException:
+            self._client.close()
+            raise
+
+    def add(self, topic: str, partitions: Iterable[int]) -> None:
+        """Read these partitions of `topic` too, from their beginning; those that are read already go on as they are."""
+        new = [(topic, partition) for partition in partitions if (topic, partition) not in self._positions]
+        if new:
+            self._client.incremental_assign([TopicPartition(*place, OFFSET_BEGINNING) for place in new])
+            self._positions |= dict.fromkeys(new, 0)
+            self._behind |= set(new)
+
+    def remove(self, topic: str, partitions: Iterable[int]) -> None:
+        """Read these partitions no more; nothing of them is handed out after this."""
+        gone = [(topic, partition) for partition in partitions if (topic, partition) in self._positions]
+        if gone:
+            self._client.incremental_unassign([TopicPartition(*place) for place in gone])
+            for place in gone:
+                del self._positions[place]
+                self._ends.pop(place, None)
+                self._behind.discard(place)
+
+    def poll(self, max_records: int = 500, timeout_s: float = 0.0) -> list[Change]:
+        """At most `max_records` records, in order within each partition; waits up to `timeout_s` for the first.
+
+        Raises `TransportError` when librdkafka reports what no waiting mends: a topic that is gone, access refused.
+        """
+        first = self._client.poll(timeout_s)
+        if first is None:
+            return []
+        rest: list[Any] = self._client.consume(max_records - 1, 0) if max_records > 1 else []
+        changes = (self._change(message) for message in (first, *rest))
+        return [change for change in changes if change is not None]
+
+    def read_to_end(self, timeout_s: float = 60.0) -> list[Change]:
+        """Everything up to the end. Raises `TransportError` when the end is not reached within `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        found: list[Change] = []
+        while not self.at_end:
+            if time.monotonic() > until:
+                late = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(self._behind))
+                why = f" ({self.trouble})" if self.trouble else ""
+                raise TransportError(f"not read to the end within {timeout_s:.0f} s: {late}{why}")
+            found += self.poll(5_000, 0.05)
+        return found
+
+    @property
+    def at_end(self) -> bool:
+        """Whether every partition was read to where its end was when it was first looked at; True with none to read."""
+        return not self._behind
+
+    @property
+    def positions(self) -> dict[Place, int]:
+        """For each partition the offset of the next record that will be handed out."""
+        return dict(self._positions)
+
+    def close(self) -> None:
+        """Give the client up."""
+        self._client.close()
+
+    def _change(self, message: Any) -> Change | None:
+        error = message.error()
+        place: Place = (message.topic(), message.partition())
+        if error is not None:
+            self._heed(error, place, message.offset())
+            return None
+        if place not in self._positions:
+            return None  # removed while it lay in a queue
+        self.trouble = None
+        offset: int = message.offset()
+        if place in self._behind:
+            if place not in self._ends:
+                # What the first fetch said of the end: on a busy topic the true end may never be met.
+                self._ends[place] = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+            if offset + 1 >= self._ends[place] >= 0:
+                self._behind.discard(place)
+        self._positions[place] = offset + 1
+        key: bytes | None = message.key()
+        return Change(
+            kind=self._topics.kind(place[0]),
+            key="" if key is None else key.decode("utf-8", "backslashreplace"),
+            value=message.value(),
+            topic=place[0],
+            partition=place[1],
+            offset=offset,
+            raw_key=key,
+            headers=message.headers() or [],
+        )
+
+    def _heed(self, error: Any, place: Place, offset: int) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            if place in self._positions:
+                self._positions[place] = offset
+                self._behind.discard(place)
+            self.trouble = None
+        elif error.fatal() or error.code() in _FINAL:
+            raise TransportError(f"{place[0] or 'a table'} cannot be read: {error.str()}")
+        else:
+            self.trouble = error.str()
+
+    def _partition_count(self, topic: str) -> int:
+        try:
+            found = self._client.list_topics(topic, timeout=_METADATA_S).topics[topic]
+        except KafkaException as error:
+            raise TransportError(f"the brokers do not answer within {_METADATA_S:.0f} s: {error.args[0].str()}") from error
+        if found.error is not None:
+            raise TopicError(f"topic {topic} cannot be read: {found.error.str()}; `streamer broker start` or an administrator creates it")
+        return len(found.partitions)
