@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     trainer_data: Path = Field(Path(".run/trainer"), description="folder of the trainer's own snapshots")
     trainer_metrics_port: int = Field(6_068, ge=0, le=65_535, description="port of the trainer's /metrics")
     mature_s: float = Field(259_200.0, gt=0, description="an allowed sampled call without a report is honest after this")
+    trainer_kept_s: float = Field(2_592_000.0, gt=0, description="how long the trainer keeps cases and reports to be joined")
     publish_every_s: float = Field(60.0, gt=0, description="a new model version at most this often")
 
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")

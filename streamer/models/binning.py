@@ -58,7 +58,7 @@ def bin_of(value: float | None, edges: Sequence[float]) -> int | str:
     return bisect_right(edges, value)
 
 
-class Bins(base.Transformer):  # type: ignore[misc]
+class Bins(base.Transformer):
     """River transformer from values to bins, by edges that do not change while it lives.
 
     Parameters

@@ -68,7 +68,7 @@ class Prequential:
         self._open: dict[int, dict[str, Any]] = {}
 
     def add(self, decided_at: int, score: float | None, *, fraud: bool, weight: float, corrects: bool = False) -> None:
-        """Count one case; `corrects` takes back that it was counted as honest before. No score, no measuring."""
+        """Count one case; `corrects` takes back that it was counted with the other label. No score, no measuring."""
         if score is None or math.isnan(score):
             return
         start = decided_at - decided_at % self.window_ms
@@ -79,8 +79,8 @@ class Prequential:
         place = str(_place(score))
         if corrects:
             window["cases"] -= 1
-            window["loss"] -= weight * _loss(score, fraud=False)
-            window["mass"][False][place] = window["mass"][False].get(place, 0.0) - weight
+            window["loss"] -= weight * _loss(score, fraud=not fraud)
+            window["mass"][not fraud][place] = window["mass"][not fraud].get(place, 0.0) - weight
         window["cases"] += 1
         window["loss"] += weight * _loss(score, fraud=fraud)
         window["mass"][fraud][place] = window["mass"][fraud].get(place, 0.0) + weight

@@ -1,0 +1,102 @@
+"""Which calls a report speaks of: the contract's rules for `feedback.v1`, as one value that an index can be asked by.
+
+- A call id names its call; without one the caller, the called number if given, and the time span do.
+- A label goes to calls of one origin class. A victim sees a number that may be spoofed, so interconnect calls come
+  first, and a report by number alone never labels own-line calls: that would let whoever spoofs a number have its
+  owner condemned.
+- Scope `line` says that the line itself is the fraudster's: it looks at own-line calls first, and is taken only from
+  those who can know it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from streamer.calls import numbers
+from streamer.calls.decisions import Evidence
+from streamer.calls.events import Feedback
+
+Origin = Literal["own_line", "interconnect"]
+
+TRUSTED_WITH_LINES: Final = frozenset({"police", "operator", "analyst"})
+"""Sources whose word that a line itself is a fraudster's is taken."""
+
+DEFAULT_SPAN_MS: Final = 24 * 3_600_000
+"""How far before its own `at` a report without `from` reaches."""
+
+EVER: Final = 4_102_444_800_000
+"""An instant after all calls, ms since 1970."""
+
+
+class Claim(NamedTuple):
+    """What calls are labelled: those that fit every field that is not None, of the first class of `origins` with any.
+
+    `caller` and `callee` are normalised (`caller` is a caller key), the span is inclusive, in ms since 1970.
+    """
+
+    call_id: str | None
+    caller: str | None
+    callee: str | None
+    from_ms: int
+    to_ms: int
+    origins: tuple[Origin, ...]
+    fraud: bool
+
+
+class Refusal(NamedTuple):
+    """Why a report is not taken: `untrusted_line`, `no_call_named` or `empty_span`."""
+
+    reason: str
+
+
+def claim(feedback: Feedback, plan: numbers.HomePlan) -> Claim | Refusal:
+    """What a report claims, or why it is not taken."""
+    if feedback.scope == "line" and feedback.source not in TRUSTED_WITH_LINES:
+        return Refusal("untrusted_line")
+    withheld = numbers.is_withheld(feedback.caller)
+    callee = numbers.normalise(feedback.callee, plan) if feedback.callee else None
+    if withheld and feedback.call_id is not None:
+        caller = None
+    elif withheld and (feedback.callee is None or not feedback.callee):
+        return Refusal("no_call_named")
+    else:
+        caller = numbers.caller_key(feedback.caller, None, feedback.callee or "", plan)
+    if feedback.call_id is not None:
+        from_ms, to_ms = feedback.from_ or 0, EVER if feedback.to is None else feedback.to
+    else:
+        from_ms = max(0, feedback.at - DEFAULT_SPAN_MS) if feedback.from_ is None else feedback.from_
+        to_ms = max(feedback.at, from_ms) if feedback.to is None else feedback.to
+    if from_ms > to_ms:
+        return Refusal("empty_span")
+    origins: tuple[Origin, ...]
+    if feedback.scope == "line":
+        origins = ("own_line", "interconnect")
+    elif feedback.call_id is None and callee is None:
+        origins = ("interconnect",)
+    else:
+        origins = ("interconnect", "own_line")
+    return Claim(feedback.call_id, caller, callee, from_ms, to_ms, origins, feedback.label == "fraud")
+
+
+def ripens(evidence: Evidence) -> bool:
+    """Whether silence may make this call an honest example: it was allowed, or let through as a control.
+
+    A blocked call could not have harmed anybody, so that nobody reports it proves nothing.
+    """
+    return evidence.control or evidence.decision.action == "allow"
+
+
+def representative(evidence: Evidence) -> bool:
+    """Whether the call stands for traffic as it is, so that scores may be measured by it: blocked calls do not."""
+    return evidence.control or evidence.decision.action != "block"
+
+
+def stands_for(evidence: Evidence) -> float:
+    """How many calls a case stands for: its sampling weight over the propensity of having been let through."""
+    propensity = evidence.propensity if evidence.control and evidence.propensity else 1.0
+    return evidence.weight / propensity
+
+
+def teachable(evidence: Evidence) -> bool:
+    """Whether there is anything to learn from: throttled and broken set-ups have no features of their own."""
+    return bool(evidence.features) and not any(reason.startswith("input.") for reason in evidence.decision.reasons)
