@@ -41,7 +41,6 @@ FEATURES: Final[tuple[Feature, ...]] = (
     *_WINDOWED,
     Feature("short_ring_10m", "calls", "unanswered calls let through that rang for less than 5 s, last 10m"),
     Feature("unallocated_10m", "calls", "ended calls with Q.850 cause 1 or 28, last 10m"),
-    Feature("ended_10m", "calls", "calls let through that ended, last 10m"),
     Feature("run_length", "calls", "length of the present run of called numbers each 1 above the last"),
     Feature("gap_mean", "s", "smoothed time between attempts"),
     Feature("gap_jitter", "ratio", "smoothed absolute deviation of the gap over its mean"),
@@ -61,7 +60,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("hour", "h", "hour of the day, UTC", learnable=False),
     # What rules need and a model must not learn: registers and facts that operators publish.
     Feature("caller_roaming", "0/1", "location fact of the caller: 1 roaming, 0 home, NaN unknown or older than 24 h", False),
-    Feature("location_missing", "0/1", "the caller's operator publishes locations, yet none that is fresh is known", False),
+    Feature("location_unpublished", "0/1", "the caller's own operator is unknown or does not publish locations", False),
+    Feature("caller_short", "0/1", "the calling number is a short number", False),
     Feature("diversion_seen", "0/1", "the caller's own set-up to `diverted_from` was seen in the 60 s before", False),
     Feature("same_party", "0/1", "calling and called number are the same line", False),
     Feature("caller_malformed", "0/1", "the calling number is neither E.164 nor a short number", False),

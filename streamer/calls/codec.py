@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 import orjson
 
-from streamer.calls.decisions import Decision, Evidence, ModelPointer, ModelSnapshot, Policy, PolicyPointer
+from streamer.calls.decisions import Decision, Demotion, Evidence, ModelPointer, ModelSnapshot, Policy, PolicyPointer
 from streamer.calls.events import (
     Answer,
     CallEvent,
@@ -81,6 +81,7 @@ decode_decision = _decoder(Decision)
 decode_evidence = _decoder(Evidence)
 decode_policy = _decoder(Policy)
 decode_policy_pointer = _decoder(PolicyPointer)
+decode_demotion = _decoder(Demotion)
 decode_model = _decoder(ModelSnapshot)
 decode_model_pointer = _decoder(ModelPointer)
 

@@ -1,0 +1,103 @@
+"""The state of one partition as bytes and back.
+
+Layout: the magic `STRM`, a uint16 version, a uint32 header length, the header as JSON (watermark, versions of policies and
+models that verdicts name, and for each column its name, dtype, shape), then the columns' bytes in that order, then a
+SHA-256 of everything before it. A layout of another version or damaged bytes are refused, never misread. The keys of
+the hashes are the worker's secret: state is only readable by workers with the same one, which the header's check tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import orjson
+
+from streamer.calls.decisions import Policy
+from streamer.errors import StateError
+from streamer.kernel import State
+from streamer.outcomes import Said
+from streamer.windows import callers, calls
+from streamer.windows.hashing import hash_words
+
+_MAGIC: Final = b"STRM"
+VERSION: Final = 1
+_HEAD: Final = struct.Struct("<4sHI")
+
+
+def _check(state: State) -> int:
+    return int(hash_words(1, 2, state.callers.secret))
+
+
+def pack(state: State, said: Said, partition: int) -> bytes:
+    """The bytes of a partition's state."""
+    columns = {
+        **{f"callers.{name}": rows for name, rows in callers.copy_out(state.callers, partition).items()},
+        **{f"calls.{name}": rows for name, rows in calls.copy_out(state.calls, calls.CALL_COLUMNS, partition).items()},
+        **{f"pairs.{name}": rows for name, rows in calls.copy_out(state.pairs, calls.PAIR_COLUMNS, partition).items()},
+    }
+    header = orjson.dumps(
+        {
+            "partition": partition,
+            "watermark": int(state.watermark[partition]),
+            "secret": _check(state),
+            "policies": [msgspec.to_builtins(policy) for policy in said.policies],
+            "models": said.models,
+            "columns": [[name, rows.dtype.str, list(rows.shape)] for name, rows in columns.items()],
+        }
+    )
+    body = b"".join(
+        [_HEAD.pack(_MAGIC, VERSION, len(header)), header, *(np.ascontiguousarray(rows).tobytes() for rows in columns.values())]
+    )
+    return body + hashlib.sha256(body).digest()
+
+
+def unpack(state: State, said: Said, partition: int, packed: bytes) -> None:
+    """Put packed state in the place of what the partition holds; raises `StateError`, and then changes nothing."""
+    if len(packed) < _HEAD.size + 32 or packed[:4] != _MAGIC:
+        raise StateError(f"partition {partition}: this is no exported state")
+    _, version, length = _HEAD.unpack_from(packed)
+    if version != VERSION:
+        raise StateError(f"partition {partition}: state of layout {version}; this version reads layout {VERSION}")
+    if hashlib.sha256(packed[:-32]).digest() != packed[-32:]:
+        raise StateError(f"partition {partition}: the state is damaged (its checksum differs)")
+    header = orjson.loads(packed[_HEAD.size : _HEAD.size + length])
+    if header["partition"] != partition:
+        raise StateError(f"partition {partition}: this is the state of partition {header['partition']}")
+    if header["secret"] != _check(state):
+        raise StateError(f"partition {partition}: exported under another secret; set STREAMER_SECRET to the same value")
+    found: dict[str, Any] = {}
+    at = _HEAD.size + length
+    for name, dtype, shape in header["columns"]:
+        count = int(np.prod(shape))
+        found[name] = np.frombuffer(packed, np.dtype(dtype), count, at).reshape(shape)
+        at += found[name].nbytes
+    callers.drop(state.callers, partition)
+    calls.drop(state.calls, state.pairs, partition)
+    rows = {name.removeprefix("calls."): column for name, column in found.items() if name.startswith("calls.")}
+    rows["verdict"] = _renamed(said, header, rows["verdict"].copy())
+    callers.copy_in(state.callers, partition, {name[8:]: column for name, column in found.items() if name.startswith("callers.")})
+    calls.copy_in(state.calls, calls.CALL_COLUMNS, partition, rows)
+    calls.copy_in(state.pairs, calls.PAIR_COLUMNS, partition, {name[6:]: column for name, column in found.items() if name.startswith("pairs.")})
+    state.watermark[partition] = header["watermark"]
+
+
+def _renamed(said: Said, header: dict[str, Any], verdict: Any) -> Any:
+    """Verdicts name policies and models by place; the places of the exporter become ours."""
+    policies = []
+    for raw in header["policies"]:
+        policy = msgspec.convert(raw, Policy)
+        if policy not in said.policies:
+            said.policies.insert(-1, policy)
+        policies.append(policy)
+    models = list(header["models"])
+    for model in models:
+        if model not in said.models:
+            said.models.insert(-1, model)
+    if len(verdict):
+        verdict[:, calls.POLICY] = np.array([said.policies.index(policy) for policy in policies])[verdict[:, calls.POLICY]]
+        verdict[:, calls.MODEL] = np.array([said.models.index(model) for model in models])[verdict[:, calls.MODEL]]
+    return verdict

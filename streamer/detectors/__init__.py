@@ -1,0 +1,19 @@
+"""The detectors: one fraud type a file, all of them in `DETECTORS`. A new one is a file, an entry here and a test."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streamer.detectors import cli_spoofing, number_invalid, range_probing, robocall, wangiri
+from streamer.detectors.base import Detector, chain
+
+DETECTORS: Final[tuple[Detector, ...]] = (
+    cli_spoofing.DETECTOR,
+    number_invalid.DETECTOR,
+    robocall.DETECTOR,
+    range_probing.DETECTOR,
+    wangiri.DETECTOR,
+)
+
+judge_all = chain(DETECTORS)
+"""Compiled: (x, p, found, 0) runs every rule over one row of features; see `streamer.detectors.base.chain`."""

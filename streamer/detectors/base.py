@@ -1,0 +1,70 @@
+"""What a detector is: a name, its causes and thresholds, and one compiled rule over a row of features.
+
+Detectors hold no state. A rule is compiled because a verdict changes what the next call of the same caller is judged by
+(blocked attempts have a counter of their own): calls are judged one after another inside one compiled pass, which makes
+any cutting of the stream into batches give the same decisions and a batch of one as cheap a call as a batch of 500.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple
+
+from numba import njit
+
+from streamer.calls.decisions import Action
+
+MAX_THRESHOLDS: Final = 8
+NONE: Final = (0, 0.0, 0.0, 0)
+"""What a rule returns when it found nothing: cause 0, observed, threshold, window_s."""
+
+
+class Cause(NamedTuple):
+    """One thing that a detector can find: its name in reasons, what it leads to by default, and in words."""
+
+    name: str
+    action: Action
+    meaning: str
+
+
+class Detector(NamedTuple):
+    """A fraud type's rule.
+
+    `kind`: `origin` judges where a call comes from (allow lists never exempt from it, the governor never demotes it),
+    `behaviour` judges what a caller does. `judge(x, p)` is compiled: x float64[features.COUNT], p float64[MAX_THRESHOLDS]
+    in the order of `thresholds`; it returns (cause, observed, threshold, window_s), cause being 1 + an index into
+    `causes`, or 0. `cache_s` is for how long switches may repeat its block by default.
+    """
+
+    id: str
+    kind: Literal["origin", "behaviour"]
+    causes: tuple[Cause, ...]
+    thresholds: dict[str, float]
+    judge: Any
+    cache_s: int
+    doc: str
+
+
+def chain(detectors: tuple[Detector, ...]) -> Any:
+    """One compiled function (x, p, found) that runs every rule in turn.
+
+    p float64[detectors, MAX_THRESHOLDS]; found float64[detectors, 4] is filled with what each rule returned.
+    """
+    if not detectors:
+
+        @njit(cache=True)
+        def stop(x: Any, p: Any, found: Any, row: int) -> None:
+            return
+
+        return stop
+    judge, rest = detectors[0].judge, chain(detectors[1:])
+
+    @njit(cache=True)
+    def run(x: Any, p: Any, found: Any, row: int) -> None:
+        cause, observed, threshold, window_s = judge(x, p[row])
+        found[row, 0] = cause
+        found[row, 1] = observed
+        found[row, 2] = threshold
+        found[row, 3] = window_s
+        rest(x, p, found, row + 1)
+
+    return run

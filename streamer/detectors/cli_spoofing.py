@@ -1,0 +1,62 @@
+"""A home number that arrives from abroad although its owner is at home.
+
+Sources: Traficom regulation 28 (Finland), DoT CIOR (India), Ofcom and IMDA guidance on own-country CLI from abroad.
+Exempt: a roamer with a fresh fact; a called number that is a roaming number (MSRN); a diversion whose own set-up to the
+diverting number was seen. A diversion that was not seen has its CLI withheld when it comes from abroad, and is only
+labelled when it comes nationally. Where the location is unknown, stale, or not published by the caller's operator, the
+call is labelled and never blocked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from streamer.detectors.base import NONE, Cause, Detector
+from streamer.features import INDEX
+
+_INTERNATIONAL = INDEX["international"]
+_OWN_LINE = INDEX["own_line"]
+_HOME = INDEX["caller_home"]
+_WITHHELD = INDEX["withheld"]
+_ROAMING = INDEX["caller_roaming"]
+_UNPUBLISHED = INDEX["location_unpublished"]
+_MSRN = INDEX["callee_roaming_number"]
+_DIVERTED = INDEX["diverted"]
+_DIVERSION_SEEN = INDEX["diversion_seen"]
+
+
+@njit(cache=True)
+def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
+    """See the module; causes 1 to 4 in the order of `DETECTOR.causes`."""
+    if x[_OWN_LINE] == 1.0 or x[_HOME] != 1.0 or x[_WITHHELD] == 1.0 or x[_MSRN] == 1.0:
+        return NONE
+    if x[_DIVERTED] == 1.0:
+        if x[_DIVERSION_SEEN] == 1.0:
+            return NONE
+        if x[_INTERNATIONAL] == 1.0:
+            return 3, 1.0, 1.0, 60
+        return 4, 1.0, 1.0, 60
+    if x[_INTERNATIONAL] != 1.0 or x[_ROAMING] == 1.0:
+        return NONE
+    if np.isnan(x[_ROAMING]) or x[_UNPUBLISHED] == 1.0:
+        return 2, 1.0, 1.0, 0
+    return 1, 1.0, 1.0, 0
+
+
+DETECTOR = Detector(
+    id="cli_spoofing",
+    kind="origin",
+    causes=(
+        Cause("domestic_from_abroad", "block", "a home number from abroad whose owner is known to be at home"),
+        Cause("domestic_from_abroad_unverified", "label", "a home number from abroad whose owner's place is not known"),
+        Cause("diversion_unverified_abroad", "withhold_cli", "a diverted call from abroad whose first leg was not seen"),
+        Cause("diversion_unverified", "label", "a diverted call whose first leg was not seen"),
+    ),
+    thresholds={},
+    judge=judge,
+    cache_s=0,
+    doc=__doc__,
+)

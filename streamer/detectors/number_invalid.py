@@ -1,0 +1,63 @@
+"""A calling number that cannot be: malformed, invalid in its plan, unallocated, never originating, or the called one.
+
+Sources: ITU-T E.164 and E.157 (validity of CLI), Ofcom CLI guidance (do-not-originate, format checks). On interconnect
+only: on its own lines an operator's short numbers and PBX extensions are its own affair. A withheld number is not
+judged by its form. A = B is voicemail for a roamer, and is not judged there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from streamer.detectors.base import NONE, Cause, Detector
+from streamer.features import INDEX
+
+_OWN_LINE = INDEX["own_line"]
+_WITHHELD = INDEX["withheld"]
+_MALFORMED = INDEX["caller_malformed"]
+_VALID = INDEX["caller_valid"]
+_SHORT = INDEX["caller_short"]
+_DNO = INDEX["caller_dno"]
+_UNALLOCATED = INDEX["caller_unallocated"]
+_SAME = INDEX["same_party"]
+_ROAMING = INDEX["caller_roaming"]
+_HOME = INDEX["caller_home"]
+
+
+@njit(cache=True)
+def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
+    """See the module; causes 1 to 5 in the order of `DETECTOR.causes`."""
+    if x[_OWN_LINE] == 1.0 or x[_WITHHELD] == 1.0:
+        return NONE
+    if x[_DNO] == 1.0:
+        return 1, 1.0, 1.0, 0
+    if x[_UNALLOCATED] == 1.0:
+        return 2, 1.0, 1.0, 0
+    if x[_MALFORMED] == 1.0:
+        return 3, 1.0, 1.0, 0
+    if x[_VALID] == 0.0 and x[_SHORT] == 0.0:
+        return 4, 0.0, 1.0, 0
+    if x[_SAME] == 1.0 and x[_ROAMING] == 0.0:
+        return 5, 1.0, 1.0, 0
+    if x[_SAME] == 1.0 and x[_HOME] == 0.0:
+        return 5, 1.0, 1.0, 0
+    return NONE
+
+
+DETECTOR = Detector(
+    id="number_invalid",
+    kind="origin",
+    causes=(
+        Cause("do_not_originate", "block", "the number never makes calls (list)"),
+        Cause("unallocated", "block", "the number's range is not allocated (list)"),
+        Cause("malformed", "block", "the number is neither E.164 nor a short number"),
+        Cause("not_in_plan", "block", "the number is not valid in its country's plan"),
+        Cause("caller_is_callee", "block", "calling and called number are the same, and it is no roamer's voicemail"),
+    ),
+    thresholds={},
+    judge=judge,
+    cache_s=0,
+    doc=__doc__,
+)

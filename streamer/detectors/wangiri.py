@@ -1,0 +1,43 @@
+"""One ring and gone: calls that end before anyone can answer, to lure the called into calling back a costly number.
+
+Source: published wangiri rules as the domain page gives them: ring below 3 to 5 s, answer-seizure ratio below 5 %, more
+than 50 distinct called numbers in ten minutes; the starting value here is 15.
+Fails when the trap rings longer, or rotates its number before the fifteenth call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from streamer.detectors.base import NONE, Cause, Detector
+from streamer.features import INDEX
+
+_ATTEMPTS = INDEX["attempts_10m"]
+_BLOCKED = INDEX["blocked_10m"]
+_ANSWERED = INDEX["answered_10m"]
+_DISTINCT = INDEX["distinct_10m"]
+_SHORT_RING = INDEX["short_ring_10m"]
+
+
+@njit(cache=True)
+def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
+    """See the module; p in the order of `DETECTOR.thresholds`."""
+    if x[_DISTINCT] < p[0]:
+        return NONE
+    through = x[_ATTEMPTS] - x[_BLOCKED]
+    if x[_SHORT_RING] >= p[3] and x[_ANSWERED] < p[1] * through and x[_SHORT_RING] >= p[2] * (through - p[4]):
+        return 1, x[_DISTINCT], p[0], 600
+    return NONE
+
+
+DETECTOR = Detector(
+    id="wangiri",
+    kind="behaviour",
+    causes=(Cause("one_ring", "block", "distinct called numbers, rung for a moment and not answered"),),
+    thresholds={"distinct": 15, "answered_share": 0.05, "short_ring_share": 0.7, "short_rings": 8, "in_progress": 3},
+    judge=judge,
+    cache_s=60,
+    doc=__doc__,
+)

@@ -1,0 +1,214 @@
+"""Findings and score to one verdict: modes, actions, lists, exemptions, in the order of the contract.
+
+1. A call to an emergency number is allowed, whatever else holds.
+2. A block list blocks. An allow list exempts from behaviour detectors and the model, never from origin detectors.
+3. Every finding asks for its cause's action; the most severe one of the detectors in `enforce` stands. What would stand
+   if those in `shadow` were enforced too is the shadow action.
+4. A small share of the blocks that only behaviour detectors or the model ask for is let through as `label`, drawn by a
+   keyed hash of the call and marked `control`: without it nothing could be learned about blocked calls.
+5. The kill switch turns the action into `allow`; the shadow action goes on.
+
+Compiled: a `Rules` of arrays made from the messages by `compile_rules`, and `decide` over one call's findings.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from streamer.calls.decisions import ACTIONS, MODES, Demotion, Policy
+from streamer.detectors import DETECTORS
+from streamer.detectors.base import MAX_THRESHOLDS
+from streamer.errors import MessageError
+from streamer.registers.lists import BIT
+
+ALLOW, LABEL, BLOCK = ACTIONS.index("allow"), ACTIONS.index("label"), ACTIONS.index("block")
+OFF, SHADOW, ENFORCE = (MODES.index(mode) for mode in ("off", "shadow", "enforce"))
+MODEL_ROW: Final = len(DETECTORS)
+"""The row of the model in tables that have one row a detector."""
+CAUSES: Final = 8
+
+REASONS: Final[tuple[str, ...]] = (
+    "list.block",
+    "model.score",
+    *(f"{detector.id}.{cause.name}" for detector in DETECTORS for cause in detector.causes),
+)
+"""Every reason that a compiled verdict can carry; a verdict's mask has bit i set for reason i. At most 64."""
+
+_LIST_BLOCK: Final = np.uint64(1)
+_MODEL_SCORE: Final = np.uint64(2)
+_BLOCK_BIT: Final = BIT["block"]
+_ALLOW_BIT: Final = BIT["allow"]
+_EMERGENCY_BIT: Final = BIT["emergency"]
+_ONE: Final = np.uint64(1)
+
+
+class Rules(NamedTuple):
+    """A policy as arrays; D detectors and one row more for the model.
+
+    mode uint8[D + 1], action uint8[D + 1, CAUSES], thresholds float64[D, MAX_THRESHOLDS], first_reason int64[D] (bit of a
+    detector's first cause), behaviour bool[D + 1], cache_s int64[D + 1], demoted_until int64[scopes, D + 1] ms,
+    numbers float64[4]: the model's threshold, evidence sample, control share, kill switch.
+    """
+
+    mode: Any
+    action: Any
+    thresholds: Any
+    first_reason: Any
+    behaviour: Any
+    cache_s: Any
+    demoted_until: Any
+    numbers: Any
+
+
+def check(policy: Policy) -> None:
+    """Raises `MessageError` for a detector, cause or threshold that there is not."""
+    known = {detector.id: detector for detector in DETECTORS}
+    for name, rule in policy.detectors.items():
+        detector = known.get(name)
+        if detector is None:
+            raise MessageError("out_of_range", f"policy {policy.version}: no detector is called {name!r}; there are {', '.join(known)}")
+        causes = {cause.name for cause in detector.causes}
+        for cause in rule.actions:
+            if cause not in causes:
+                raise MessageError("out_of_range", f"policy {policy.version}: {name} has no cause {cause!r}; it has {', '.join(sorted(causes))}")
+        for threshold in rule.thresholds:
+            if threshold not in detector.thresholds:
+                there = ", ".join(detector.thresholds) or "none"
+                raise MessageError("out_of_range", f"policy {policy.version}: {name} has no threshold {threshold!r}; it has {there}")
+
+
+def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
+    """The arrays of a policy; `demoted_until` as in `Rules` (see `demotion_table`)."""
+    check(policy)
+    rows = len(DETECTORS) + 1
+    rules = Rules(
+        np.zeros(rows, np.uint8),
+        np.zeros((rows, CAUSES), np.uint8),
+        np.zeros((len(DETECTORS), MAX_THRESHOLDS)),
+        np.zeros(len(DETECTORS), np.int64),
+        np.ones(rows, np.bool_),
+        np.zeros(rows, np.int64),
+        demoted_until,
+        np.array([policy.model.threshold, policy.evidence_sample, policy.control_share, float(policy.kill_switch)]),
+    )
+    for row, detector in enumerate(DETECTORS):
+        given = policy.detectors.get(detector.id)
+        rules.mode[row] = MODES.index(given.mode if given else "enforce")
+        for place, cause in enumerate(detector.causes):
+            action = given.actions.get(cause.name, cause.action) if given else cause.action
+            rules.action[row, place + 1] = ACTIONS.index(action)
+        for place, (name, value) in enumerate(detector.thresholds.items()):
+            rules.thresholds[row, place] = given.thresholds.get(name, value) if given else value
+        rules.first_reason[row] = REASONS.index(f"{detector.id}.{detector.causes[0].name}")
+        rules.behaviour[row] = detector.kind == "behaviour"
+        rules.cache_s[row] = (given.cache_s if given else detector.cache_s) if detector.kind == "behaviour" else 0
+    rules.mode[MODEL_ROW] = MODES.index(policy.model.mode)
+    rules.action[MODEL_ROW, 1] = ACTIONS.index(policy.model.action)
+    rules.cache_s[MODEL_ROW] = policy.model.cache_s
+    return rules
+
+
+def demotion_table(demotions: list[Demotion], scopes: dict[tuple[str, str], int], rows: int) -> Any:
+    """int64[rows, D + 1]: until when each detector is demoted in each scope. Origin detectors are never demoted."""
+    table = np.zeros((rows, len(DETECTORS) + 1), np.int64)
+    behaviour = {detector.id: row for row, detector in enumerate(DETECTORS) if detector.kind == "behaviour"}
+    behaviour["model"] = MODEL_ROW
+    for demotion in demotions:
+        row = behaviour.get(demotion.detector)
+        scope = scopes.get((demotion.operator, demotion.trunk or ""))
+        if row is not None and scope is not None:
+            table[scope, row] = 2**62 if demotion.until is None else demotion.until
+    return table
+
+
+@njit(cache=True)
+def mode_of(rules: Rules, operator_mode: int, row: int, operator: int, scope: int, at_ms: int) -> int:
+    """The mode that a detector (or the model) runs in for one call."""
+    mode = min(np.int64(rules.mode[row]), operator_mode)
+    if mode == ENFORCE and (rules.demoted_until[scope, row] > at_ms or rules.demoted_until[operator, row] > at_ms):
+        return SHADOW
+    return mode
+
+
+@njit(cache=True)
+def decide(
+    rules: Rules,
+    operator_mode: int,
+    operator: int,
+    scope: int,
+    at_ms: int,
+    caller_lists: int,
+    callee_lists: int,
+    emergency: bool,
+    score: float,
+    found: Any,
+    draw: float,
+    modes: Any,
+) -> tuple[int, int, Any, int, bool]:
+    """(action, shadow action, reasons mask, cache seconds, control) of one call.
+
+    `found` float64[D, 4] as the detectors left it, `score` NaN without a model, `draw` in [0, 1) from the call's hash;
+    `modes` uint8[D + 1] is filled with the mode each ran in (off where an allow list exempts).
+    """
+    detectors = rules.thresholds.shape[0]
+    for row in range(detectors + 1):
+        modes[row] = OFF
+    reasons = np.uint64(0)
+    if emergency or callee_lists & _EMERGENCY_BIT or operator_mode == OFF:
+        return ALLOW, ALLOW, reasons, 0, False
+    action = ALLOW
+    shadow = ALLOW
+    cache = -1
+    sure = False
+    if caller_lists & _BLOCK_BIT or callee_lists & _BLOCK_BIT:
+        shadow = BLOCK
+        if operator_mode == ENFORCE:
+            action = BLOCK
+            reasons |= _LIST_BLOCK
+            sure = True
+            cache = 0
+    exempt = (caller_lists & _ALLOW_BIT) != 0 or (callee_lists & _ALLOW_BIT) != 0
+    for row in range(detectors + 1):
+        behaviour = rules.behaviour[row]
+        if exempt and behaviour:
+            continue
+        mode = mode_of(rules, operator_mode, row, operator, scope, at_ms)
+        modes[row] = mode
+        if mode == OFF:
+            continue
+        if row < detectors:
+            cause = np.int64(found[row, 0])
+            bit = np.uint64(rules.first_reason[row] + cause - 1)
+        else:
+            cause = 1 if score > rules.numbers[0] else 0
+            bit = _ONE
+        if cause == 0:
+            continue
+        asked = np.int64(rules.action[row, cause])
+        shadow = max(shadow, asked)
+        if mode == ENFORCE:
+            reasons |= _ONE << bit
+            action = max(action, asked)
+            if asked == BLOCK:
+                if behaviour:
+                    cache = rules.cache_s[row] if cache < 0 else min(cache, rules.cache_s[row])
+                else:
+                    sure = True
+                    cache = 0
+    control = action == BLOCK and not sure and draw < rules.numbers[2]
+    if control:
+        action = LABEL
+    if rules.numbers[3] != 0.0:
+        action = ALLOW
+        control = False
+    if action != BLOCK:
+        cache = 0
+    return action, shadow, reasons, max(cache, 0), control
+
+
+def names_of(mask: int) -> list[str]:
+    """The reasons in a mask, in the order of `REASONS`."""
+    return [REASONS[bit] for bit in range(len(REASONS)) if mask >> bit & 1]

@@ -1,0 +1,102 @@
+"""A growing map from a 64-bit key to a row number, for registers of any size; rows are reused after removal."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from streamer.windows.hashing import Secret, hash_words
+
+EMPTY = -1
+
+
+class Index(NamedTuple):
+    """keys int64[2**k], rows int32[2**k] (-1 empty), secret uint64[2]."""
+
+    keys: Any
+    rows: Any
+    secret: Any
+
+
+def index(secret: Secret, size: int = 64) -> Index:
+    """An empty index of `size` cells, a power of two."""
+    return Index(np.zeros(size, np.int64), np.full(size, EMPTY, np.int32), secret)
+
+
+@njit(cache=True)
+def get(found: Index, key: int, salt: int) -> int:
+    """The row under (key, salt), -1 if there is none. The salt must be below 2**15 and is folded into the key's hash."""
+    mask = np.int64(found.rows.shape[0] - 1)
+    mixed = np.int64(hash_words(key, salt, found.secret))
+    cell = mixed & mask
+    while found.rows[cell] != EMPTY:
+        if found.keys[cell] == mixed:
+            return found.rows[cell]
+        cell = (cell + 1) & mask
+    return -1
+
+
+@njit(cache=True)
+def put(found: Index, key: int, salt: int, row: int) -> None:
+    """Enter a row under a key that is not there yet."""
+    mixed = np.int64(hash_words(key, salt, found.secret))
+    _put_hash(found, mixed, row)
+
+
+@njit(cache=True)
+def _put_hash(found: Index, mixed: int, row: int) -> None:
+    mask = np.int64(found.rows.shape[0] - 1)
+    cell = mixed & mask
+    while found.rows[cell] != EMPTY:
+        cell = (cell + 1) & mask
+    found.keys[cell] = mixed
+    found.rows[cell] = row
+
+
+@njit(cache=True)
+def remove(found: Index, key: int, salt: int) -> None:
+    """Take a key out, if it is there."""
+    mask = np.int64(found.rows.shape[0] - 1)
+    mixed = np.int64(hash_words(key, salt, found.secret))
+    cell = mixed & mask
+    while found.keys[cell] != mixed or found.rows[cell] == EMPTY:
+        if found.rows[cell] == EMPTY:
+            return
+        cell = (cell + 1) & mask
+    hole = cell
+    cell = (cell + 1) & mask
+    while found.rows[cell] != EMPTY:
+        home = found.keys[cell] & mask
+        if ((cell - home) & mask) >= ((cell - hole) & mask):
+            found.keys[hole] = found.keys[cell]
+            found.rows[hole] = found.rows[cell]
+            hole = cell
+        cell = (cell + 1) & mask
+    found.rows[hole] = EMPTY
+
+
+@njit(cache=True)
+def _move(old: Index, new: Index) -> None:
+    for cell in range(old.rows.shape[0]):
+        if old.rows[cell] != EMPTY:
+            _put_hash(new, old.keys[cell], old.rows[cell])
+
+
+def grown(found: Index, entries: int) -> Index:
+    """The index itself, or one twice as large when `entries` would fill it past a half."""
+    if entries * 2 <= len(found.rows):
+        return found
+    larger = index(found.secret, len(found.rows) * 2)
+    _move(found, larger)
+    return larger
+
+
+def widened(column: Any, rows: int) -> Any:
+    """The column, or a copy twice as long when `rows` do not fit."""
+    if rows <= len(column):
+        return column
+    longer = np.zeros((len(column) * 2, *column.shape[1:]), column.dtype)
+    longer[: len(column)] = column
+    return longer

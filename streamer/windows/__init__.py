@@ -1,0 +1,1 @@
+"""What is remembered of callers: sliding windows, distinct counts, recent calls. Arrays of slots, compiled loops."""

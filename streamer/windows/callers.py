@@ -1,0 +1,354 @@
+"""The store of callers: one slot for each (partition, calling number, origin class), a struct of arrays.
+
+The arrays are reserved for `capacity` slots at once; the system gives memory only to pages that are touched, so a store
+for millions costs what the callers in it cost, and growing never copies. A slot is 489 bytes (`SLOT_BYTES`), the index 5
+to 11 more, a busy caller's wide sketch 512 more.
+
+A slot that was silent for `SPAN_MS` holds nothing: finding it again starts it afresh, so it never matters for a verdict
+when the sweep gives it back. When the store is full, the slot that was silent longest among a few looked at is taken
+over (`evicted` counts them).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from streamer.windows import distinct, sliding
+from streamer.windows.hashing import Secret, cells_for, hash_words
+
+FREE: Final = 0
+"""Index into `meta`: how many slots the free list holds."""
+USED: Final = 1
+"""Index into `meta`: slots ever handed out (the free list holds some of them again)."""
+HAND: Final = 2
+"""Index into `meta`: where the sweep goes on."""
+WIDE_FREE: Final = 3
+WIDE_USED: Final = 4
+EVICTED: Final = 5
+_LOOK: Final = 16
+
+
+class Callers(NamedTuple):
+    """Arrays of slots. `partition` is -1 for a slot not in use; `secret` keys the index."""
+
+    cells: Any
+    meta: Any
+    free: Any
+    key: Any
+    origin: Any
+    partition: Any
+    clock_ms: Any
+    first_s: Any
+    attempt_back: Any
+    last_callee: Any
+    run: Any
+    gap_mean: Any
+    gap_jitter: Any
+    counts: Any
+    talk: Any
+    ten: Any
+    narrow: Any
+    wide_of: Any
+    wide: Any
+    wide_free: Any
+    secret: Any
+
+
+COLUMNS: Final = (
+    "key",
+    "origin",
+    "partition",
+    "clock_ms",
+    "first_s",
+    "attempt_back",
+    "last_callee",
+    "run",
+    "gap_mean",
+    "gap_jitter",
+    "counts",
+    "talk",
+    "ten",
+    "narrow",
+    "wide_of",
+)
+"""The per-slot columns: what is exported, and what a slot costs."""
+
+NEVER: Final = 4_294_967_295
+"""`attempt_back` of a slot without an attempt."""
+
+
+def store(capacity: int, secret: Secret) -> Callers:
+    """An empty store for so many callers; an eighth as many wide sketches."""
+    wide = max(capacity // 8, 1024)
+    partition = np.empty(capacity, np.int16)
+    partition.fill(-1)
+    return Callers(
+        cells=cells_for(capacity),
+        meta=np.zeros(8, np.int64),
+        free=np.zeros(capacity, np.int32),
+        key=np.zeros(capacity, np.int64),
+        origin=np.zeros(capacity, np.uint8),
+        partition=partition,
+        clock_ms=np.zeros(capacity, np.int64),
+        first_s=np.zeros(capacity, np.uint32),
+        attempt_back=np.zeros(capacity, np.uint32),
+        last_callee=np.zeros(capacity, np.uint32),
+        run=np.zeros(capacity, np.uint16),
+        gap_mean=np.zeros(capacity, np.float32),
+        gap_jitter=np.zeros(capacity, np.float32),
+        counts=np.zeros((capacity, sliding.BUCKETS, sliding.COUNTERS), np.uint16),
+        talk=np.zeros((capacity, sliding.BUCKETS), np.uint32),
+        ten=np.zeros((capacity, sliding.STEPS, 2), np.uint16),
+        narrow=np.zeros((capacity, distinct.NARROW), np.uint16),
+        wide_of=np.zeros(capacity, np.int32),
+        wide=np.zeros((wide, distinct.WIDE), np.uint16),
+        wide_free=np.zeros(wide, np.int32),
+        secret=secret,
+    )
+
+
+def slot_bytes(callers: Callers) -> int:
+    """Bytes that one slot costs, without index and wide sketch."""
+    return sum(int(np.prod(getattr(callers, name).shape[1:])) * getattr(callers, name).itemsize for name in COLUMNS)
+
+
+@njit(cache=True)
+def _hash(callers: Callers, partition: int, key: int, origin: int) -> int:
+    return hash_words(key, np.int64(partition) * 2 + origin, callers.secret)
+
+
+@njit(cache=True)
+def find(callers: Callers, partition: int, key: int, origin: int) -> int:
+    """The slot of a caller, -1 if there is none."""
+    mask = np.int64(callers.cells.shape[0] - 1)
+    cell = np.int64(_hash(callers, partition, key, origin) & np.uint64(mask))
+    while True:
+        slot = callers.cells[cell]
+        if slot < 0:
+            return -1
+        if callers.key[slot] == key and callers.partition[slot] == partition and callers.origin[slot] == origin:
+            return slot
+        cell = (cell + 1) & mask
+
+
+@njit(cache=True)
+def _unlink(callers: Callers, slot: int) -> None:
+    mask = np.int64(callers.cells.shape[0] - 1)
+    cell = np.int64(
+        _hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask)
+    )
+    while callers.cells[cell] != slot:
+        cell = (cell + 1) & mask
+    hole = cell
+    cell = (cell + 1) & mask
+    while callers.cells[cell] >= 0:
+        other = callers.cells[cell]
+        home = np.int64(
+            _hash(callers, callers.partition[other], callers.key[other], callers.origin[other]) & np.uint64(mask)
+        )
+        if ((cell - home) & mask) >= ((cell - hole) & mask):
+            callers.cells[hole] = other
+            hole = cell
+        cell = (cell + 1) & mask
+    callers.cells[hole] = -1
+
+
+@njit(cache=True)
+def release(callers: Callers, slot: int) -> None:
+    """Give a slot back."""
+    _unlink(callers, slot)
+    callers.partition[slot] = -1
+    wide = callers.wide_of[slot]
+    if wide > 0:
+        callers.wide_free[callers.meta[WIDE_FREE]] = wide - 1
+        callers.meta[WIDE_FREE] += 1
+        callers.wide_of[slot] = 0
+    callers.free[callers.meta[FREE]] = slot
+    callers.meta[FREE] += 1
+
+
+@njit(cache=True)
+def reset(callers: Callers, slot: int, now_ms: int) -> None:
+    """Make a slot as if its caller had never been seen; a wide sketch goes back."""
+    callers.clock_ms[slot] = now_ms
+    callers.first_s[slot] = now_ms // 1000
+    callers.attempt_back[slot] = NEVER
+    callers.last_callee[slot] = 0
+    callers.run[slot] = 0
+    callers.gap_mean[slot] = np.nan
+    callers.gap_jitter[slot] = np.nan
+    callers.counts[slot] = 0
+    callers.talk[slot] = 0
+    callers.ten[slot] = 0
+    callers.narrow[slot] = 0
+    wide = callers.wide_of[slot]
+    if wide > 0:
+        callers.wide_free[callers.meta[WIDE_FREE]] = wide - 1
+        callers.meta[WIDE_FREE] += 1
+    callers.wide_of[slot] = 0
+
+
+@njit(cache=True)
+def take(callers: Callers) -> int:
+    """A slot to use, not linked yet; evicts the longest silent of a few when the store is full."""
+    if callers.meta[FREE] > 0:
+        callers.meta[FREE] -= 1
+        return callers.free[callers.meta[FREE]]
+    capacity = callers.key.shape[0]
+    if callers.meta[USED] < capacity:
+        callers.meta[USED] += 1
+        return callers.meta[USED] - 1
+    hand = callers.meta[HAND] % capacity
+    victim = hand
+    for back in range(_LOOK):
+        other = (hand + back) % capacity
+        if callers.clock_ms[other] < callers.clock_ms[victim]:
+            victim = other
+    callers.meta[HAND] = (hand + _LOOK) % capacity
+    callers.meta[EVICTED] += 1
+    release(callers, victim)
+    callers.meta[FREE] -= 1
+    return callers.free[callers.meta[FREE]]
+
+
+@njit(cache=True)
+def link(callers: Callers, slot: int) -> None:
+    """Put a slot whose key, partition and origin are set into the index."""
+    mask = np.int64(callers.cells.shape[0] - 1)
+    cell = np.int64(
+        _hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask)
+    )
+    while callers.cells[cell] >= 0:
+        cell = (cell + 1) & mask
+    callers.cells[cell] = slot
+
+
+@njit(cache=True)
+def open_slot(callers: Callers, partition: int, key: int, origin: int, now_ms: int) -> int:
+    """The caller's slot brought to `now_ms`, made if there was none (or only one that holds nothing any more)."""
+    slot = find(callers, partition, key, origin)
+    if slot < 0:
+        slot = take(callers)
+        callers.key[slot] = key
+        callers.partition[slot] = partition
+        callers.origin[slot] = origin
+        link(callers, slot)
+        reset(callers, slot, now_ms)
+        return slot
+    clock = callers.clock_ms[slot]
+    if now_ms - clock >= sliding.SPAN_MS:
+        reset(callers, slot, now_ms)
+        return slot
+    if now_ms > clock:
+        sliding.advance(callers.counts[slot], callers.talk[slot], callers.ten[slot], clock, now_ms)
+        day = sliding.step_ms(sliding.RINGS - 1)
+        if clock // day != now_ms // day:
+            distinct.wipe(callers.narrow[slot], now_ms)
+            if callers.wide_of[slot] > 0:
+                distinct.wipe(callers.wide[callers.wide_of[slot] - 1], now_ms)
+        if callers.attempt_back[slot] != NEVER:
+            callers.attempt_back[slot] = min(NEVER - 1, np.int64(callers.attempt_back[slot]) + now_ms - clock)
+        callers.clock_ms[slot] = now_ms
+    return slot
+
+
+@njit(cache=True)
+def note_callee(callers: Callers, slot: int, callee: int, at_ms: int, now_ms: int) -> None:
+    """Count a called number in the sketches; widen them for a busy caller."""
+    spread = hash_words(callee, 7, callers.secret)
+    distinct.hit(callers.narrow[slot], np.int64(spread % np.uint64(distinct.NARROW)), at_ms, now_ms)
+    wide = callers.wide_of[slot]
+    if wide == 0:
+        held = 0
+        for which in range(distinct.NARROW):
+            if callers.narrow[slot, which] != 0:
+                held += 1
+        if held < distinct.PROMOTE:
+            return
+        if callers.meta[WIDE_FREE] > 0:
+            callers.meta[WIDE_FREE] -= 1
+            wide = callers.wide_free[callers.meta[WIDE_FREE]] + 1
+        elif callers.meta[WIDE_USED] < callers.wide.shape[0]:
+            callers.meta[WIDE_USED] += 1
+            wide = callers.meta[WIDE_USED]
+        else:
+            return
+        callers.wide[wide - 1] = 0
+        callers.wide_of[slot] = wide
+    distinct.hit(
+        callers.wide[wide - 1], np.int64((spread >> np.uint64(32)) % np.uint64(distinct.WIDE)), at_ms, now_ms
+    )
+
+
+@njit(cache=True)
+def sweep(callers: Callers, watermarks: Any, look: int) -> None:
+    """Look at so many slots and give back those that hold nothing any more."""
+    used = callers.meta[USED]
+    if used == 0:
+        return
+    slot = callers.meta[HAND] % used
+    for _ in range(min(look, used)):
+        partition = callers.partition[slot]
+        if partition >= 0 and watermarks[partition] - callers.clock_ms[slot] >= sliding.SPAN_MS:
+            release(callers, slot)
+        slot += 1
+        if slot == used:
+            slot = 0
+    callers.meta[HAND] = slot
+
+
+@njit(cache=True)
+def drop(callers: Callers, partition: int) -> None:
+    """Give back every slot of a partition."""
+    for slot in range(callers.meta[USED]):
+        if callers.partition[slot] == partition:
+            release(callers, slot)
+
+
+@njit(cache=True)
+def _take_in(callers: Callers, partition: int, keys: Any, origins: Any, slots: Any) -> None:
+    for row in range(keys.shape[0]):
+        slot = take(callers)
+        callers.key[slot] = keys[row]
+        callers.origin[slot] = origins[row]
+        callers.partition[slot] = partition
+        link(callers, slot)
+        slots[row] = slot
+
+
+def held(callers: Callers) -> int:
+    """Callers in the store."""
+    return int(callers.meta[USED] - callers.meta[FREE])
+
+
+def copy_out(callers: Callers, partition: int) -> dict[str, Any]:
+    """Columns of a partition's slots, and `wide` rows in the order of the slots that have one."""
+    slots = np.nonzero(callers.partition[: callers.meta[USED]] == partition)[0]
+    columns = {name: getattr(callers, name)[slots] for name in COLUMNS}
+    columns["wide"] = callers.wide[columns["wide_of"][columns["wide_of"] > 0] - 1]
+    return columns
+
+
+def copy_in(callers: Callers, partition: int, columns: dict[str, Any]) -> None:
+    """Take in what `copy_out` gave; the partition must hold nothing yet."""
+    slots = np.empty(len(columns["key"]), np.int32)
+    _take_in(callers, partition, columns["key"], columns["origin"], slots)
+    for name in COLUMNS:
+        if name not in ("key", "origin", "partition", "wide_of"):
+            getattr(callers, name)[slots] = columns[name]
+    busy = slots[columns["wide_of"] > 0]
+    callers.wide_of[slots] = 0
+    for row, slot in enumerate(busy):
+        if callers.meta[WIDE_FREE] > 0:
+            callers.meta[WIDE_FREE] -= 1
+            wide = int(callers.wide_free[callers.meta[WIDE_FREE]]) + 1
+        elif callers.meta[WIDE_USED] < len(callers.wide):
+            callers.meta[WIDE_USED] += 1
+            wide = int(callers.meta[WIDE_USED])
+        else:
+            break
+        callers.wide[wide - 1] = columns["wide"][row]
+        callers.wide_of[slot] = wide
