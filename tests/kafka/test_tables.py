@@ -9,7 +9,7 @@ import pytest
 from streamer.errors import TopicError, TransportError
 from streamer.kafka import topics
 from streamer.kafka.broker import LocalBroker, free_port
-from streamer.kafka.clients import admin, producer
+from streamer.kafka.clients import producer
 from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
@@ -155,19 +155,6 @@ def test_keys_that_are_no_text_and_headers_survive(kafka_settings: Settings, rea
 def test_a_missing_topic_is_named(kafka_settings: Settings) -> None:
     with pytest.raises(TopicError, match=r"nowhere\.v1"):
         TableReader(kafka_settings, ["nowhere.v1"])
-
-
-def test_a_topic_that_is_deleted_ends_the_reader(kafka_settings: Settings) -> None:
-    topic = Topics(kafka_settings)
-    client = admin(kafka_settings)
-    reader = TableReader(kafka_settings, [topic.trunks])
-    try:
-        reader.read_to_end(20)
-        client.delete_topics([topic.trunks])[topic.trunks].result(20)
-        with pytest.raises(TransportError, match=topic.trunks):
-            follow(reader, 1, 30.0)
-    finally:
-        reader.close()
 
 
 def test_the_end_not_reached_in_time_is_said(make_settings: Callable[..., Settings]) -> None:

@@ -1,0 +1,216 @@
+"""Every detector by what a switch would see: scenarios through the engine, exemptions and lists included."""
+
+import orjson
+import pytest
+
+from streamer.detectors import DETECTORS
+from streamer.engine import Engine
+from tests.test_engine import NOW, PARTITIONS, batch, end, judge, setup
+
+HOME = "+77011234567"
+CALLED = "+77272345678"
+
+
+@pytest.fixture
+def held():
+    made = Engine(partitions=PARTITIONS, max_callers=10_000)
+    made.apply("operators", "op-a", orjson.dumps({"operator": "op-a", "ranges": ["+7701"], "publishes_locations": True}))
+    made.apply("policy", "policy@t", b'{"version":"t","control_share":0.0}')
+    made.apply("policy", "current", b'{"version":"t"}')
+    return made
+
+
+def locate(held, value, at=NOW - 1_000, number=HOME):
+    fact = {"number": number, "at": at, "fact": "location", "value": value, "operator": "op-a"}
+    held.apply("subscribers.location", number, orjson.dumps(fact))
+
+
+def enter(held, name, number, side="caller", match="exact", **more):
+    held.apply("lists", f"{name}/{number}/{side}", orjson.dumps({"list": name, "match": match, "number": number, "side": side, **more}))
+
+
+def say(held, *messages):
+    decision = judge(held, list(messages))[-1]
+    return decision["action"], decision["reasons"]
+
+
+def from_abroad(call_id="1", caller=HOME, callee=CALLED, **more):
+    return setup(call_id, caller, callee, **{"ingress": "international", "ingress_country": "GB", **more})
+
+
+def test_a_home_number_from_abroad_whose_owner_is_at_home_is_blocked(held):
+    locate(held, "home")
+    assert say(held, from_abroad()) == ("block", ["cli_spoofing.domestic_from_abroad"])
+
+
+def test_a_roamer_with_a_fresh_fact_passes(held):
+    locate(held, "roaming")
+    assert say(held, from_abroad()) == ("allow", [])
+
+
+@pytest.mark.parametrize("age_h", [None, 25])
+def test_an_unknown_or_stale_place_labels_and_never_blocks(held, age_h):
+    if age_h is not None:
+        locate(held, "home", NOW - age_h * 3_600_000)
+    assert say(held, from_abroad()) == ("label", ["cli_spoofing.domestic_from_abroad_unverified"])
+
+
+def test_where_locations_are_not_published_a_fact_labels_only(held):
+    held.apply("operators", "op-a", orjson.dumps({"operator": "op-a", "ranges": ["+7701"]}))
+    locate(held, "home")
+    assert say(held, from_abroad())[0] == "label"
+
+
+def test_a_ported_number_belongs_to_its_owner(held):
+    locate(held, "home")
+    held.apply("subscribers.network", HOME, orjson.dumps(
+        {"number": HOME, "at": NOW, "fact": "network", "value": "ported", "owner": "op-silent", "operator": "op-b"}))
+    assert say(held, from_abroad())[0] == "label"
+
+
+def test_a_call_to_a_roaming_number_is_exempt(held):
+    locate(held, "home")
+    enter(held, "roaming_numbers", "+7701990", side="called", match="prefix")
+    assert say(held, from_abroad(callee="+77019901234")) == ("allow", [])
+
+
+def test_a_russian_number_shares_the_code_and_is_foreign(held):
+    assert say(held, from_abroad(caller="+79161234567")) == ("allow", [])
+
+
+def test_a_diversion_is_honoured_when_its_first_leg_was_seen(held):
+    locate(held, "home")
+    judge(held, [setup("0", HOME, "+77015550000", NOW - 5_000, ingress="subscriber")])
+    assert say(held, from_abroad(diverted_from="+77015550000")) == ("allow", [])
+    assert say(held, from_abroad("2", diverted_from="+77015550009")) == (
+        "withhold_cli", ["cli_spoofing.diversion_unverified_abroad"])
+
+
+@pytest.mark.parametrize(("caller", "cause"), [("+1234567890123", "not_in_plan"), ("garbage", "malformed"), ("+77031234567", "not_in_plan")])
+def test_numbers_that_cannot_be_are_blocked(held, caller, cause):
+    assert say(held, setup("1", caller, CALLED)) == ("block", [f"number_invalid.{cause}"])
+
+
+def test_caller_is_callee(held):
+    assert say(held, setup("1", "+79161234567", "+79161234567")) == ("block", ["number_invalid.caller_is_callee"])
+    locate(held, "roaming")
+    assert say(held, setup("2", HOME, HOME)) == ("allow", [])
+
+
+def test_withheld_callers_are_not_judged_by_form(held):
+    assert say(held, setup("1", "anonymous", CALLED)) == ("allow", [])
+
+
+@pytest.mark.parametrize(("name", "cause"), [("do_not_originate", "do_not_originate"), ("unallocated", "unallocated")])
+def test_lists_of_numbers_that_never_call(held, name, cause):
+    enter(held, name, "+77272", match="prefix")
+    assert say(held, setup("1", "+77272111222", CALLED)) == ("block", [f"number_invalid.{cause}"])
+
+
+def test_an_allow_entry_never_exempts_from_origin_checks(held):
+    locate(held, "home")
+    enter(held, "allow", HOME)
+    assert say(held, from_abroad())[0] == "block"
+
+
+def test_an_entry_for_one_trunk_holds_there_alone_and_expires(held):
+    enter(held, "block", HOME, trunk="t1", expires_at=NOW + 60_000)
+    assert say(held, setup("1", HOME, CALLED, trunk="t1")) == ("block", ["list.block"])
+    assert say(held, setup("2", HOME, CALLED, trunk="t2")) == ("allow", [])
+    assert say(held, setup("3", HOME, CALLED, NOW + 60_000, trunk="t1")) == ("allow", [])
+
+
+@pytest.mark.parametrize("caller", [HOME, "garbage", "anonymous", ""])
+def test_emergency_calls_always_pass(held, caller):
+    locate(held, "home")
+    enter(held, "block", HOME)
+    enter(held, "block", "112", side="called")
+    enter(held, "emergency", "1414", side="called")
+    for number, callee in enumerate(("112", "101", "1414")):
+        assert say(held, from_abroad(f"{number}", caller=caller, callee=callee)) == ("allow", [])
+
+
+def test_kill_switch_and_modes(held):
+    locate(held, "home")
+    for version, more, expected in (
+        ("k", {"kill_switch": True}, ("allow", "block")),
+        ("s", {"detectors": {"cli_spoofing": {"mode": "shadow"}}}, ("allow", "block")),
+        ("o", {"detectors": {"cli_spoofing": {"mode": "off"}}}, ("allow", "allow")),
+        ("a", {"detectors": {"cli_spoofing": {"actions": {"domestic_from_abroad": "label"}}}}, ("label", "label")),
+    ):
+        held.apply("policy", f"policy@{version}", orjson.dumps({"version": version, **more}))
+        held.apply("policy", "current", orjson.dumps({"version": version}))
+        decision = judge(held, [from_abroad(version)])[0]
+        assert (decision["action"], decision["shadow_action"], decision["policy"]) == (*expected, version)
+
+
+def test_a_demotion_puts_a_behaviour_detector_into_shadow_and_never_an_origin_one(held):
+    locate(held, "home")
+    for detector in ("cli_spoofing", "range_probing"):
+        held.apply("policy", f"demotion/{detector}/op-a/igw", orjson.dumps({"detector": detector, "operator": "op-a", "trunk": "igw"}))
+    assert say(held, from_abroad(trunk="igw"))[0] == "block"
+    calls = [setup(f"p{n}", "+77011111111", f"+7727234{n:04d}", NOW + n, trunk="igw") for n in range(12)]
+    said = judge(held, calls)
+    assert {decision["action"] for decision in said} == {"allow"}
+    assert said[-1]["shadow_action"] == "block"
+
+
+def campaign(caller, n, step, callee, **ending):
+    found = []
+    for number in range(n):
+        at = NOW + number * step
+        found += [setup(f"{caller}{number}", caller, callee(number), at), end(f"{caller}{number}", caller, callee(number), at + step - 1, **ending)]
+    return found
+
+
+def spread(number):
+    return f"+7727{(number * 7_919_003) % 9_000_000 + 1_000_000:07d}"
+
+
+@pytest.mark.parametrize(("reason", "messages"), [
+    ("wangiri.one_ring", campaign("+77012000001", 45, 5_000, spread, ring_ms=1_500, talk_ms=0, cause=16)),
+    ("robocall.short_calls", campaign("+77012000002", 60, 6_000, spread, ring_ms=6_000, talk_ms=3_000, cause=16)),
+    ("range_probing.unallocated_share", campaign("+77012000003", 40, 5_000, spread, ring_ms=0, talk_ms=0, cause=1)),
+    ("range_probing.consecutive_numbers", campaign("+77012000004", 40, 5_000, lambda n: f"+7727{2_000_000 + n}", ring_ms=9_000, talk_ms=0, cause=19)),
+])  # fmt: skip
+def test_campaigns_are_blocked_after_their_first_calls_and_evidence_says_why(held, reason, messages):
+    outcomes = held.process(batch(messages), NOW)
+    said = [orjson.loads(value) for _, _, value in outcomes.decisions]
+    blocked = [reason in decision["reasons"] and decision["action"] == "block" for decision in said]
+    after = blocked[22:]
+    assert sum(after) / len(after) >= 0.95
+    found = [orjson.loads(value) for _, _, value in outcomes.evidence]
+    detector, cause = reason.split(".")
+    why = next(finding for finding in found[-1]["findings"] if (finding["detector"], finding["cause"]) == (detector, cause))
+    assert why["observed"] >= why["threshold"]
+    assert why["window_s"] > 0
+
+
+@pytest.mark.parametrize("messages", [
+    campaign("+77013000001", 60, 9_000, lambda n: spread(n % 9), ring_ms=9_000, talk_ms=95_000, cause=16),
+    campaign("+77013000002", 80, 30_000, spread, ring_ms=12_000, talk_ms=70_000, cause=16),
+    campaign("+77013000003", 40, 60_000, spread, ring_ms=25_000, talk_ms=0, cause=19),
+])  # fmt: skip
+def test_busy_honest_lines_pass(held, messages):
+    said = [orjson.loads(value) for _, _, value in held.process(batch(messages), NOW).decisions]
+    assert {decision["action"] for decision in said} == {"allow"}
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.id)
+def test_shared_checks_on_every_detector(detector):
+    import numpy as np
+
+    from streamer import features
+
+    x = np.random.default_rng(1).uniform(0, 60, (200, features.COUNT))
+    x[:, [features.INDEX[name] for name in features.NAMES if features.FEATURES[features.INDEX[name]].unit == "0/1"]] = 1.0
+    p = np.zeros(8)
+    p[: len(detector.thresholds)] = list(detector.thresholds.values())
+    before = x.copy()
+    once = [detector.judge(row, p) for row in x]
+    assert once == [detector.judge(row, p) for row in x]
+    assert (x == before).all()
+    assert all(0 <= cause <= len(detector.causes) for cause, *_ in once)
+    assert detector.judge(np.full(features.COUNT, np.nan), p)[0] == 0
+    assert "Source" in detector.doc
+    assert all(cause.meaning for cause in detector.causes)

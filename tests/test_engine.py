@@ -1,0 +1,267 @@
+"""The engine as a whole: any cutting, any interleaving, duplicates, late events, hand-over, bad input, control messages."""
+
+import random
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.calls.numbers import caller_key, home_plan
+from streamer.calls.partitioner import partition_of
+from streamer.engine import Batch, Engine
+from streamer.errors import MessageError, StateError
+from streamer.windows import callers
+
+NOW = 1_763_953_000_000
+PLAN = home_plan("KZ")
+PARTITIONS = 4
+
+
+def engine(**given_):
+    return Engine(partitions=PARTITIONS, max_callers=10_000, **given_)
+
+
+def setup(call_id, caller, callee, at=NOW, **more):
+    return {"type": "setup", "call_id": call_id, "at": at, "operator": "op-a", "caller": caller, "callee": callee,
+            "ingress": "national", **more}
+
+
+def end(call_id, caller, callee, at=NOW, **more):
+    return {"type": "end", "call_id": call_id, "at": at, "operator": "op-a", "caller": caller, "callee": callee, **more}
+
+
+def batch(messages):
+    values = [message if isinstance(message, bytes) else orjson.dumps(message) for message in messages]
+    partitions = []
+    for message in messages:
+        sound = isinstance(message, dict) and isinstance(message.get("caller"), str)
+        key = caller_key(message["caller"], message.get("asserted"), message.get("callee", "1"), PLAN) if sound else ""
+        partitions.append(partition_of(key.encode(), PARTITIONS))
+    at = [message.get("at", NOW) if isinstance(message, dict) else NOW for message in messages]
+    at = [value if isinstance(value, int) else NOW for value in at]
+    return Batch(partitions, list(range(len(values))), at, values, [False] * len(values))
+
+
+def part(whole, rows):
+    return Batch(*([column[row] for row in rows] for column in whole))
+
+
+def judge(held, messages, now=NOW):
+    return [orjson.loads(value) for _, _, value in held.process(batch(messages), now).decisions]
+
+
+def traffic(seed, n=400):
+    """Honest and fraudulent callers mixed, in time order, with answers, ends, retries and second sightings."""
+    draw = random.Random(seed)
+    found, at = [], NOW
+    lines = [f"+7701{draw.randrange(10**7):07d}" for _ in range(12)]
+    for number in range(n):
+        at += draw.randrange(0, 3_000)
+        caller = draw.choice(lines[:3] if draw.random() < 0.6 else lines)
+        callee = f"+7727{draw.randrange(2_000_000, 3_000_000):07d}" if caller != lines[1] else f"+7727{2_000_000 + number:07d}"
+        call_id = f"c{number}"
+        found.append(setup(call_id, caller, callee, at, ingress=draw.choice(["national", "international", "subscriber"])))
+        if draw.random() < 0.1:
+            found.append(setup(call_id, caller, callee, at + 50))
+        if draw.random() < 0.1:
+            found.append({**setup(f"other{number}", caller, callee, at + 400), "operator": "op-b"})
+        late = draw.choice([0, 0, 0, 70_000])
+        found.append(end(call_id, caller, callee, at + 900 - late, ring_ms=1_000, talk_ms=draw.choice([0, 0, 2_000, 90_000]),
+                         cause=draw.choice([16, 16, 1])))
+    return found
+
+
+def windows(held, partition):
+    """Everything remembered of a partition's callers, in an order of its own."""
+    columns = callers.copy_out(held.state.callers, partition)
+    columns.pop("wide"), columns.pop("wide_of")
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return sorted(repr(row) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    whole = batch(traffic(5))
+    held = engine(clamp=False)
+    outcomes = held.process(whole, NOW)
+    return whole, {whole.offsets[row]: value for row, _, value in outcomes.decisions}, [windows(held, p) for p in range(PARTITIONS)]
+
+
+def test_the_traffic_has_verdicts_of_both_kinds(undisturbed):
+    _, decisions, _ = undisturbed
+    actions = {orjson.loads(value)["action"] for value in decisions.values()}
+    assert {"allow", "block"} <= actions
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32))
+def test_any_cutting_and_any_interleaving_of_partitions_gives_equal_decisions_and_windows(undisturbed, seed):
+    whole, expected, states = undisturbed
+    draw = random.Random(seed)
+    queues = [[row for row, p in enumerate(whole.partitions) if p == partition] for partition in range(PARTITIONS)]
+    held, found = engine(clamp=False), {}
+    while any(queues):
+        rows = []
+        for partition in draw.sample(range(PARTITIONS), PARTITIONS):
+            take = draw.randrange(60)
+            rows += queues[partition][:take]
+            del queues[partition][:take]
+        piece = part(whole, rows)
+        found |= {piece.offsets[row]: value for row, _, value in held.process(piece, NOW).decisions}
+    assert found == expected
+    assert [windows(held, partition) for partition in range(PARTITIONS)] == states
+
+
+def test_batches_of_one_equal_one_batch(undisturbed):
+    whole, expected, _ = undisturbed
+    held, found = engine(clamp=False), {}
+    for row in range(len(whole.values)):
+        piece = part(whole, [row])
+        found |= {piece.offsets[at]: value for at, _, value in held.process(piece, NOW).decisions}
+    assert found == expected
+
+
+def test_a_partition_exported_dropped_and_imported_goes_on_as_if_nothing_had_happened(undisturbed):
+    whole, expected, _ = undisturbed
+    middle = len(whole.values) // 2
+    first, rest = part(whole, range(middle)), part(whole, range(middle, len(whole.values)))
+    held, other = engine(clamp=False), engine(clamp=False)
+    found = {first.offsets[row]: value for row, _, value in held.process(first, NOW).decisions}
+    for partition in range(PARTITIONS):
+        state = held.export(partition)
+        held.drop(partition)
+        other.import_state(partition, state)
+    assert held.callers_held == 0
+    found |= {rest.offsets[row]: value for row, _, value in other.process(rest, NOW).decisions}
+    assert found == expected
+
+
+def test_damaged_foreign_and_misdirected_state_is_refused():
+    held = engine()
+    judge(held, [setup("1", "+77011234567", "+77272345678")])
+    state = held.export(1)
+    damaged = bytearray(state)
+    damaged[-40] ^= 1
+    for partition, bad, text in ((1, bytes(damaged), "damaged"), (2, state, "partition 1"), (1, b"x", "no exported"),
+                                 (1, state[:4] + b"\x09\x00" + state[6:], "layout 9")):
+        with pytest.raises(StateError, match=text):
+            held.import_state(partition, bad)
+    with pytest.raises(StateError, match="secret"):
+        engine(secret=b"another").import_state(1, state)
+
+
+def attempts(held, caller, at, origin="national"):
+    """The counters a further call of this caller is judged by, from its evidence."""
+    held.apply("policy", "policy@all", b'{"version":"all","evidence_sample":1.0}')
+    held.apply("policy", "current", b'{"version":"all"}')
+    outcomes = held.process(batch([setup(f"probe{at}", caller, "+77273999999", at, ingress=origin)]), at)
+    return orjson.loads(outcomes.evidence[0][2])["features"]
+
+
+def test_a_retry_is_counted_once_and_answered_with_the_same_content():
+    held = engine()
+    first = judge(held, [setup("1", "+77011234567", "+77272345678")])
+    again = judge(held, [setup("1", "+77011234567", "+77272345678", NOW + 900)])
+    assert again == first
+    assert attempts(held, "+77011234567", NOW + 1_000)["attempts_1h"] == 2
+
+
+def test_the_same_call_id_after_120_s_is_a_new_call():
+    held = engine()
+    judge(held, [setup("1", "+77011234567", "+77272345678")])
+    judge(held, [setup("1", "+77011234567", "+77272345678", NOW + 121_000)])
+    assert attempts(held, "+77011234567", NOW + 122_000)["attempts_1h"] == 3
+
+
+def test_a_second_sighting_counts_once_and_each_has_its_decision():
+    held = engine()
+    said = judge(held, [
+        setup("1", "+77011234567", "+77272345678"),
+        {**setup("x", "8 701 123 45 67", "87272345678", NOW + 2_000), "operator": "op-b"},
+    ])
+    assert [decision["call_id"] for decision in said] == ["1", "x"]
+    assert attempts(held, "+77011234567", NOW + 3_000)["attempts_1h"] == 2
+
+
+def test_origin_classes_are_kept_apart():
+    held = engine()
+    judge(held, [setup(str(n), "+77011234567", f"+772723456{n:02d}", NOW + n, ingress="subscriber") for n in range(5)])
+    assert attempts(held, "+77011234567", NOW + 10)["attempts_1h"] == 1
+    assert attempts(held, "+77011234567", NOW + 20, "subscriber")["attempts_1h"] == 6
+
+
+def test_late_events_count_where_their_time_still_lies():
+    held = engine(clamp=False)
+    judge(held, [setup("1", "+77011234567", "+77272345678")])
+    judge(held, [setup("2", "+77011234567", "+77272345679", NOW - 300_000)])
+    found = attempts(held, "+77011234567", NOW + 1)
+    assert (found["attempts_1m"], found["attempts_10m"]) == (2, 3)
+
+
+def test_answers_and_ends_count_once_however_often_they_come():
+    held = engine()
+    messages = [setup("1", "+77011234567", "+77272345678"),
+                {"type": "answer", "call_id": "1", "at": NOW + 900, "operator": "op-a", "caller": "+77011234567", "callee": "+77272345678"}]
+    ending = end("1", "+77011234567", "+77272345678", NOW + 3_000, ring_ms=800, talk_ms=2_000, cause=16)
+    judge(held, [*messages, messages[1], ending, ending])
+    found = attempts(held, "+77011234567", NOW + 4_000)
+    assert (found["answered_1h"], found["short_1h"], found["talk_1h"]) == (1, 1, 2.0)
+
+
+def test_a_blocked_call_is_counted_apart_and_its_end_tells_nothing():
+    held = engine()
+    held.apply("lists", "k", orjson.dumps({"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"}))
+    said = judge(held, [setup("1", "+77011234567", "+77272345678"),
+                        end("1", "+77011234567", "+77272345678", NOW + 10, ring_ms=0, talk_ms=0, cause=21)])
+    assert (said[0]["action"], said[0]["reasons"], said[0]["sip_code"], said[0]["q850"]) == ("block", ["list.block"], 608, 21)
+    held.apply("lists", "k", None)
+    found = attempts(held, "+77011234567", NOW + 100)
+    assert (found["attempts_1h"], found["blocked_1h"], found["short_ring_10m"]) == (2, 1, 0)
+
+
+def test_broken_records_are_rejected_and_answerable_ones_answered():
+    held = engine()
+    outcomes = held.process(batch([b"{", {"type": "setup", "call_id": "1", "caller": "+77011234567"}, b"\xff\xfe", b"[]",
+                                   setup("2", "+77011234567", "+77272345678")]), NOW)
+    assert [row for row, _, _ in outcomes.rejected] == [0, 1, 2, 3]
+    assert [(row, orjson.loads(value)["reasons"]) for row, _, value in outcomes.decisions] == [(1, ["input.invalid"]), (4, [])]
+
+
+def test_a_record_in_the_wrong_partition_is_moved_once_and_then_rejected():
+    held = engine()
+    whole = batch([setup("1", "+77011234567", "+77272345678")])
+    right = whole.partitions[0]
+    wrong = whole._replace(partitions=[(right + 1) % PARTITIONS])
+    outcomes = held.process(wrong, NOW)
+    assert (outcomes.decisions, outcomes.misplaced) == ([], [(0, "+77011234567", right)])
+    outcomes = held.process(wrong._replace(rekeyed=[True]), NOW)
+    assert [reason for _, reason, _ in outcomes.rejected] == ["misplaced"]
+
+
+def test_clocks_are_clamped_to_the_append_time_and_counted():
+    held = engine()
+    whole = batch([setup("1", "+77011234567", "+77272345678", NOW + 3_600_000)])._replace(append_ms=[NOW])
+    outcomes = held.process(whole, NOW)
+    assert orjson.loads(outcomes.decisions[0][2])["at"] == NOW + 5_000
+    assert outcomes.clamped == {"op-a": 1}
+
+
+def test_a_late_decision_says_so():
+    held = engine()
+    assert judge(held, [setup("1", "+77011234567", "+77272345678")], NOW + 300)[0]["late"] is False
+    assert judge(held, [setup("2", "+77011234567", "+77272345678")], NOW + 301)[0]["late"] is True
+
+
+@pytest.mark.parametrize(("kind", "key", "value"), [
+    ("lists", "k", b"{}"), ("policy", "policy@1", b'{"version":"1","detectors":{"nosuch":{}}}'),
+    ("policy", "policy@1", b'{"version":"1","detectors":{"robocall":{"thresholds":{"nosuch":1}}}}'),
+    ("operators", "o", b"[]"), ("models", "champion@1", b'{"name":"x"}'),
+    ("subscribers.location", "+7701", b'{"number":"+77011234567","at":1,"fact":"line","value":"active","operator":"o"}'),
+    ("lists", "k", b'{"list":"block","match":"prefix","number":"+7x","side":"caller"}'),
+])  # fmt: skip
+def test_a_bad_control_message_is_refused_and_changes_nothing(kind, key, value):
+    held = engine()
+    with pytest.raises(MessageError):
+        held.apply(kind, key, value)
+    assert held.policy_version == "default"
