@@ -1,0 +1,5 @@
+"""`python -m streamer` is `streamer`."""
+
+from streamer.commands import main
+
+main()

@@ -1,0 +1,107 @@
+"""Control topics and subscribers' facts, read beside the group by a thread of its own and applied between batches."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from streamer.errors import MessageError
+from streamer.kafka.tables import Change, TableReader
+from streamer.kafka.topics import Topics
+from streamer.settings import Settings
+
+_POLL_S: Final = 0.1
+
+
+class Control:
+    """Follows every control topic whole, and of the facts the partitions that the worker owns.
+
+    `apply` hands what has come to the engine, on the event loop; `ready` is true once everything up to the ends that
+    were found at the start (and at each new partition) was applied.
+    """
+
+    def __init__(self, settings: Settings, fail: Callable[[BaseException], None], arrived: Callable[[], None]) -> None:
+        self._settings = settings
+        self._topics = Topics(settings)
+        self._fail = fail
+        self._arrived = arrived
+        self._wishes: queue.SimpleQueue[tuple[bool, tuple[int, ...], int]] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
+        self._wanted = 0
+        self._reached = -1
+        self._owned: set[int] = set()
+        self._stop = threading.Event()
+        self.trouble: str | None = None
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that was there when last asked for has been applied."""
+        return self._reached >= self._wanted
+
+    def follow(self, partitions: list[int]) -> None:
+        """Read the facts of these partitions too; not ready until they have been read."""
+        self._owned |= set(partitions)
+        self._wanted += 1
+        self._wishes.put((True, tuple(partitions), self._wanted))
+
+    def leave(self, partitions: list[int]) -> None:
+        """Read the facts of these partitions no more."""
+        self._owned -= set(partitions)
+        self._wishes.put((False, tuple(partitions), self._wanted))
+
+    def apply(self, judge: Any, refused: Callable[[Change, MessageError], None]) -> int:
+        """Apply everything that has come; gives the number of records. `refused` gets those that break the contract."""
+        applied = 0
+        while True:
+            try:
+                change = self._changes.get_nowait()
+            except queue.Empty:
+                return applied
+            if isinstance(change, int):
+                self._reached = max(self._reached, change)
+                continue
+            if change.kind.startswith("subscribers.") and change.partition not in self._owned:
+                continue
+            applied += 1
+            try:
+                judge.apply(change.kind, change.key, change.value)
+            except MessageError as error:
+                refused(change, error)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        try:
+            reader = TableReader(self._settings, self._topics.control)
+            try:
+                self._follow(reader)
+            finally:
+                reader.close()
+        except BaseException as reason:  # a worker without its lists and policy must not go on
+            self._fail(reason)
+
+    def _follow(self, reader: TableReader) -> None:
+        told, wanted = -1, 0
+        while not self._stop.is_set():
+            while not self._wishes.empty():
+                begin, partitions, number = self._wishes.get()
+                for topic in self._topics.facts:
+                    (reader.add if begin else reader.remove)(topic, partitions)
+                wanted = max(wanted, number)
+            changes = reader.poll(5_000, _POLL_S)
+            self.trouble = reader.trouble
+            for change in changes:
+                self._changes.put(change)
+            if reader.at_end and told < wanted:
+                told = wanted
+                self._changes.put(told)
+                self._arrived()
+            elif changes:
+                self._arrived()
