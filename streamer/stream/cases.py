@@ -200,10 +200,11 @@ class Cases:
         self._db.execute("DELETE FROM evidence WHERE decided_at < ?", (at_ms,))
         self._db.execute("DELETE FROM report WHERE at < ?", (at_ms,))
 
-    def count(self) -> tuple[int, int]:
-        """How many cases and reports are held."""
-        cases = self._db.execute("SELECT count(*) FROM evidence").fetchone()[0]
-        return cases, self._db.execute("SELECT count(*) FROM report").fetchone()[0]
+    @property
+    def held(self) -> int:
+        """How many cases are held, to within those dropped out of order (the span of their row numbers)."""
+        first, last = self._db.execute("SELECT (SELECT min(id) FROM evidence), (SELECT max(id) FROM evidence)").fetchone()
+        return 0 if last is None else last - first + 1
 
     def _teach(self, rows: Iterable[tuple[Any, ...]], *, fraud: bool) -> list[Lesson]:
         """Lessons of the cases that have not been learned with this label yet; marks them."""

@@ -1,0 +1,304 @@
+"""The trainer that holds the lease: evidence and feedback in, lessons to the learner, models out.
+
+Positions, marks and the learner's state are committed together in the trainer's file, so that every case is learned
+once whatever happens. The same state, with its positions, goes to `trainer.v1` with each model: a standby that has
+no file, or an older one, reads evidence and feedback again up to those positions to know which cases there were and
+which reports came, learns nothing of it, and goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, Producer, TopicPartition
+
+from streamer.calls import codec
+from streamer.errors import MessageError, TransportError
+from streamer.kafka import clients
+from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.topics import Topics, dead_letter
+from streamer.models import labels, snapshot
+from streamer.settings import Settings
+from streamer.stream import trainer_log
+from streamer.stream.cases import Cases, Lesson
+from streamer.stream.trainer_log import LeaseLostError, Publisher, Record
+from streamer.stream.trainer_metrics import TrainerMetrics
+from streamer.stream.trainer_state import TrainerState, descends
+
+POLL_RECORDS: Final = 500
+COMMIT_EVERY_S: Final = 1.0
+RIPE_AT_ONCE: Final = 500
+PRUNE_EVERY_S: Final = 60.0
+
+log = logging.getLogger("streamer.trainer")
+
+
+class ActiveTrainer:
+    """One turn at the lease, from taking over to letting go. Belongs to one thread.
+
+    Parameters
+    ----------
+    settings
+        Topics, retention, maturing time and how often models are published.
+    cases
+        The trainer's file; `close` closes it.
+    metrics
+        Where to show what happens.
+    owner
+        Who takes the lease, for people.
+    now_ms
+        The wall clock, ms since 1970.
+    go_on
+        Asked often while taking over and while brokers do not answer; False stops with `LeaseLostError`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        cases: Cases,
+        metrics: TrainerMetrics,
+        *,
+        owner: str,
+        now_ms: Callable[[], int],
+        go_on: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._topics = Topics(settings)
+        self._cases = cases
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._go_on = go_on
+        self._mature_ms = round(settings.mature_s * 1000)
+        self._kept_ms = round(settings.trainer_kept_s * 1000)
+        self._publisher = Publisher(settings, go_on)
+        self._letters: Producer = clients.producer(settings)
+        left = trainer_log.read(settings)
+        self._pieces = left.pieces
+        kept = cases.kept("state")
+        if left.state is not None and (kept is None or not descends(kept, left.state)):
+            kept = left.state | {"base": [left.state["epoch"], left.state["seq"]]}
+            self._catch_up(kept)
+        self.state = (
+            TrainerState.new(self._mature_ms) if kept is None else TrainerState.from_json(kept, self._mature_ms)
+        )
+        self.state.epoch = max(left.epoch, self.state.epoch) + 1
+        if not self._publisher.publish([trainer_log.lease(self._topics.trainer, self.state.epoch, owner, now_ms())]):
+            raise LeaseLostError("the brokers did not take the lease's record")
+        self._moved: dict[tuple[str, int], int] = {}
+        self._commit()
+        self._reader = self._assigned(cases.positions(), [self._topics.evidence, self._topics.feedback])
+        self._reports_behind = set(range(settings.partitions))
+        self._touched = False
+        self._next_commit = self._next_prune = 0.0
+        metrics.epoch.set(self.state.epoch)
+        metrics.version.set(self.state.version)
+        log.info(
+            "active with epoch %d, model version %d, %d cases learned",
+            self.state.epoch, self.state.version, self.state.learner.cases,
+        )  # fmt: skip
+
+    def step(self) -> None:
+        """Take in at most a poll of records, teach what is ripe, and commit or publish what is due."""
+        for message in self._reader.consume(POLL_RECORDS, timeout=0.1):
+            self._take(message)
+        now = self._now_ms()
+        self._ripen(now)
+        for measure in self.state.measuring.close(now):
+            self._metrics.measured(measure)
+            self.state.note(measure)
+            self._touched = True
+        due = time.monotonic()
+        if due >= self._next_prune:
+            self._next_prune = due + PRUNE_EVERY_S
+            self._cases.forget_before(now - self._kept_ms)
+        state = self.state
+        if (
+            state.learned_since
+            and state.learner.ready
+            and now - state.published_at >= self._settings.publish_every_s * 1000
+        ):
+            self._publish(now)
+        elif due >= self._next_commit:
+            self._next_commit = due + COMMIT_EVERY_S
+            if self._touched:
+                self._commit()
+
+    def finish(self) -> None:
+        """Commit, and leave the state for whoever comes next."""
+        self._commit()
+        left = self.state.to_json(self._cases.positions())
+        if self._publisher.publish(trainer_log.pieces(self._topics.trainer, left, self._pieces)):
+            self.state.base = [left["epoch"], left["seq"]]
+            self._commit()
+
+    def close(self) -> None:
+        """Let go of clients and file; what was not committed is as if it had not been read."""
+        self._reader.close()
+        self._cases.close()
+        self._letters.flush(5)
+
+    def _commit(self) -> None:
+        if self._letters.flush(30):
+            raise TransportError("the brokers did not take a dead letter within 30 s")
+        self.state.seq += 1
+        self._cases.read_to(self._moved)
+        self._moved = {}
+        self._touched = False
+        self._cases.keep("state", self.state.to_json(self._cases.positions()))
+        self._cases.commit()
+        self._metrics.cases.set(self._cases.held)
+
+    def _assigned(self, positions: dict[tuple[str, int], int], topics: list[str]) -> Any:
+        reader = clients.consumer(
+            self._settings,
+            f"{self._settings.trainer_group}-reader",  # never joined: positions are the trainer's own
+            **{"enable.partition.eof": True, "auto.offset.reset": "earliest"},
+        )
+        reader.assign(
+            [
+                TopicPartition(topic, part, positions.get((topic, part), OFFSET_BEGINNING))
+                for topic in topics
+                for part in range(self._settings.partitions)
+            ]
+        )
+        return reader
+
+    def _catch_up(self, state: dict[str, Any]) -> None:
+        """Know again the cases and reports that `state` was learned from, without learning them again."""
+        targets = {(topic, part): after for topic, part, after in state["positions"]}
+        log.info("taking over from epoch %d: reading %d partitions again", state["epoch"], len(targets))
+        self._cases.forget_all()
+        for topic in (self._topics.evidence, self._topics.feedback):
+            behind = {part for (of, part), after in targets.items() if of == topic and after > 0}
+            reader = self._assigned({}, [topic])
+            try:
+                while behind:
+                    if not self._go_on():
+                        raise LeaseLostError("stopped while taking over")
+                    for message in reader.consume(POLL_RECORDS, timeout=0.2):
+                        part = message.partition()
+                        if _at_end(message):
+                            behind.discard(part)
+                            continue
+                        if message.offset() < targets.get((topic, part), 0):
+                            with suppress(MessageError):  # among the dead letters already
+                                self._lessons(message)
+                        if message.offset() + 1 >= targets.get((topic, part), 0):
+                            behind.discard(part)
+            finally:
+                reader.close()
+        self._cases.mark_ripe(state["matured_to"])
+        self._cases.read_to(targets)
+
+    def _take(self, message: Message) -> None:
+        place = (str(message.topic()), int(message.partition() or 0))
+        reports = place[0] == self._topics.feedback
+        if _at_end(message):
+            if reports:
+                self._reports_behind.discard(place[1])
+            return
+        if reports:
+            self._reports_behind.add(place[1])
+        try:
+            lessons, outcome = self._lessons(message)
+        except MessageError as error:
+            self._metrics.dead_letters.labels(error.reason).inc()
+            self._bury(message, error)
+        else:
+            self._learn(lessons)
+            if reports:
+                self._metrics.feedback.labels(outcome).inc()
+            else:
+                self._metrics.evidence.inc()
+        self._moved[place] = int(message.offset() or 0) + 1
+        self._touched = True
+
+    def _lessons(self, message: Message) -> tuple[list[Lesson], str]:
+        """What one record teaches, its marks set, and what became of it. Raises `MessageError` when it cannot be read."""
+        if message.topic() == self._topics.evidence:
+            return self._cases.add_evidence(codec.decode_evidence(message.value())), "kept"
+        feedback = codec.decode_feedback(message.value())
+        claim = labels.claim(feedback, self._cases.plan)
+        if isinstance(claim, labels.Refusal):
+            return [], claim.reason
+        lessons = self._cases.add_report(feedback.at, claim)
+        return lessons, "joined" if lessons else "kept"
+
+    def _bury(self, message: Message, error: MessageError) -> None:
+        topic, part = str(message.topic()), int(message.partition() or 0)
+        received: Any = message.headers()
+        offset = int(message.offset() or 0)
+        buried: Any = dead_letter_headers(error.reason, str(error), topic, part, offset, received)
+        self._letters.produce(
+            dead_letter(topic),
+            key=message.key(),
+            value=message.value(),
+            headers=buried,
+        )
+
+    def _learn(self, lessons: list[Lesson]) -> None:
+        state = self.state
+        for lesson in lessons:
+            state.learner.learn_case(lesson.features, fraud=lesson.fraud, weight=lesson.weight)
+            if lesson.measured:
+                state.measuring.add(
+                    lesson.decided_at, lesson.score, fraud=lesson.fraud, weight=lesson.weight, corrects=lesson.corrects
+                )
+            state.learned_since = self._touched = True
+            self._metrics.learned.labels("fraud" if lesson.fraud else "honest").inc()
+            if lesson.corrects:
+                self._metrics.corrected.inc()
+        self._metrics.late.set(state.measuring.late)
+
+    def _ripen(self, now: int) -> None:
+        """Teach cases that nobody reported in time, but only when every report there is has been read."""
+        if self._reports_behind:
+            return
+        before = now - self._mature_ms
+        lessons = self._cases.ripe(before, RIPE_AT_ONCE)
+        self._learn(lessons)
+        if len(lessons) < RIPE_AT_ONCE:
+            self.state.matured_to = before
+
+    def _publish(self, now: int) -> None:
+        """A new version: first into the trainer's file, then state, model and pointer in one transaction."""
+        state = self.state
+        state.version += 1
+        self._commit()
+        model = state.snapshot(now)
+        before = (state.learned_since, state.published_at)
+        gone = state.expired(now, self._kept_ms)
+        state.learned_since, state.published_at = False, now
+        left = state.to_json(self._cases.positions())
+        pieces = trainer_log.pieces(self._topics.trainer, left, self._pieces)
+        models = self._topics.models
+        records: list[Record] = [
+            *pieces,
+            (models, snapshot.key(model), codec.encode(model)),
+            (models, snapshot.pointer_key(model.name), codec.encode(snapshot.pointer(model))),
+            *((models, f"{model.name}@{version}", None) for version in gone),
+        ]
+        if not self._publisher.publish(records):
+            state.learned_since, state.published_at = before
+            log.warning("the brokers gave model version %d up; it will be tried again", state.version)
+            return
+        self._pieces = sum(1 for _, _, value in pieces if value is not None)
+        state.base = [left["epoch"], left["seq"]]
+        self._commit()
+        self._metrics.published.inc()
+        self._metrics.version.set(state.version)
+        log.info("published %s, epoch %d, %d cases", snapshot.key(model), state.epoch, model.cases)
+
+
+def _at_end(message: Message) -> bool:
+    """Whether this says that a partition's end was reached. Raises `TransportError` for what waiting does not mend."""
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+        return True
+    raise TransportError(f"{message.topic()} cannot be read: {error.str()}")

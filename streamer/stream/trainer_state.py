@@ -1,0 +1,100 @@
+"""Everything a trainer goes on from but its cases and reports: learner, measuring, versions, and where it stands in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streamer.calls.decisions import ModelSnapshot
+from streamer.models.prequential import Measure, Prequential
+from streamer.models.trainer import Trainer
+
+HOUR_MS: Final = 3_600_000
+
+
+@dataclass
+class TrainerState:
+    """Held in memory by the active trainer, kept in its file, published on `trainer.v1`.
+
+    Attributes
+    ----------
+    learner, measuring
+        What was learned, and the windows still open to be measured.
+    epoch, seq
+        The turn at the lease that this state belongs to, and how many commits led to it.
+    base
+        (epoch, seq) of the published state that this one goes on from; None when none was published.
+    version, published_at, learned_since
+        Model version given last, when (ms since 1970), and whether anything was learned since.
+    matured_to
+        Cases decided before this (ms since 1970) were taught as honest unless reported.
+    measured
+        What the window measured last showed.
+    versions
+        First version of each hour with any, and the hour (ms since 1970), while evidence made with them is kept.
+    """
+
+    learner: Trainer
+    measuring: Prequential
+    epoch: int = 0
+    seq: int = 0
+    base: list[int] | None = None
+    version: int = 0
+    published_at: int = 0
+    learned_since: bool = False
+    matured_to: int = 0
+    measured: dict[str, float] = field(default_factory=dict)
+    versions: list[list[int]] = field(default_factory=list)
+
+    @classmethod
+    def new(cls, mature_ms: int) -> TrainerState:
+        """A trainer that has learned nothing."""
+        return cls(Trainer(), Prequential(mature_ms))
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any], mature_ms: int) -> TrainerState:
+        """What gave `state`; raises `ModelError` when its learner is of another format."""
+        plain = {name: state[name] for name in _PLAIN}
+        return cls(Trainer.from_state(state["learner"]), Prequential.from_state(state["measuring"], mature_ms), **plain)
+
+    def to_json(self, positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+        """The state as JSON would hold it, with the next offset to read of each (topic, partition)."""
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "positions": [[topic, part, after] for (topic, part), after in positions.items()],
+            "learner": self.learner.state(),
+            "measuring": self.measuring.state(),
+        }
+
+    def note(self, measure: Measure) -> None:
+        """Remember what a window showed, to be told with the next model."""
+        shown = {"log_loss": measure.log_loss, "roc_auc": measure.roc_auc, "pr_auc": measure.pr_auc}
+        self.measured = {name: value for name, value in shown.items() if not math.isnan(value)}
+
+    def snapshot(self, now: int) -> ModelSnapshot:
+        """The model as scorers use it, under the present version and epoch."""
+        return self.learner.snapshot(self.version, self.epoch, now, self.measured)
+
+    def expired(self, now: int, kept_ms: int) -> range:
+        """Note the present version's hour; gives the versions that are older than any evidence made with them."""
+        hour = now - now % HOUR_MS
+        if not self.versions or self.versions[-1][1] != hour:
+            self.versions.append([self.version, hour])
+        first = self.versions[0][0]
+        while len(self.versions) > 1 and self.versions[1][1] < now - kept_ms:
+            del self.versions[0]
+        return range(first, self.versions[0][0])
+
+
+_PLAIN: Final = (
+    "epoch", "seq", "base", "version", "published_at", "learned_since", "matured_to", "measured", "versions",
+)  # fmt: skip
+
+
+def descends(mine: Mapping[str, Any], published: Mapping[str, Any]) -> bool:
+    """Whether the state in our own file goes on from the published one, or is that trainer's own and not older."""
+    if mine["base"] == [published["epoch"], published["seq"]]:
+        return True
+    return bool(mine["epoch"] == published["epoch"] and mine["seq"] >= published["seq"])

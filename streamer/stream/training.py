@@ -1,0 +1,212 @@
+"""The trainer's process: waits for the lease, trains while it holds it, lets go in order.
+
+The lease is the ownership of the one partition of `trainer.v1` in the group `trainer_group`: Kafka gives it to one
+member at a time and to another when that one leaves or falls silent. The trainer is a plain loop and no Faust agent:
+its positions lie in its own file, together with what was learned, so it needs no group for what it reads; and what
+changes hands is the lease alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from streamer.calls import numbers
+from streamer.errors import SettingsError, TransportError
+from streamer.kafka import clients, topics
+from streamer.settings import Settings
+from streamer.stream.active_trainer import ActiveTrainer
+from streamer.stream.cases import Cases
+from streamer.stream.trainer_log import LeaseLostError
+from streamer.stream.trainer_metrics import StatusServer, TrainerMetrics
+
+log = logging.getLogger("streamer.trainer")
+
+_ANSWER_S = 10.0
+
+
+def wall_ms() -> int:
+    """The wall clock, ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Lease:
+    """Membership in the trainers' group; `held` says whether the one partition is ours."""
+
+    def __init__(self, settings: Settings, release: Callable[[], None]) -> None:
+        self.held = False
+        self._release = release
+        self._inside = False
+        self._member: Any = clients.consumer(settings, settings.trainer_group, **{"auto.offset.reset": "latest"})
+        self._member.subscribe(
+            [topics.Topics(settings).trainer],
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+
+    def heed(self, timeout_s: float = 0.0) -> bool:
+        """Serve the group for at most `timeout_s`; gives whether the lease is held. Within a hand-over: False."""
+        if self._inside:
+            return False
+        message = self._member.poll(timeout_s)
+        if message is not None and message.error() is not None and message.error().fatal():
+            raise TransportError(f"the trainers' group cannot be joined: {message.error().str()}")
+        return self.held
+
+    def close(self) -> None:
+        """Leave the group, so that a standby takes over at once."""
+        self._member.close()
+
+    def _assigned(self, member: Any, partitions: list[Any]) -> None:
+        if partitions:
+            member.incremental_assign(partitions)
+            member.pause(partitions)  # owned, not read: what lies there is read whole when the lease is taken
+            self.held = True
+
+    def _revoked(self, _: Any, partitions: list[Any]) -> None:
+        if partitions and self.held:
+            self.held = False
+            self._inside = True
+            try:
+                self._release()
+            finally:
+                self._inside = False
+
+    def _lost(self, _: Any, partitions: list[Any]) -> None:
+        if partitions:
+            self.held = False
+
+
+class TrainerProcess:
+    """A trainer, active or standing by, until told to stop.
+
+    Raises `SettingsError` when the folder is in use by another process, `TopicError` when topics are not what they
+    should be.
+    """
+
+    def __init__(self, settings: Settings, *, now_ms: Callable[[], int] = wall_ms) -> None:
+        self._settings = settings
+        self._now_ms = now_ms
+        self._stop = threading.Event()
+        self._active: ActiveTrainer | None = None
+        self._role = "starting"
+        self.metrics = TrainerMetrics()
+        self.owner = f"{socket.gethostname()}:{os.getpid()}"
+
+    def stop(self) -> None:
+        """Ask for an orderly end; may be called from a signal handler or another thread."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        settings = self._settings
+        plan = numbers.home_plan(settings.home)
+        with _locked(settings.trainer_data):
+            topics.ensure(settings)
+            file = settings.trainer_data / _file_name(settings)
+            status = StatusServer(
+                settings.metrics_host, settings.trainer_metrics_port, self.metrics.registry, self._state
+            )
+            lease = Lease(settings, self._let_go)
+            try:
+                log.info("metrics on port %d; data in %s", status.port, file)
+                self._role = "standby"
+                while not self._stop.is_set():
+                    self._turn(lease, file, plan)
+                if self._active is not None:
+                    self._let_go()
+            finally:
+                self._role = "stopped"
+                self._drop()
+                lease.close()
+                status.close()
+
+    def _turn(self, lease: Lease, file: Path, plan: numbers.HomePlan) -> None:
+        """One turn of the loop: serve the group, then take over, learn, or wait."""
+        if not lease.heed(0.0 if self._active is not None else 0.2):
+            self._drop()
+            return
+        try:
+            if self._active is None:
+                self._take_over(lease, file, plan)
+            elif lease.held:
+                self._active.step()
+        except LeaseLostError as error:
+            log.warning("%s", error)
+            self._drop()
+
+    def _take_over(self, lease: Lease, file: Path, plan: numbers.HomePlan) -> None:
+        cases = Cases(file, plan)
+        try:
+            self._active = ActiveTrainer(
+                self._settings,
+                cases,
+                self.metrics,
+                owner=self.owner,
+                now_ms=self._now_ms,
+                go_on=lambda: not self._stop.is_set() and lease.heed(),
+            )
+        except BaseException:
+            cases.close()
+            raise
+        self._role = "active"
+        self.metrics.active.set(1)
+
+    def _let_go(self) -> None:
+        """Leave everything to whoever comes next."""
+        if self._active is not None:
+            try:
+                self._active.finish()
+            except LeaseLostError as error:
+                log.warning("left without its last state: %s", error)
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._active is not None:
+            self._active.close()
+            self._active = None
+            self.metrics.active.set(0)
+            if self._role == "active":
+                self._role = "standby"
+
+    def _state(self) -> tuple[bool, bool, str]:
+        return self._role != "stopped", self._role in {"active", "standby"}, self._role
+
+
+class _locked:  # noqa: N801 - used like a function
+    """The trainer's folder, for one process at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._file = (self._folder / "lock").open("w", encoding="ascii")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise SettingsError(f"{self._folder} is in use by another trainer; set another trainer_data") from None
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _file_name(settings: Settings) -> str:
+    """One file a cluster, prefix and group: positions of one mean nothing in another."""
+    try:
+        cluster = clients.admin(settings).list_topics(timeout=_ANSWER_S).cluster_id
+    except KafkaException as error:
+        raise TransportError(f"the brokers do not answer within {_ANSWER_S:.0f} s: {error.args[0].str()}") from error
+    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{cluster}-{settings.prefix}{settings.trainer_group}.sqlite3")
