@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal, NamedTuple
 
 from streamer.calls import numbers
@@ -99,4 +100,6 @@ def stands_for(evidence: Evidence) -> float:
 
 def teachable(evidence: Evidence) -> bool:
     """Whether there is anything to learn from: throttled and broken set-ups have no features of their own."""
-    return bool(evidence.features) and not any(reason.startswith("input.") for reason in evidence.decision.reasons)
+    if not evidence.features or not 0 < stands_for(evidence) < math.inf:
+        return False
+    return not any(reason.startswith("input.") for reason in evidence.decision.reasons)

@@ -28,8 +28,13 @@ from streamer.models.snapshot import CHAMPION, seal
 FORMAT: Final = 1
 """Layout of `state`; another one is refused."""
 
-LEARNING_RATE: Final = 0.05
-"""AdaGrad's first step, in log-odds a feature; all features step together."""
+LEARNING_RATE: Final = 0.3
+"""AdaGrad's step. Honest cases stand for many calls each and fraud for one: with River's 0.1 a campaign's own bins
+would need some thousand reports to outweigh the honest rest of its vector."""
+
+DAMPING: Final = 1.0
+"""AdaGrad's epsilon: what the accumulators start from. All of a vector's features step together, and without it the
+first case alone would settle the score."""
 
 SAMPLE: Final = 300
 """Cases of each label in the first sample, after which crowded bins are split."""
@@ -53,7 +58,7 @@ class Trainer:
         self._build({}, {}, 0, 0.0)
 
     def _build(self, weights: dict[str, float], g2: dict[str, float], steps: int, intercept: float) -> None:
-        optimizer = optim.AdaGrad(LEARNING_RATE)
+        optimizer = optim.AdaGrad(LEARNING_RATE, eps=DAMPING)
         optimizer.g2.update(g2)
         optimizer.n_iterations = steps
         self._regression = linear_model.LogisticRegression(optimizer, intercept_init=intercept, intercept_lr=0.0)
