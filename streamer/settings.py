@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     ssl_key: Path | None = Field(None, description="PEM file of the client's key")
     prefix: str = Field("", description="put before every topic name", pattern=r"^[A-Za-z0-9._-]*$")
     partitions: int = Field(24, ge=1, le=1024, description="partitions of the topics keyed by caller; fixed for life")
+    retention_h: dict[str, float] = Field(
+        default_factory=dict, description='hours kept, by topic, where not as the contract says: {"calls": 48}'
+    )
     replication: int = Field(1, ge=1, le=10, description="replicas of every topic")
     group: str = Field("streamer-scorer", description="consumer group of the scoring workers")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000, description="a silent worker is expelled after this")

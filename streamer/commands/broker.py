@@ -36,7 +36,9 @@ def start(
         int | None, typer.Option(help="Partitions of the topics keyed by caller; the setting of that name by default.")
     ] = None,
     prefix: Annotated[str | None, typer.Option(help="Put before every topic name; the setting by default.")] = None,
-    create_topics: Annotated[bool, typer.Option("--topics/--no-topics", help="Create the topics of the contract.")] = True,
+    create_topics: Annotated[
+        bool, typer.Option("--topics/--no-topics", help="Create the topics of the contract.")
+    ] = True,
 ) -> None:
     """Install what is missing, start the broker in the background, wait until it answers and create the topics.
 

@@ -7,7 +7,6 @@ through that folder. It is no broker for production: one node, no replica, plain
 from __future__ import annotations
 
 import base64
-import ctypes
 import json
 import os
 import re
@@ -15,10 +14,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -28,14 +26,13 @@ from confluent_kafka.admin import AdminClient
 from streamer.errors import BrokerError
 from streamer.kafka import install
 from streamer.kafka.broker_config import jvm_options, server_properties
+from streamer.kafka.processes import HOST, alone, born, die_with, free_port, is_alive, is_free, send, write
 
-HOST: Final = "127.0.0.1"
 DEFAULT_FOLDER: Final = Path(".run/broker")
 DEFAULT_PORT: Final = 9092
 DEFAULT_HEAP: Final = "768m"
 
 _POLL_S: Final = 0.02
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class BrokerStatus(NamedTuple):
@@ -99,7 +96,7 @@ class LocalBroker:
         if state is None:
             return BrokerStatus(running=False, folder=self.folder)
         return BrokerStatus(
-            running=_is_alive(state["pid"], state["born"]),
+            running=is_alive(state["pid"], state["born"]),
             folder=self.folder,
             pid=state["pid"],
             address=state["address"],
@@ -123,57 +120,62 @@ class LocalBroker:
         Raises `BrokerError` when a broker already runs in the folder, the port is taken, the installation fails, or
         the broker does not answer within `wait_s`; nothing is left running then.
         """
-        status = self.status()
-        if status.running:
-            raise BrokerError(f"a broker already runs in {self.folder}: pid {status.pid}, {status.address}")
+        self._refuse_a_second()
         for port in filter(None, [self._port, *self._listeners.values()]):
             if not is_free(port):
                 raise BrokerError(f"port {port} of {HOST} is taken by another program; choose another one (--port)")
         version, _ = install.locked()
         java = install.find_java(self._java)
         jars = install.install(show=show)
+        parent = die_with(os.getpid()) if dies_with_parent else None
         self.folder.mkdir(parents=True, exist_ok=True)
+        with alone(self.folder):
+            self._refuse_a_second()
+            address = self._configure()
+            command = [str(java.executable), *jvm_options(self._heap), "-cp", ":".join(map(str, jars))]
+            self._format(command)
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [*command, "kafka.Kafka", str(self._properties_file)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.folder,
+                    start_new_session=True,
+                    preexec_fn=parent,  # noqa: PLW1509 - two system calls, nothing that a lock could hold up
+                )
+            try:
+                pid = self._process.pid
+                state = {"pid": pid, "born": born(pid), "address": address, "version": version, "java": command[0]}
+                write(self._state_file, json.dumps(state))
+                self._wait_until_it_answers(address, wait_s)
+            except BaseException:
+                self._end_own(1.0)
+                self._state_file.unlink(missing_ok=True)
+                raise
+        return self.status()
+
+    def _refuse_a_second(self) -> None:
+        status = self.status()
+        if status.running:
+            raise BrokerError(f"a broker already runs in {self.folder}: pid {status.pid}, {status.address}")
+
+    def _configure(self) -> str:
+        """Write Kafka's settings; gives the address to be listened on."""
         port = self._port or free_port()
-        address = f"{HOST}:{port}"
-        properties = server_properties(
+        ours = server_properties(
             port=port, controller_port=free_port(), data=self.folder / "data", listeners=self._listeners
         )
-        lines = (f"{key}={value}\n" for key, value in (properties | self._properties).items())
-        (self.folder / "server.properties").write_text("".join(lines), "utf-8")
-        command = [str(java.executable), *jvm_options(self._heap, java.major, jars), "-cp", ":".join(map(str, jars))]
-        self._format(command)
-        with self._log.open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "kafka.Kafka", str(self.folder / "server.properties")],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                start_new_session=True,
-                preexec_fn=_die_with(os.getpid()) if dies_with_parent else None,  # noqa: PLW1509 - two system calls
-            )
-        self._process = process
-        try:
-            state = {
-                "pid": process.pid,
-                "born": _born(process.pid),
-                "address": address,
-                "version": version,
-                "java": str(java.executable),
-            }
-            _write(self._state_file, json.dumps(state))
-            self._wait_until_it_answers(address, wait_s)
-        except BaseException:
-            self.stop(wait_s=1.0)
-            raise
-        return self.status()
+        lines = (f"{key}={value}\n" for key, value in (ours | self._properties).items())
+        self._properties_file.write_text("".join(lines), "utf-8")
+        return f"{HOST}:{port}"
 
     def _format(self, command: list[str]) -> None:
         """Make a data folder that Kafka accepts, unless there is one."""
         if (self.folder / "data" / "meta.properties").is_file():
             return
         cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.folder / "server.properties")]
+        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties_file)]
         done = subprocess.run([*command, *tool], capture_output=True, text=True, check=False, cwd=self.folder)
         if done.returncode:
             said = (done.stderr + done.stdout).strip().splitlines() or ["it said nothing"]
@@ -202,28 +204,37 @@ class LocalBroker:
         With `delete_data` its topics, log and settings go too.
         """
         state = self._state()
-        ran = state is not None and _is_alive(state["pid"], state["born"])
+        ran = state is not None and is_alive(state["pid"], state["born"])
         if state is not None and ran:
-            _signal(state["pid"], signal.SIGTERM)
+            send(state["pid"], signal.SIGTERM)
             if not self._gone(state, wait_s):
-                _signal(state["pid"], signal.SIGKILL)
+                send(state["pid"], signal.SIGKILL)
                 if not self._gone(state, 10.0):
                     raise BrokerError(f"the broker with pid {state['pid']} cannot be stopped")
-        if self._process is not None:
-            self._process.wait()  # gone already; takes its exit code, so that no zombie stays
-            self._process = None
+        self._end_own(wait_s)
         self._state_file.unlink(missing_ok=True)
         if delete_data and self.folder.is_dir():
             shutil.rmtree(self.folder / "data", ignore_errors=True)
-            for file in (self._log, self.folder / "server.properties"):
+            for file in (self._log, self._properties_file):
                 file.unlink(missing_ok=True)
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
         return ran
 
+    def _end_own(self, wait_s: float) -> None:
+        """End the process that this object started, if it still runs, and take its exit code, so that no zombie stays."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
     def _gone(self, state: dict[str, Any], wait_s: float) -> bool:
         until = time.monotonic() + wait_s
-        while _is_alive(state["pid"], state["born"]):
+        while is_alive(state["pid"], state["born"]):
             if time.monotonic() > until:
                 return False
             time.sleep(_POLL_S)
@@ -244,6 +255,10 @@ class LocalBroker:
         return self.folder / "broker.json"
 
     @property
+    def _properties_file(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
     def _log(self) -> Path:
         return self.folder / "broker.log"
 
@@ -255,25 +270,6 @@ class LocalBroker:
         except ValueError:
             raise BrokerError(f"{self._state_file} is damaged; stop its broker by hand and delete that file") from None
         return state
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def is_free(port: int) -> bool:
-    """Whether `port` of loopback could be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _listens(address: str) -> bool:
@@ -289,50 +285,3 @@ def _answers(address: str, timeout_s: float) -> bool:
         return bool(AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(timeout=timeout_s).brokers)
     except KafkaException:
         return False
-
-
-def _born(pid: int) -> str:
-    """When process `pid` began, in the kernel's ticks, so that a number used again is not mistaken for it; "" if unknown or dead."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rsplit(") ", 1)[1].split()
-    except (OSError, IndexError):
-        return ""
-    return "" if fields[0] in {"Z", "X"} else fields[19]
-
-
-def _is_alive(pid: int, born: str) -> bool:
-    if sys.platform == "linux":
-        return bool(born) and _born(pid) == born
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return  # it went by itself
-
-
-def _write(file: Path, text: str) -> None:
-    """Write `file` so that a reader sees the old text or the new one, never half of it."""
-    new = file.with_suffix(".new")
-    new.write_text(text, "utf-8")
-    new.replace(file)
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """What a child calls before it becomes the broker: have the kernel send SIGTERM when the parent's thread ends."""
-    if sys.platform != "linux":
-        raise BrokerError("a broker that dies with its parent needs Linux; start it without")
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def bind() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the call above
-            os._exit(1)
-
-    return bind

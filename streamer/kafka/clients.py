@@ -62,35 +62,43 @@ def consumer_config(settings: Settings, group: str, **more: Any) -> Config:
 
     Offsets are never committed on their own: whoever consumes says when a record is done with.
     """
-    return client_config(settings) | {
-        "group.id": group,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": settings.start_at,
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": settings.session_timeout_ms,
-        "heartbeat.interval.ms": min(500, settings.session_timeout_ms // 3),
-        "fetch.wait.max.ms": 100,
-        # librdkafka's default of 1,000 ms stops a catch-up for a second whenever its queue is full.
-        "fetch.queue.backoff.ms": 2,
-        "queued.min.messages": 20_000,
-        "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
-        "receive.message.max.bytes": 128 * 1024 * 1024,
-    } | more
+    return (
+        client_config(settings)
+        | {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": settings.start_at,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": settings.session_timeout_ms,
+            "heartbeat.interval.ms": min(500, settings.session_timeout_ms // 3),
+            "fetch.wait.max.ms": 100,
+            # librdkafka's default of 1,000 ms stops a catch-up for a second whenever its queue is full.
+            "fetch.queue.backoff.ms": 2,
+            "queued.min.messages": 20_000,
+            "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
+            "receive.message.max.bytes": 128 * 1024 * 1024,
+        }
+        | more
+    )
 
 
 def producer_config(settings: Settings, **more: Any) -> Config:
     """Settings of an idempotent producer that waits for all replicas and partitions like the Java client; `more` wins."""
-    return client_config(settings) | {
-        "acks": "all",
-        "enable.idempotence": True,
-        # librdkafka's own default (CRC32) would put a caller elsewhere than the Java client does.
-        "partitioner": "murmur2_random",
-        "linger.ms": 0,
-        "queue.buffering.max.messages": 500_000,
-        "message.max.bytes": MAX_MESSAGE_BYTES,
-        "delivery.timeout.ms": 120_000,
-    } | more
+    return (
+        client_config(settings)
+        | {
+            "acks": "all",
+            "enable.idempotence": True,
+            # librdkafka's own default (CRC32) would put a caller elsewhere than the Java client does.
+            "partitioner": "murmur2_random",
+            "linger.ms": 0,
+            "queue.buffering.max.messages": 500_000,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "delivery.timeout.ms": 120_000,
+        }
+        | more
+    )
 
 
 def consumer(settings: Settings, group: str, **more: Any) -> Consumer:

@@ -19,13 +19,13 @@ def dead_letter_headers(
     offset: int,
     received: Sequence[tuple[str, bytes | None]] | None = None,
 ) -> Headers:
-    """The contract's headers for a dead letter; key, value and the headers `received` with the record stay as they were.
+    r"""The contract's headers for a dead letter; key, value and the headers `received` with the record stay as they were.
 
     Header values are ASCII: anything else in an error's text is escaped. A record that is a dead letter for the second
     time keeps only the newest reason.
 
     >>> dead_letter_headers("not_json", "bad byte é", "calls.v1", 3, 17)[1:3]
-    [('error.message', b'bad byte \\\\xe9'), ('source.topic', b'calls.v1')]
+    [('error.message', b'bad byte \\xe9'), ('source.topic', b'calls.v1')]
     """
     ours: Headers = [
         ("error.reason", _ascii(reason)),

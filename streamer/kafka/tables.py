@@ -63,12 +63,13 @@ class TableReader:
 
     def __init__(self, settings: Settings, whole: Iterable[str] = ()) -> None:
         self._topics = Topics(settings)
-        own = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        own = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "error_cb": self._hear}
         # A group's name is asked for even where none is joined.
         self._client = consumer(settings, f"{settings.group}-tables", **own)
         self._positions: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
         self._behind: set[Place] = set()
+        self._final: str | None = None
         self.trouble: str | None = None
         """What librdkafka said last that it is retrying; None once records or ends arrive again."""
         try:
@@ -99,12 +100,14 @@ class TableReader:
     def poll(self, max_records: int = 500, timeout_s: float = 0.0) -> list[Change]:
         """At most `max_records` records, in order within each partition; waits up to `timeout_s` for the first.
 
-        Raises `TransportError` when librdkafka reports what no waiting mends: a topic that is gone, access refused.
+        Raises `TransportError` when librdkafka reports what no waiting mends, such as access refused.
         """
         first = self._client.poll(timeout_s)
+        rest: list[Any] = self._client.consume(max_records - 1, 0) if first is not None and max_records > 1 else []
+        if self._final is not None:
+            raise TransportError(f"the brokers refuse this client: {self._final}")
         if first is None:
             return []
-        rest: list[Any] = self._client.consume(max_records - 1, 0) if max_records > 1 else []
         changes = (self._change(message) for message in (first, *rest))
         return [change for change in changes if change is not None]
 
@@ -163,6 +166,13 @@ class TableReader:
             headers=message.headers() or [],
         )
 
+    def _hear(self, error: Any) -> None:
+        """What librdkafka tells of a broker rather than of a partition; called while `poll` runs."""
+        if error.fatal() or error.code() in _FINAL:
+            self._final = error.str()
+        else:
+            self.trouble = error.str()
+
     def _heed(self, error: Any, place: Place, offset: int) -> None:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
             if place in self._positions:
@@ -178,7 +188,11 @@ class TableReader:
         try:
             found = self._client.list_topics(topic, timeout=_METADATA_S).topics[topic]
         except KafkaException as error:
-            raise TransportError(f"the brokers do not answer within {_METADATA_S:.0f} s: {error.args[0].str()}") from error
+            raise TransportError(
+                f"the brokers do not answer within {_METADATA_S:.0f} s: {error.args[0].str()}"
+            ) from error
         if found.error is not None:
-            raise TopicError(f"topic {topic} cannot be read: {found.error.str()}; `streamer broker start` or an administrator creates it")
+            raise TopicError(
+                f"topic {topic} cannot be read: {found.error.str()}; `streamer broker start` or an administrator creates it"
+            )
         return len(found.partitions)

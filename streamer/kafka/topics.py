@@ -6,9 +6,14 @@ import time
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # three of them are there, but not exported to mypy
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
-from streamer.errors import TopicError
+from streamer.errors import SettingsError, TopicError
 from streamer.kafka.clients import MAX_MESSAGE_BYTES, admin
 from streamer.settings import Settings
 
@@ -60,6 +65,7 @@ class Topics:
 
     def __init__(self, settings: Settings) -> None:
         prefix = settings.prefix
+        self._kept_h: Final = settings.retention_h
         self.prefix: Final = prefix
         self.partitions: Final = settings.partitions
         self.calls: Final = f"{prefix}calls.v1"
@@ -82,12 +88,13 @@ class Topics:
         self.facts: Final = (self.location, self.line, self.sim, self.device, self.holder, self.network)
 
     def kind(self, topic: str) -> str:
-        """What a topic is about, without prefix and version: ``lists``, ``subscribers.location``.
+        """What a topic is about, without prefix and version: ``lists``, ``subscribers.location``, ``calls.dlq``.
 
         >>> Topics(Settings(prefix="kz.")).kind("kz.subscribers.sim.v1")
         'subscribers.sim'
         """
-        return topic.removeprefix(self.prefix).rsplit(".v", 1)[0]
+        about, version = topic.removeprefix(self.prefix).rsplit(".v", 1)
+        return about + version.lstrip("0123456789")
 
     @property
     def specs(self) -> tuple[TopicSpec, ...]:
@@ -110,7 +117,21 @@ class Topics:
         )
         read = (self.calls, self.evidence, self.feedback, *self.facts, *self.control)
         letters = tuple(TopicSpec(dead_letter(topic), 1, _deleted(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in read)
-        return (*streams, *tables, *letters)
+        return self._kept_as_set((*streams, *tables, *letters))
+
+    def _kept_as_set(self, specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:
+        """`specs` with the retention that the settings ask for. Raises `SettingsError` for a topic that has none."""
+        ends = {self.kind(spec.name): spec for spec in specs if spec.config["cleanup.policy"] == "delete"}
+        for kind, hours in self._kept_h.items():
+            if kind not in ends or hours <= 0:
+                known = ", ".join(sorted(ends))
+                raise SettingsError(f"retention_h: {kind!r}: {hours}: hours above 0 for one of {known}")
+        return tuple(
+            spec._replace(config=spec.config | _deleted(int(self._kept_h[kind] * HOUR_MS)))
+            if (kind := self.kind(spec.name)) in self._kept_h
+            else spec
+            for spec in specs
+        )
 
 
 def _deleted(retention_ms: int, max_bytes: int | None = None) -> dict[str, str]:
@@ -145,30 +166,34 @@ def ensure(settings: Settings, *, wait_s: float = _WAIT_S) -> tuple[str, ...]:
     specs = topics.specs
     there = _partition_counts(client, wait_s)
     _compare(specs, there)
-    missing = [spec for spec in specs if spec.name not in there]
-    if topics.calls in there:
+    created = _create(client, settings, [spec for spec in specs if spec.name not in there], wait_s)
+    until = time.monotonic() + wait_s
+    while late := [spec.name for spec in specs if spec.name not in there]:
+        if time.monotonic() > until:
+            raise TopicError(f"topics without a leader {wait_s:.0f} s after their creation: {', '.join(late)}")
+        time.sleep(0.02)
+        there = _partition_counts(client, wait_s)
+    _compare(specs, there)
+    if topics.calls not in created:
         _check_append_time(client, topics.calls, wait_s)
+    return created
+
+
+def _create(client: AdminClient, settings: Settings, missing: list[TopicSpec], wait_s: float) -> tuple[str, ...]:
+    """Create topics; those that another process of ours made meanwhile are not among the names given back."""
     if not missing:
         return ()
     wanted = [NewTopic(s.name, s.partitions, settings.replication, config=s.config) for s in missing]
+    created = []
     for name, future in client.create_topics(wanted, request_timeout=wait_s, operation_timeout=wait_s).items():
         try:
             future.result()
+            created.append(name)
         except KafkaException as error:
             reason = error.args[0]
-            # Another process of ours was faster; the comparison below looks at what it made.
             if reason.code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicError(f"topic {name} cannot be created: {reason.str()}") from error
-    until = time.monotonic() + wait_s
-    while True:
-        there = _partition_counts(client, wait_s)
-        if all(spec.name in there for spec in specs):
-            _compare(specs, there)
-            return tuple(spec.name for spec in missing)
-        if time.monotonic() > until:
-            late = ", ".join(spec.name for spec in specs if spec.name not in there)
-            raise TopicError(f"topics without a leader {wait_s:.0f} s after their creation: {late}")
-        time.sleep(0.05)
+    return tuple(created)
 
 
 def _partition_counts(client: AdminClient, wait_s: float) -> dict[str, int]:
@@ -192,7 +217,8 @@ def _compare(specs: tuple[TopicSpec, ...], there: dict[str, int]) -> None:
     ]
     if wrong:
         raise TopicError(
-            "; ".join(wrong) + ": the number is fixed for life, so set `partitions` to what exists or use another `prefix`"
+            "; ".join(wrong)
+            + ": the number is fixed for life, so set `partitions` to what exists or use another `prefix`"
         )
 
 

@@ -55,12 +55,22 @@ def test_reads_whole_topics_to_their_end_then_follows(kafka_settings: Settings) 
             ("lists", "a", b"3"),
             ("lists", "b", None),
         ]
-        assert [c[:3] for c in found if c.kind == "policy"] == [("policy", "policy@1", b"{}"), ("policy", "current", b"1")]
+        assert [c[:3] for c in found if c.kind == "policy"] == [
+            ("policy", "policy@1", b"{}"),
+            ("policy", "current", b"1"),
+        ]
         assert reader.positions == {(topic.lists, 0): 4, (topic.policy, 0): 2}
 
         write(kafka_settings, topic.lists, ("c", b"4"))
         (new,) = follow(reader, 1)
-        assert (new.kind, new.key, new.value, new.topic, new.partition, new.offset) == ("lists", "c", b"4", topic.lists, 0, 4)
+        assert (new.kind, new.key, new.value, new.topic, new.partition, new.offset) == (
+            "lists",
+            "c",
+            b"4",
+            topic.lists,
+            0,
+            4,
+        )
         assert reader.at_end
         assert reader.positions[topic.lists, 0] == 5
     finally:
@@ -104,7 +114,9 @@ def test_partitions_come_and_go(kafka_settings: Settings) -> None:
 
         reader.add(topic.sim, [0])
         assert not reader.at_end
-        assert [(c.key, c.value) for c in reader.read_to_end(20)] == [("k0", b"old"), ("k0", b"new")], "from the beginning"
+        assert [(c.key, c.value) for c in reader.read_to_end(20)] == [("k0", b"old"), ("k0", b"new")], (
+            "from the beginning"
+        )
     finally:
         reader.close()
 
