@@ -1,0 +1,199 @@
+"""Joining reports to cases: which calls are labelled, in either order of arrival, and each learned once."""
+
+import msgspec
+import pytest
+
+from streamer.calls import numbers
+from streamer.calls.decisions import Decision, Evidence
+from streamer.calls.events import Feedback
+from streamer.errors import StateError
+from streamer.models.labels import claim
+from streamer.stream.cases import LAYOUT, Cases
+
+PLAN = numbers.home_plan("KZ")
+AT = 1_763_953_123_123
+
+
+def case(
+    call_id="a@1",
+    *,
+    caller="+77011234567",
+    callee="+77272345678",
+    origin="interconnect",
+    at=AT,
+    operator="op-a",
+    **given,
+):
+    decided = {name: given.pop(name) for name in ("action", "reasons", "score", "revises") if name in given}
+    decision = Decision(
+        call_id=call_id, at=at, decided_at=at + 8, operator=operator, caller=caller, callee=callee,
+        **({"action": "allow"} | decided),
+    )  # fmt: skip
+    return Evidence(
+        decision=decision, caller_key=caller, origin=origin, trunk=None, partition=0, offset=0,
+        **({"features": {"attempts_1m": 1.0, "attested": None}} | given),
+    )  # fmt: skip
+
+
+def said(**given):
+    feedback = Feedback(**({"caller": "+77011234567", "at": AT + 60_000, "label": "fraud", "source": "bank"} | given))
+    return feedback.at, claim(feedback, PLAN)
+
+
+@pytest.fixture
+def cases(tmp_path):
+    made = Cases(tmp_path / "cases.sqlite3", PLAN)
+    yield made
+    made.close()
+
+
+OWN = case("own@1", origin="own_line")
+TRUNK = case("ic@1", at=AT + 1)
+OTHER_CALLEE = case("ic@2", callee="+77272000000", at=AT + 2)
+EARLIER = case("ic@0", at=AT - 7_200_000)
+
+ALL = (OWN, TRUNK, OTHER_CALLEE, EARLIER)
+
+
+@pytest.mark.parametrize("reports_first", [False, True])
+@pytest.mark.parametrize(
+    ("report", "taught", "held"),
+    [
+        (said(call_id="ic@1"), {"ic@1"}, ALL),
+        (said(call_id="own@1"), {"own@1"}, ALL),
+        (said(call_id="ic@1", caller="+77019999999"), set(), ALL),
+        (said(call_id="none"), set(), ALL),
+        (said(), {"ic@1", "ic@2", "ic@0"}, ALL),
+        (said(from_=AT - 10, to=AT + 10), {"ic@1", "ic@2"}, ALL),
+        (said(callee="8 727 234 56 78", from_=AT - 10), {"ic@1"}, ALL),
+        (said(callee="8 727 234 56 78", from_=AT + 5), set(), ALL),
+        (said(), set(), (OWN,)),
+        (said(from_=AT - 10, to=AT + 10), set(), (OWN,)),
+        (said(callee="+77272345678"), {"own@1"}, (OWN,)),
+        (said(scope="line", source="police"), {"own@1"}, ALL),
+        (said(scope="line", source="police"), {"ic@1"}, (TRUNK,)),
+        (said(caller="8 701 123 45 67"), {"ic@1"}, (TRUNK,)),
+        (said(caller="+77015555555"), set(), ALL),
+    ],
+)
+def test_joins(cases, report, taught, held, reports_first):
+    held = sorted(
+        held, key=lambda one: one.origin != report[1].origins[0]
+    )  # the preferred class first, as it mostly comes
+    lessons = list(cases.add_report(*report)) if reports_first else []
+    for number, one in enumerate(held):
+        marked = msgspec.structs.replace(one, features={"attempts_1m": float(number)})
+        lessons += cases.add_evidence(marked)
+    if not reports_first:
+        lessons += cases.add_report(*report)
+    assert {held[int(lesson.features["attempts_1m"])].decision.call_id for lesson in lessons} == taught
+    assert all(lesson.fraud for lesson in lessons)
+    assert cases.add_report(*report) == [], "the same report again teaches nothing"
+
+
+def test_a_call_seen_again_is_one_case_but_the_id_much_later_is_another(cases):
+    cases.add_evidence(case())
+    cases.add_evidence(case(at=AT + 110_000))
+    cases.add_evidence(case(operator="op-b"))
+    cases.add_evidence(case(at=AT + 300_000))
+    assert len(cases.ripe(AT + 10**9, 100)) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "ripens"),
+    [
+        ({}, True),
+        ({"action": "block"}, False),
+        ({"action": "label"}, False),
+        ({"action": "divert"}, False),
+        ({"action": "label", "control": True, "propensity": 0.01}, True),
+        ({"reasons": ["input.throttled"]}, False),
+        ({"features": {}}, False),
+        ({"weight": 0.0}, False),
+    ],
+)
+def test_only_calls_let_through_ripen(cases, given, ripens):
+    cases.add_evidence(case(**given))
+    lessons = cases.ripe(AT + 10**6, 10)
+    assert [lesson.fraud for lesson in lessons] == ([False] if ripens else [])
+    assert cases.ripe(AT + 10**6, 10) == []
+
+
+def test_weights_stand_for_calls(cases):
+    cases.add_evidence(case("a", weight=20.0))
+    cases.add_evidence(case("b", action="label", control=True, propensity=0.01))
+    assert sorted(lesson.weight for lesson in cases.ripe(AT + 10**6, 10)) == [20.0, 100.0]
+
+
+def test_nothing_ripens_early_and_a_reported_call_never_does(cases):
+    cases.add_evidence(case("early"))
+    assert cases.ripe(AT + 8, 10) == []
+    assert len(cases.ripe(AT + 9, 10)) == 1
+    cases.add_evidence(case("bad", at=AT + 5))
+    cases.add_report(*said(call_id="bad"))
+    assert cases.ripe(AT + 10**6, 10) == []
+
+
+def test_a_report_after_maturing_is_taught_too_as_a_correction(cases):
+    cases.add_evidence(case(score=0.25))
+    assert [lesson.corrects for lesson in cases.ripe(AT + 10**6, 10)] == [False]
+    (lesson,) = cases.add_report(*said(call_id="a@1"))
+    assert (lesson.fraud, lesson.corrects, lesson.score, lesson.measured) == (True, True, 0.25, True)
+    assert cases.add_report(*said(call_id="a@1")) == []
+
+
+def test_blocked_calls_are_taught_when_reported_but_not_measured(cases):
+    cases.add_evidence(case(action="block"))
+    (lesson,) = cases.add_report(*said(call_id="a@1", label="legitimate", source="analyst"))
+    assert (lesson.fraud, lesson.measured) == (False, False)
+
+
+def test_a_revision_to_block_keeps_the_call_from_ripening(cases):
+    cases.add_evidence(case())
+    cases.add_evidence(case(action="block", revises=True, at=AT))
+    assert cases.ripe(AT + 10**6, 10) == []
+
+
+def test_what_was_not_committed_is_gone_and_the_rest_stays(tmp_path):
+    file = tmp_path / "deep" / "cases.sqlite3"
+    first = Cases(file, PLAN)
+    first.add_evidence(case("kept"))
+    first.read_to({("evidence.v1", 3): 17})
+    first.keep("state", {"seq": 1})
+    first.commit()
+    first.add_evidence(case("lost"))
+    first.ripe(AT + 10**6, 10)
+    first.read_to({("evidence.v1", 3): 18})
+    first.close()
+    again = Cases(file, PLAN)
+    assert (again.positions(), again.kept("state"), again.held) == ({("evidence.v1", 3): 17}, {"seq": 1}, 1)
+    assert len(again.ripe(AT + 10**6, 10)) == 1
+    again.forget_all()
+    assert (again.positions(), again.kept("state"), again.held) == ({}, None, 0)
+    again.close()
+
+
+def test_marking_ripe_teaches_nothing_and_leaves_nothing_to_teach(cases):
+    cases.add_evidence(case("a"))
+    cases.add_evidence(case("b", at=AT + 1_000))
+    cases.mark_ripe(AT + 500)
+    assert len(cases.ripe(AT + 10**6, 10)) == 1
+
+
+def test_the_old_is_forgotten(cases):
+    cases.add_evidence(case("old"))
+    cases.add_report(*said(call_id="later"))
+    cases.forget_before(AT + 10**6)
+    assert cases.held == 0
+    assert cases.add_evidence(case("later", at=AT + 2 * 10**6)) == []
+
+
+def test_another_layout_is_refused(tmp_path):
+    import sqlite3
+
+    file = tmp_path / "cases.sqlite3"
+    with sqlite3.connect(file) as db:
+        db.execute(f"PRAGMA user_version = {LAYOUT + 1}")
+    db.close()
+    with pytest.raises(StateError, match="layout"):
+        Cases(file, PLAN)

@@ -1,0 +1,57 @@
+"""State on `trainer.v1`: in pieces and back, and one writer at a time."""
+
+import random
+
+import pytest
+
+from streamer.errors import StateError
+from streamer.kafka.tables import Change
+from streamer.kafka.topics import Topics
+from streamer.stream import trainer_log
+from streamer.stream.trainer_log import LeaseLostError, Publisher, joined, lease, pieces, read
+
+BIG = {"epoch": 3, "seq": 9, "text": "".join(random.Random(1).choices('ab"\\é', k=1_000_000))}
+SMALL = {"epoch": 3, "seq": 10, "text": ""}
+
+
+def as_table(records):
+    latest = {}
+    for offset, (topic, key, value) in enumerate(records):
+        latest.pop(key, None)
+        latest[key] = Change("trainer", key, value, topic, 0, offset, key.encode(), [])
+    return list(latest.values())
+
+
+def test_pieces_fit_a_record_and_join_again():
+    records = pieces("trainer.v1", BIG, 0)
+    assert len(records) > 1
+    assert max(len(value) for _, _, value in records) < 900_000
+    assert joined(as_table([lease("trainer.v1", 4, "host:1", 0), *records])) == (4, BIG, len(records))
+
+
+def test_a_smaller_state_leaves_no_piece_of_the_larger_behind():
+    big = pieces("trainer.v1", BIG, 0)
+    records = [*big, *pieces("trainer.v1", SMALL, len(big))]
+    assert joined(as_table(records)) == (0, SMALL, 1)
+
+
+def test_nothing_yet():
+    assert joined([]) == (0, None, 0)
+
+
+def test_half_a_state_is_refused():
+    with pytest.raises(StateError, match="not whole"):
+        joined(as_table(pieces("trainer.v1", BIG, 0)[1:]))
+
+
+@pytest.mark.broker
+def test_a_later_publisher_fences_the_earlier_one(kafka_settings):
+    topic = Topics(kafka_settings).trainer
+    first = Publisher(kafka_settings, lambda: True)
+    assert first.publish([lease(topic, 1, "first", 0), *pieces(topic, BIG, 0)])
+    second = Publisher(kafka_settings, lambda: True)
+    assert second.publish([lease(topic, 2, "second", 0)])
+    with pytest.raises(LeaseLostError):
+        first.publish(trainer_log.pieces(topic, SMALL, 3))
+    left = read(kafka_settings)
+    assert (left.epoch, left.state) == (2, BIG)
