@@ -1,3 +1,25 @@
 """A real-time detector of telephone fraud: call events in, verdicts out, while the call is being set up."""
 
+import hashlib
+import os
+from pathlib import Path
+
 __version__ = "0.1.0"
+
+
+def _compiled_code_folder() -> str:
+    """Where numba keeps compiled loops: one folder for each state of the sources.
+
+    Numba looks only at the file of the loop itself, so that a change in a file which that loop calls into would go unseen.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    cache = (
+        os.environ.get("STREAMER_CACHE")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamer"
+    )
+    return str(Path(cache) / "numba" / digest.hexdigest())
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", _compiled_code_folder())

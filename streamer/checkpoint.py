@@ -50,7 +50,11 @@ def pack(state: State, said: Said, partition: int) -> bytes:
         }
     )
     body = b"".join(
-        [_HEAD.pack(_MAGIC, VERSION, len(header)), header, *(np.ascontiguousarray(rows).tobytes() for rows in columns.values())]
+        [
+            _HEAD.pack(_MAGIC, VERSION, len(header)),
+            header,
+            *(np.ascontiguousarray(rows).tobytes() for rows in columns.values()),
+        ]
     )
     return body + hashlib.sha256(body).digest()
 
@@ -79,9 +83,16 @@ def unpack(state: State, said: Said, partition: int, packed: bytes) -> None:
     calls.drop(state.calls, state.pairs, partition)
     rows = {name.removeprefix("calls."): column for name, column in found.items() if name.startswith("calls.")}
     rows["verdict"] = _renamed(said, header, rows["verdict"].copy())
-    callers.copy_in(state.callers, partition, {name[8:]: column for name, column in found.items() if name.startswith("callers.")})
+    callers.copy_in(
+        state.callers, partition, {name[8:]: column for name, column in found.items() if name.startswith("callers.")}
+    )
     calls.copy_in(state.calls, calls.CALL_COLUMNS, partition, rows)
-    calls.copy_in(state.pairs, calls.PAIR_COLUMNS, partition, {name[6:]: column for name, column in found.items() if name.startswith("pairs.")})
+    calls.copy_in(
+        state.pairs,
+        calls.PAIR_COLUMNS,
+        partition,
+        {name[6:]: column for name, column in found.items() if name.startswith("pairs.")},
+    )
     state.watermark[partition] = header["watermark"]
 
 
@@ -98,6 +109,8 @@ def _renamed(said: Said, header: dict[str, Any], verdict: Any) -> Any:
         if model not in said.models:
             said.models.insert(-1, model)
     if len(verdict):
-        verdict[:, calls.POLICY] = np.array([said.policies.index(policy) for policy in policies])[verdict[:, calls.POLICY]]
+        verdict[:, calls.POLICY] = np.array([said.policies.index(policy) for policy in policies])[
+            verdict[:, calls.POLICY]
+        ]
         verdict[:, calls.MODEL] = np.array([said.models.index(model) for model in models])[verdict[:, calls.MODEL]]
     return verdict

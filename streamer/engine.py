@@ -156,24 +156,34 @@ class Engine:
         texts: list[str] = []
         row_of, trunks, scopes = self._operators.row, self._lists.trunks, self._scopes
         diverted: list[tuple[int, str]] = []
+        append_ms, partitions = batch.append_ms, batch.partitions
         for row, event in zip(rows, events, strict=True):
-            kind = type(event)
             operator = row_of(event.operator)
             texts.append(f"{event.operator}\0{event.call_id}")
-            if kind is Setup:
-                trunk = trunks.get(event.trunk, 0) if event.trunk else 0  # type: ignore[union-attr]
-                scope = scopes.get((event.operator, event.trunk or ""), operator) if scopes else operator  # type: ignore[union-attr]
-                if event.diverted_from:  # type: ignore[union-attr]
-                    diverted.append((len(texts) - 1, event.diverted_from))  # type: ignore[union-attr]
-                flat += (1, event.at, batch.append_ms[row], batch.partitions[row], operator,
-                         _INGRESS[event.ingress], _ATTESTATION[event.attestation], scope, trunk, 0)  # type: ignore[union-attr]
-            elif kind is Answer:
-                flat += (2, event.at, batch.append_ms[row], batch.partitions[row], operator, 0, 0, 0, 0, 0)
+            if isinstance(event, Setup):
+                trunk = trunks.get(event.trunk, 0) if event.trunk else 0
+                scope = scopes.get((event.operator, event.trunk or ""), operator) if scopes else operator
+                if event.diverted_from:
+                    diverted.append((len(texts) - 1, event.diverted_from))
+                told = (_INGRESS[event.ingress], _ATTESTATION[event.attestation], scope, trunk, 0)
+                flat += (kernel.SETUP, event.at, append_ms[row], partitions[row], operator, *told)
+            elif isinstance(event, Answer):
+                flat += (kernel.ANSWER, event.at, append_ms[row], partitions[row], operator, 0, 0, 0, 0, 0)
             else:
-                ring = event.ring_ms if event.ring_ms is not None else -1  # type: ignore[union-attr]
-                cause = event.cause if event.cause is not None else -1  # type: ignore[union-attr]
-                flat += (3, event.at, batch.append_ms[row], batch.partitions[row], operator,
-                         ring, event.talk_ms, cause, 0, 0)  # type: ignore[union-attr]
+                ring = -1 if event.ring_ms is None else event.ring_ms
+                cause = -1 if event.cause is None else event.cause
+                flat += (
+                    kernel.END,
+                    event.at,
+                    append_ms[row],
+                    partitions[row],
+                    operator,
+                    ring,
+                    event.talk_ms,
+                    cause,
+                    0,
+                    0,
+                )
         records = np.array(flat, np.int64).reshape(n, kernel.RECORD_COLUMNS)
         if diverted:
             records[[at for at, _ in diverted], kernel.DIVERTED] = self._numbers.ids([number for _, number in diverted])
@@ -377,7 +387,11 @@ def warm() -> None:
     """Compile every loop (or read it from the cache): one set-up, answer and end through a small engine."""
     engine = Engine(partitions=1, max_callers=1_000)
     engine.adopt(0)
-    engine.apply("lists", "block/exact/caller//+77010000000", b'{"list":"block","match":"exact","number":"+77010000000","side":"caller"}')
+    engine.apply(
+        "lists",
+        "block/exact/caller//+77010000000",
+        b'{"list":"block","match":"exact","number":"+77010000000","side":"caller"}',
+    )
     value = b'{"type":"setup","call_id":"warm","at":1,"operator":"o","caller":"+77010000001","callee":"+77010000002","ingress":"national"}'
     end = b'{"type":"end","call_id":"warm","at":2,"operator":"o","caller":"+77010000001","callee":"+77010000002"}'
     engine.process(Batch([0, 0], [0, 1], [1, 2], [value, end], [False, False]), 3)

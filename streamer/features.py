@@ -59,7 +59,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("attested", "level", "STIR/SHAKEN attestation as reported: A 3, B 2, C 1, none NaN"),
     Feature("hour", "h", "hour of the day, UTC", learnable=False),
     # What rules need and a model must not learn: registers and facts that operators publish.
-    Feature("caller_roaming", "0/1", "location fact of the caller: 1 roaming, 0 home, NaN unknown or older than 24 h", False),
+    Feature(
+        "caller_roaming", "0/1", "location fact of the caller: 1 roaming, 0 home, NaN unknown or older than 24 h", False
+    ),
     Feature("location_unpublished", "0/1", "the caller's own operator is unknown or does not publish locations", False),
     Feature("caller_short", "0/1", "the calling number is a short number", False),
     Feature("diversion_seen", "0/1", "the caller's own set-up to `diverted_from` was seen in the 60 s before", False),

@@ -54,9 +54,12 @@ _MSRN: Final = number_lists.BIT["roaming_numbers"]
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 
 _PER_WINDOW: Final = 7
-_ORDER: Final = tuple(INDEX[f"{name}_{window}"] for window, _ in WINDOWS for name in
-                      ("attempts", "blocked", "answered", "short", "distinct", "talk", "gap"))
-assert _ORDER == tuple(range(len(WINDOWS) * _PER_WINDOW)), "the windowed columns come first, window by window"
+_ORDER: Final = tuple(
+    INDEX[f"{name}_{window}"]
+    for window, _ in WINDOWS
+    for name in ("attempts", "blocked", "answered", "short", "distinct", "talk", "gap")
+)
+assert tuple(range(len(WINDOWS) * _PER_WINDOW)) == _ORDER, "the windowed columns come first, window by window"
 
 _AT_SHORT_RING = INDEX["short_ring_10m"]
 _AT_UNALLOCATED = INDEX["unallocated_10m"]
@@ -236,9 +239,12 @@ def _setup(state: State, world: World, batch: Columns, row: int, out: Verdicts, 
     callee = batch.callee[row]
     calls = state.calls
     cell = recent.find(calls.hash, calls.partition, batch.call[row])
-    if cell >= 0 and calls.flags[cell] & recent.SETUP and now - calls.setup_ms[cell] <= recent.KEEP_MS and abs(
-        at - calls.setup_ms[cell]
-    ) <= recent.SAME_CALL_MS:
+    if (
+        cell >= 0
+        and calls.flags[cell] & recent.SETUP
+        and now - calls.setup_ms[cell] <= recent.KEEP_MS
+        and abs(at - calls.setup_ms[cell]) <= recent.SAME_CALL_MS
+    ):
         said = calls.verdict[cell]
         verdict[ACTION] = said[recent.ACTION]
         verdict[SHADOW] = said[recent.SHADOW]
@@ -262,8 +268,10 @@ def _setup(state: State, world: World, batch: Columns, row: int, out: Verdicts, 
     if record[DIVERTED] != 0:
         first_leg = hash_words(key, record[DIVERTED] ^ (np.int64(partition) << 48), world.secret)
         found = recent.find(pairs.hash, pairs.partition, first_leg)
-        if found >= 0 and now - pairs.at_ms[found] <= recent.PAIR_KEEP_MS and (
-            0 <= at - pairs.at_ms[found] <= recent.DIVERSION_MS
+        if (
+            found >= 0
+            and now - pairs.at_ms[found] <= recent.PAIR_KEEP_MS
+            and (0 <= at - pairs.at_ms[found] <= recent.DIVERSION_MS)
         ):
             diversion_seen = 1.0
     slot = slots.open_slot(state.callers, partition, key, 0 if own_line else 1, now)
@@ -312,7 +320,9 @@ def _setup(state: State, world: World, batch: Columns, row: int, out: Verdicts, 
     x[_AT_CALLER_SHORT] = 1.0 if status == SHORT_NUMBER else 0.0
     x[_AT_DIVERSION_SEEN] = diversion_seen
     x[_AT_SAME_PARTY] = 1.0 if key == callee else 0.0
-    x[_AT_MALFORMED] = 1.0 if status != VALID and status != NOT_VALID and status != SHORT_NUMBER and not withheld else 0.0
+    x[_AT_MALFORMED] = (
+        1.0 if status != VALID and status != NOT_VALID and status != SHORT_NUMBER and not withheld else 0.0
+    )
     x[_AT_MSRN] = 1.0 if callee_lists & _MSRN else 0.0
     x[_AT_DNO] = 1.0 if caller_lists & _DNO else 0.0
     x[_AT_UNALLOCATED_CALLER] = 1.0 if caller_lists & _UNALLOCATED else 0.0
@@ -364,11 +374,7 @@ def _setup(state: State, world: World, batch: Columns, row: int, out: Verdicts, 
     calls.partition[cell] = partition
     calls.setup_ms[cell] = at
     calls.touched_ms[cell] = now
-    calls.flags[cell] = (
-        recent.SETUP
-        | (recent.COUNTED if counted else 0)
-        | (recent.OWN_LINE if own_line else 0)
-    )
+    calls.flags[cell] = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
     calls.verdict[cell, recent.ACTION] = action
     calls.verdict[cell, recent.SHADOW] = shadow
     calls.verdict[cell, recent.POLICY] = world.constants[1]

@@ -23,8 +23,16 @@ def engine(**given_):
 
 
 def setup(call_id, caller, callee, at=NOW, **more):
-    return {"type": "setup", "call_id": call_id, "at": at, "operator": "op-a", "caller": caller, "callee": callee,
-            "ingress": "national", **more}
+    return {
+        "type": "setup",
+        "call_id": call_id,
+        "at": at,
+        "operator": "op-a",
+        "caller": caller,
+        "callee": callee,
+        "ingress": "national",
+        **more,
+    }
 
 
 def end(call_id, caller, callee, at=NOW, **more):
@@ -59,16 +67,31 @@ def traffic(seed, n=400):
     for number in range(n):
         at += draw.randrange(0, 3_000)
         caller = draw.choice(lines[:3] if draw.random() < 0.6 else lines)
-        callee = f"+7727{draw.randrange(2_000_000, 3_000_000):07d}" if caller != lines[1] else f"+7727{2_000_000 + number:07d}"
+        callee = (
+            f"+7727{draw.randrange(2_000_000, 3_000_000):07d}"
+            if caller != lines[1]
+            else f"+7727{2_000_000 + number:07d}"
+        )
         call_id = f"c{number}"
-        found.append(setup(call_id, caller, callee, at, ingress=draw.choice(["national", "international", "subscriber"])))
+        found.append(
+            setup(call_id, caller, callee, at, ingress=draw.choice(["national", "international", "subscriber"]))
+        )
         if draw.random() < 0.1:
             found.append(setup(call_id, caller, callee, at + 50))
         if draw.random() < 0.1:
             found.append({**setup(f"other{number}", caller, callee, at + 400), "operator": "op-b"})
         late = draw.choice([0, 0, 0, 70_000])
-        found.append(end(call_id, caller, callee, at + 900 - late, ring_ms=1_000, talk_ms=draw.choice([0, 0, 2_000, 90_000]),
-                         cause=draw.choice([16, 16, 1])))
+        found.append(
+            end(
+                call_id,
+                caller,
+                callee,
+                at + 900 - late,
+                ring_ms=1_000,
+                talk_ms=draw.choice([0, 0, 2_000, 90_000]),
+                cause=draw.choice([16, 16, 1]),
+            )
+        )
     return found
 
 
@@ -85,7 +108,11 @@ def undisturbed():
     whole = batch(traffic(5))
     held = engine(clamp=False)
     outcomes = held.process(whole, NOW)
-    return whole, {whole.offsets[row]: value for row, _, value in outcomes.decisions}, [windows(held, p) for p in range(PARTITIONS)]
+    return (
+        whole,
+        {whole.offsets[row]: value for row, _, value in outcomes.decisions},
+        [windows(held, p) for p in range(PARTITIONS)],
+    )
 
 
 def test_the_traffic_has_verdicts_of_both_kinds(undisturbed):
@@ -143,8 +170,12 @@ def test_damaged_foreign_and_misdirected_state_is_refused():
     state = held.export(1)
     damaged = bytearray(state)
     damaged[-40] ^= 1
-    for partition, bad, text in ((1, bytes(damaged), "damaged"), (2, state, "partition 1"), (1, b"x", "no exported"),
-                                 (1, state[:4] + b"\x09\x00" + state[6:], "layout 9")):
+    for partition, bad, text in (
+        (1, bytes(damaged), "damaged"),
+        (2, state, "partition 1"),
+        (1, b"x", "no exported"),
+        (1, state[:4] + b"\x09\x00" + state[6:], "layout 9"),
+    ):
         with pytest.raises(StateError, match=text):
             held.import_state(partition, bad)
     with pytest.raises(StateError, match="secret"):
@@ -176,10 +207,13 @@ def test_the_same_call_id_after_120_s_is_a_new_call():
 
 def test_a_second_sighting_counts_once_and_each_has_its_decision():
     held = engine()
-    said = judge(held, [
-        setup("1", "+77011234567", "+77272345678"),
-        {**setup("x", "8 701 123 45 67", "87272345678", NOW + 2_000), "operator": "op-b"},
-    ])
+    said = judge(
+        held,
+        [
+            setup("1", "+77011234567", "+77272345678"),
+            {**setup("x", "8 701 123 45 67", "87272345678", NOW + 2_000), "operator": "op-b"},
+        ],
+    )
     assert [decision["call_id"] for decision in said] == ["1", "x"]
     assert attempts(held, "+77011234567", NOW + 3_000)["attempts_1h"] == 2
 
@@ -201,8 +235,17 @@ def test_late_events_count_where_their_time_still_lies():
 
 def test_answers_and_ends_count_once_however_often_they_come():
     held = engine()
-    messages = [setup("1", "+77011234567", "+77272345678"),
-                {"type": "answer", "call_id": "1", "at": NOW + 900, "operator": "op-a", "caller": "+77011234567", "callee": "+77272345678"}]
+    messages = [
+        setup("1", "+77011234567", "+77272345678"),
+        {
+            "type": "answer",
+            "call_id": "1",
+            "at": NOW + 900,
+            "operator": "op-a",
+            "caller": "+77011234567",
+            "callee": "+77272345678",
+        },
+    ]
     ending = end("1", "+77011234567", "+77272345678", NOW + 3_000, ring_ms=800, talk_ms=2_000, cause=16)
     judge(held, [*messages, messages[1], ending, ending])
     found = attempts(held, "+77011234567", NOW + 4_000)
@@ -211,10 +254,22 @@ def test_answers_and_ends_count_once_however_often_they_come():
 
 def test_a_blocked_call_is_counted_apart_and_its_end_tells_nothing():
     held = engine()
-    held.apply("lists", "k", orjson.dumps({"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"}))
-    said = judge(held, [setup("1", "+77011234567", "+77272345678"),
-                        end("1", "+77011234567", "+77272345678", NOW + 10, ring_ms=0, talk_ms=0, cause=21)])
-    assert (said[0]["action"], said[0]["reasons"], said[0]["sip_code"], said[0]["q850"]) == ("block", ["list.block"], 608, 21)
+    held.apply(
+        "lists", "k", orjson.dumps({"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"})
+    )
+    said = judge(
+        held,
+        [
+            setup("1", "+77011234567", "+77272345678"),
+            end("1", "+77011234567", "+77272345678", NOW + 10, ring_ms=0, talk_ms=0, cause=21),
+        ],
+    )
+    assert (said[0]["action"], said[0]["reasons"], said[0]["sip_code"], said[0]["q850"]) == (
+        "block",
+        ["list.block"],
+        608,
+        21,
+    )
     held.apply("lists", "k", None)
     found = attempts(held, "+77011234567", NOW + 100)
     assert (found["attempts_1h"], found["blocked_1h"], found["short_ring_10m"]) == (2, 1, 0)
@@ -222,10 +277,23 @@ def test_a_blocked_call_is_counted_apart_and_its_end_tells_nothing():
 
 def test_broken_records_are_rejected_and_answerable_ones_answered():
     held = engine()
-    outcomes = held.process(batch([b"{", {"type": "setup", "call_id": "1", "caller": "+77011234567"}, b"\xff\xfe", b"[]",
-                                   setup("2", "+77011234567", "+77272345678")]), NOW)
+    outcomes = held.process(
+        batch(
+            [
+                b"{",
+                {"type": "setup", "call_id": "1", "caller": "+77011234567"},
+                b"\xff\xfe",
+                b"[]",
+                setup("2", "+77011234567", "+77272345678"),
+            ]
+        ),
+        NOW,
+    )
     assert [row for row, _, _ in outcomes.rejected] == [0, 1, 2, 3]
-    assert [(row, orjson.loads(value)["reasons"]) for row, _, value in outcomes.decisions] == [(1, ["input.invalid"]), (4, [])]
+    assert [(row, orjson.loads(value)["reasons"]) for row, _, value in outcomes.decisions] == [
+        (1, ["input.invalid"]),
+        (4, []),
+    ]
 
 
 def test_a_record_in_the_wrong_partition_is_moved_once_and_then_rejected():

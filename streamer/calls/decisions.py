@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from streamer.calls.events import CallId, Caller, Callee, Millis, Operator
+from streamer.calls.events import Callee, Caller, CallId, Millis, Operator
 
 Action = Literal["allow", "label", "withhold_cli", "divert", "block"]
 Mode = Literal["off", "shadow", "enforce"]

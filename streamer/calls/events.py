@@ -180,5 +180,3 @@ class Feedback(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     fraud_type: FraudType | None = None
     by: Annotated[str, Meta(max_length=255)] = ""
     note: Annotated[str, Meta(max_length=4096)] = ""
-
-

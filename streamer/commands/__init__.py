@@ -32,15 +32,15 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 class LazyGroup(TyperGroup):
     """The root group: knows every command's name and help, and imports its module on demand."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002, PLR6301 - the base class's signature
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order of the table above."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002, PLR6301
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command itself, or None when there is no such one."""
         return load(cmd_name) if cmd_name in COMMANDS else None
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002, PLR6301
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Names and help from the table above, without importing a single command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])

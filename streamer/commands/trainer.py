@@ -39,8 +39,10 @@ def trainer(
         publish_every_s=publish_every_s,
         trainer_metrics_port=metrics_port,
     )
+    from streamer.stream import logs
     from streamer.stream.training import TrainerProcess
 
+    logs.configure(settings.log_format, settings.log_level)
     process = TrainerProcess(settings)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: process.stop())

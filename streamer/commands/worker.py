@@ -19,7 +19,9 @@ def worker(
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes; each uses about one core.")] = 1,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers; the setting by default.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics; process i listens on port + i.")] = None,
-    clamp: Annotated[bool | None, typer.Option("--clamp/--no-clamp", help="Keep `at` near the append time; off for history.")] = None,
+    clamp: Annotated[
+        bool | None, typer.Option("--clamp/--no-clamp", help="Keep `at` near the append time; off for history.")
+    ] = None,
 ) -> None:
     """Judge calls: read `calls.v1`, write `decisions.v1` and `evidence.v1`, until SIGTERM or Ctrl-C.
 
@@ -63,7 +65,9 @@ def supervise(settings: Settings, processes: int) -> None:
     command = [sys.executable, "-m", "streamer", "worker"]
     ports = [settings.metrics_port + number if settings.metrics_port else 0 for number in range(processes)]
     children = [
-        subprocess.Popen([*command, "--bootstrap", settings.bootstrap, "--metrics-port", str(port)], env=os.environ.copy())
+        subprocess.Popen(
+            [*command, "--bootstrap", settings.bootstrap, "--metrics-port", str(port)], env=os.environ.copy()
+        )
         for port in ports
     ]
     stopping = False

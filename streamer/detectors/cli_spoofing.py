@@ -52,7 +52,9 @@ DETECTOR = Detector(
     causes=(
         Cause("domestic_from_abroad", "block", "a home number from abroad whose owner is known to be at home"),
         Cause("domestic_from_abroad_unverified", "label", "a home number from abroad whose owner's place is not known"),
-        Cause("diversion_unverified_abroad", "withhold_cli", "a diverted call from abroad whose first leg was not seen"),
+        Cause(
+            "diversion_unverified_abroad", "withhold_cli", "a diverted call from abroad whose first leg was not seen"
+        ),
         Cause("diversion_unverified", "label", "a diverted call whose first leg was not seen"),
     ),
     thresholds={},

@@ -159,5 +159,3 @@ def check(entry: ListEntry) -> str | None:
         if not (digits.isascii() and digits.isdigit() and 1 <= len(digits) <= 15):
             return f"number {entry.number!r}: a prefix is 1 to 15 digits, with + before E.164 digits"
     return None
-
-

@@ -96,7 +96,12 @@ class Register:
             publishes[row] = (info.publishes_originations, info.publishes_locations)
             for prefix in info.ranges:
                 digits = prefix.removeprefix("+")
-                if digits.isascii() and digits.isdigit() and len(digits) <= 15 and get(ranges, int(digits), len(digits)) < 0:
+                if (
+                    digits.isascii()
+                    and digits.isdigit()
+                    and len(digits) <= 15
+                    and get(ranges, int(digits), len(digits)) < 0
+                ):
                     put(ranges, int(digits), len(digits), row)
                     lengths |= 1 << len(digits)
         self.compiled = Operators(mode, deadline, publishes, ranges, np.array([lengths], np.int64))

@@ -19,7 +19,7 @@ from streamer.stream.transport import Transport
 log = logging.getLogger("streamer.app")
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     """Faust's app with our transport: drains before agents stop, and keeps why it failed in `failure`."""
 
     streamer_settings: Settings
@@ -37,8 +37,9 @@ class App(faust.App):  # type: ignore[misc]
             self.loop.create_task(self.crash(reason))
 
     async def _stop_consumer(self) -> None:
-        if self._consumer is not None:
-            await self._consumer.drain()  # before Faust clears its queues
+        consumer: Any = self._consumer
+        if consumer is not None:
+            await consumer.drain()  # before Faust clears its queues
         await super()._stop_consumer()
 
 

@@ -203,7 +203,9 @@ class Cases:
     @property
     def held(self) -> int:
         """How many cases are held, to within those dropped out of order (the span of their row numbers)."""
-        first, last = self._db.execute("SELECT (SELECT min(id) FROM evidence), (SELECT max(id) FROM evidence)").fetchone()
+        first, last = self._db.execute(
+            "SELECT (SELECT min(id) FROM evidence), (SELECT max(id) FROM evidence)"
+        ).fetchone()
         return 0 if last is None else last - first + 1
 
     def _teach(self, rows: Iterable[tuple[Any, ...]], *, fraud: bool) -> list[Lesson]:

@@ -33,9 +33,11 @@ class Parcel:
             self._waiting += messages
 
     def delivered(self, error: Any, message: Any) -> None:
-        """librdkafka's callback for each message."""
+        """Librdkafka's callback for each message."""
         if error is not None:
-            self._fail(DeliveryError(f"a message to {message.topic()}[{message.partition()}] was not delivered: {error.str()}"))
+            self._fail(
+                DeliveryError(f"a message to {message.topic()}[{message.partition()}] was not delivered: {error.str()}")
+            )
             return
         self.close()
 

@@ -18,7 +18,9 @@ Reasons = Callable[[], dict[str, str]]
 class Health:
     """The server. `not_alive` and `not_ready` give the reasons why not; none means 200."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, not_alive: Reasons, not_ready: Reasons) -> None:
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, not_alive: Reasons, not_ready: Reasons
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path == "/metrics":
@@ -43,7 +45,9 @@ class Health:
         try:
             self._server = ThreadingHTTPServer((host, port), Handler)
         except OSError as error:
-            raise SettingsError(f"/metrics cannot listen on {host}:{port}: {error.strerror}; set metrics_port") from None
+            raise SettingsError(
+                f"/metrics cannot listen on {host}:{port}: {error.strerror}; set metrics_port"
+            ) from None
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()

@@ -27,7 +27,9 @@ class JsonFormatter(logging.Formatter):
 def configure(form: str, level: str) -> None:
     """Send all logs to standard error in one form (`json` or `text`), from `level` on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(
+        JsonFormatter() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Faust logs a line a topic and a banner; what ops need comes from this package.
     for name in ("faust", "mode"):

@@ -16,14 +16,18 @@ class Metrics:
         self.registry = CollectorRegistry()
         own: dict[str, Any] = {"registry": self.registry}
         self.decisions = Counter("streamer_decisions", "Verdicts by action", ["action"], **own)
-        self.shadow = Counter("streamer_shadow_decisions", "What would stand if shadow were enforced", ["action"], **own)
+        self.shadow = Counter(
+            "streamer_shadow_decisions", "What would stand if shadow were enforced", ["action"], **own
+        )
         self.reasons = Counter("streamer_reasons", "Reasons of verdicts", ["reason"], **own)
         self.latency = Histogram(
             "streamer_decision_latency_seconds", "Append of a set-up to its verdict being handed to the producer",
             buckets=BUCKETS_S, **own,
         )  # fmt: skip
         self.records = Counter("streamer_records", "Records of calls.v1 taken in", **own)
-        self.batch = Histogram("streamer_batch_records", "Records a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 2000), **own)
+        self.batch = Histogram(
+            "streamer_batch_records", "Records a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 2000), **own
+        )
         self.lag = Gauge("streamer_lag_seconds", "Age of the newest record judged, by partition", ["partition"], **own)
         self.callers = Gauge("streamer_callers", "Callers held, each origin class counted", **own)
         self.evicted = Gauge("streamer_callers_evicted", "Callers given up since the store was full", **own)
@@ -36,7 +40,9 @@ class Metrics:
         self.partitions = Gauge("streamer_partitions", "Partitions owned", **own)
         self.bad_share = Gauge("streamer_bad_input_share", "Share of bad records among the last looked back on", **own)
         self.evidence = Counter("streamer_evidence", "Evidence records sent", **own)
-        self.shed = Counter("streamer_shed_batches", "Batches whose sampled evidence was left out since the input lags", **own)
+        self.shed = Counter(
+            "streamer_shed_batches", "Batches whose sampled evidence was left out since the input lags", **own
+        )
         self.control = Counter("streamer_control_records", "Records of control topics and facts applied", **own)
         self.versions = Info("streamer_versions", "Policy and model in force", **own)
 

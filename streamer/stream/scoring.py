@@ -164,13 +164,17 @@ class Scoring:
 
     async def _send(self, batch: Batch, records: list[Any], columns: Records, outcomes: Any) -> None:
         parcel: Parcel = self.deliveries.parcel(batch.finish)
-        parcel.expect(len(outcomes.decisions) + len(outcomes.evidence) + len(outcomes.rejected) + len(outcomes.misplaced))
+        parcel.expect(
+            len(outcomes.decisions) + len(outcomes.evidence) + len(outcomes.rejected) + len(outcomes.misplaced)
+        )
         send, check = self.deliveries.send, self._app.consumer.check_session
         topics = self.topics
         for row, call_id, value in outcomes.decisions:
             check()
             partition = columns.partitions[row]
-            await send(topics.decisions, call_id, value, partition, source_headers(partition, columns.offsets[row]), parcel)
+            await send(
+                topics.decisions, call_id, value, partition, source_headers(partition, columns.offsets[row]), parcel
+            )
         for row, key, value in outcomes.evidence:
             check()
             await send(topics.evidence, key, value, columns.partitions[row], None, parcel)
@@ -186,7 +190,9 @@ class Scoring:
             check()
             headers = [(_REKEYED, b"1"), *source_headers(columns.partitions[row], columns.offsets[row])]
             self.metrics.rekeyed.inc()
-            await send(topics.calls, key.encode("utf-8", "surrogatepass"), records[row].value(), partition, headers, parcel)
+            await send(
+                topics.calls, key.encode("utf-8", "surrogatepass"), records[row].value(), partition, headers, parcel
+            )
         parcel.close()
 
     def _measure(self, columns: Records, outcomes: Any, shed: bool) -> None:

@@ -1,17 +1,11 @@
-"""What the trainer shows: its metrics, and whether it lives and is ready, over HTTP."""
+"""What the trainer shows of itself, as Prometheus metrics."""
 
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from streamer.errors import SettingsError
 from streamer.models.prequential import Measure
 
 
@@ -66,51 +60,3 @@ class TrainerMetrics:
         ):
             if not math.isnan(value):
                 gauge.set(value)
-
-
-class StatusServer:
-    """`/metrics`, `/livez` and `/readyz` of one process, answered by threads of its own.
-
-    `state` gives (alive, ready, one line of text). Raises `SettingsError` when the port is taken.
-    """
-
-    def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, state: Callable[[], tuple[bool, bool, str]]
-    ) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path = self.path.split("?")[0]
-                alive, ready, text = state()
-                if path == "/metrics":
-                    self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
-                elif path in {"/livez", "/readyz"}:
-                    good = alive if path == "/livez" else ready
-                    self._answer(200 if good else 503, "text/plain; charset=utf-8", f"{text}\n".encode())
-                else:
-                    self._answer(404, "text/plain; charset=utf-8", b"/metrics, /livez, /readyz\n")
-
-            def _answer(self, status: int, kind: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """A scrape is not worth a line."""
-
-        try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
-        except OSError as error:
-            raise SettingsError(
-                f"{host}:{port} cannot be listened on: {error.strerror}; set another port, or 0"
-            ) from error
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -27,8 +27,9 @@ from streamer.kafka import clients, topics
 from streamer.settings import Settings
 from streamer.stream.active_trainer import ActiveTrainer
 from streamer.stream.cases import Cases
+from streamer.stream.health import Health
 from streamer.stream.trainer_log import LeaseLostError
-from streamer.stream.trainer_metrics import StatusServer, TrainerMetrics
+from streamer.stream.trainer_metrics import TrainerMetrics
 
 log = logging.getLogger("streamer.trainer")
 
@@ -115,8 +116,12 @@ class TrainerProcess:
         with _locked(settings.trainer_data):
             topics.ensure(settings)
             file = settings.trainer_data / _file_name(settings)
-            status = StatusServer(
-                settings.metrics_host, settings.trainer_metrics_port, self.metrics.registry, self._state
+            status = Health(
+                settings.metrics_host,
+                settings.trainer_metrics_port,
+                self.metrics.registry,
+                lambda: {"role": self._role} if self._role == "stopped" else {},
+                lambda: {} if self._role in {"active", "standby"} else {"role": self._role},
             )
             lease = Lease(settings, self._let_go)
             try:
@@ -179,9 +184,6 @@ class TrainerProcess:
             self.metrics.active.set(0)
             if self._role == "active":
                 self._role = "standby"
-
-    def _state(self) -> tuple[bool, bool, str]:
-        return self._role != "stopped", self._role in {"active", "standby"}, self._role
 
 
 class _locked:  # noqa: N801 - used like a function

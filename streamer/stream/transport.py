@@ -61,8 +61,10 @@ class Batch:
         self.finished = True
 
 
-class Consumer(FaustConsumer):  # type: ignore[misc]
+class Consumer(FaustConsumer):
     """The consumer that Faust sees. Its settings come from `app.streamer_settings`, or are loaded."""
+
+    app: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -96,9 +98,7 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
         self._shown = list(topics)
         if self._thread is not None:
             return
-        self._client.subscribe(
-            self._shown, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._client.subscribe(self._shown, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         self._alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
         self._thread.start()
@@ -143,7 +143,8 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
         if self.settings.linger_ms:
             time.sleep(self.settings.linger_ms / 1000)
         found: dict[str, dict[int, list[Any]]] = {}
-        for record in (first, *self._client.consume(self.settings.batch_records - 1, 0)):
+        batch: list[Any] = [first, *self._client.consume(self.settings.batch_records - 1, 0)]
+        for record in batch:
             if record.error() is not None:
                 self._heed(record.error())
                 continue
@@ -190,7 +191,10 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
         if not offsets:
             return
         try:
-            self._client.commit(offsets=offsets, asynchronous=not wait)
+            if wait:
+                self._client.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._client.commit(offsets=offsets, asynchronous=True)
         except KafkaException as reason:  # a rebalance overtook it: those records will be judged again
             self.log.warning("offsets not committed: %s", reason.args[0].str())
 
@@ -211,7 +215,11 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
             time.sleep(0.001)
         self._settle()
         if self._in_flight:
-            self.log.warning("%d batches not finished after %.0f s; they will be judged again", len(self._in_flight), self.settings.drain_s)
+            self.log.warning(
+                "%d batches not finished after %.0f s; they will be judged again",
+                len(self._in_flight),
+                self.settings.drain_s,
+            )
         self._commit_ready(wait=True)
 
     def _announce(self, kind: str, partitions: list[TopicPartition]) -> None:
@@ -239,7 +247,7 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
 
     # -- the event loop ------------------------------------------------------------------------------------
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ARG002, ASYNC109
+    async def _getmany(self, active_partitions: Any, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
         if not self._queue:
             self._arrived.clear()
             if not self._queue:
@@ -253,10 +261,10 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
             found.setdefault(TP(batch.topic, 0), []).append(batch)
         return found
 
-    def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+    def _to_message(self, tp: TP, batch: Any) -> ConsumerMessage:
         self._serial += 1
         return ConsumerMessage(
-            tp.topic, 0, self._serial, time.time(), 0, (), None, batch, None, 0, 0, tp,
+            tp.topic, 0, self._serial, time.time(), 0, [], None, batch, None, 0, 0, tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
@@ -266,7 +274,7 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
         """One lasting partition a topic."""
         return {TP(topic, 0) for topic in self._shown}
 
-    def highwater(self, tp: TP) -> int:  # noqa: ARG002, PLR6301
+    def highwater(self, tp: TP) -> int:
         """Not known to Faust."""
         return 0
 
@@ -276,7 +284,7 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
     def key_partition(self, *args: Any, **kwargs: Any) -> None:
         """Faust produces nothing."""
 
-    def _new_topicpartition(self, topic: str, partition: int) -> TP:  # noqa: ARG002, PLR6301
+    def _new_topicpartition(self, topic: str, partition: int) -> TP:
         return TP(topic, 0)
 
     def close(self) -> None:
@@ -285,15 +293,15 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None: ...
 
-    async def commit(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002, PLR6301
+    async def commit(self, *args: Any, **kwargs: Any) -> bool:
         """The polling thread commits."""
         return True
 
-    async def force_commit(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002, PLR6301
+    async def force_commit(self, *args: Any, **kwargs: Any) -> bool:
         """The polling thread commits."""
         return True
 
-    async def _commit(self, offsets: Any) -> bool:  # noqa: ARG002, PLR6301
+    async def _commit(self, offsets: Any) -> bool:
         return True
 
     async def wait_empty(self) -> None:
@@ -302,7 +310,7 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
     async def perform_seek(self) -> None:
         """The group's offsets are used as they are."""
 
-    async def seek_to_committed(self) -> dict[TP, int]:  # noqa: PLR6301
+    async def seek_to_committed(self) -> dict[TP, int]:
         """The group's offsets are used as they are."""
         return {}
 
@@ -311,15 +319,15 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
     async def seek_wait(self, partitions: Any) -> None:
         """As `perform_seek`."""
 
-    async def position(self, tp: TP) -> int:  # noqa: ARG002, PLR6301
+    async def position(self, tp: TP) -> int:
         """Not known to Faust."""
         return 0
 
-    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:  # noqa: PLR6301
+    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         """Not known to Faust."""
         return dict.fromkeys(tps, 0)
 
-    async def highwaters(self, *tps: TP) -> dict[TP, int]:  # noqa: PLR6301
+    async def highwaters(self, *tps: TP) -> dict[TP, int]:
         """Not known to Faust."""
         return dict.fromkeys(tps, 0)
 
@@ -327,21 +335,21 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
         """Topics are made by `streamer.kafka.topics`."""
 
 
-class Producer(FaustProducer):  # type: ignore[misc]
+class Producer(FaustProducer):
     """Faust's producer, which refuses: everything leaves by `streamer.stream.deliveries`, the one client that sends."""
 
-    async def send(self, topic: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002, PLR6301
+    async def send(self, topic: str, *args: Any, **kwargs: Any) -> Any:
         """Always raises `TransportError`."""
         raise TransportError(f"Faust was asked to send to {topic}; send through streamer.stream.deliveries instead")
 
-    async def send_and_wait(self, topic: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+    async def send_and_wait(self, topic: str, *args: Any, **kwargs: Any) -> Any:
         """Always raises `TransportError`."""
         return await self.send(topic)
 
     async def create_topic(self, *args: Any, **kwargs: Any) -> None:
         """Topics are made by `streamer.kafka.topics`."""
 
-    def key_partition(self, topic: str, key: bytes) -> Any:  # noqa: ARG002, PLR6301
+    def key_partition(self, topic: str, key: bytes) -> Any:
         """Always raises `TransportError`."""
         raise TransportError(f"Faust was asked where a key of {topic} belongs; see streamer.calls.partitioner")
 
@@ -349,7 +357,7 @@ class Producer(FaustProducer):  # type: ignore[misc]
         """Nothing waits here."""
 
 
-class Transport(aiokafka.Transport):  # type: ignore[misc]
+class Transport(aiokafka.Transport):
     """Registered as `confluent` in the entry points `faust.transports`."""
 
     Consumer = Consumer

@@ -137,9 +137,7 @@ def find(callers: Callers, partition: int, key: int, origin: int) -> int:
 @njit(cache=True)
 def _unlink(callers: Callers, slot: int) -> None:
     mask = np.int64(callers.cells.shape[0] - 1)
-    cell = np.int64(
-        _hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask)
-    )
+    cell = np.int64(_hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask))
     while callers.cells[cell] != slot:
         cell = (cell + 1) & mask
     hole = cell
@@ -218,9 +216,7 @@ def take(callers: Callers) -> int:
 def link(callers: Callers, slot: int) -> None:
     """Put a slot whose key, partition and origin are set into the index."""
     mask = np.int64(callers.cells.shape[0] - 1)
-    cell = np.int64(
-        _hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask)
-    )
+    cell = np.int64(_hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask))
     while callers.cells[cell] >= 0:
         cell = (cell + 1) & mask
     callers.cells[cell] = slot
@@ -278,9 +274,7 @@ def note_callee(callers: Callers, slot: int, callee: int, at_ms: int, now_ms: in
             return
         callers.wide[wide - 1] = 0
         callers.wide_of[slot] = wide
-    distinct.hit(
-        callers.wide[wide - 1], np.int64((spread >> np.uint64(32)) % np.uint64(distinct.WIDE)), at_ms, now_ms
-    )
+    distinct.hit(callers.wide[wide - 1], np.int64((spread >> np.uint64(32)) % np.uint64(distinct.WIDE)), at_ms, now_ms)
 
 
 @njit(cache=True)

@@ -14,7 +14,9 @@ CALLED = "+77272345678"
 @pytest.fixture
 def held():
     made = Engine(partitions=PARTITIONS, max_callers=10_000)
-    made.apply("operators", "op-a", orjson.dumps({"operator": "op-a", "ranges": ["+7701"], "publishes_locations": True}))
+    made.apply(
+        "operators", "op-a", orjson.dumps({"operator": "op-a", "ranges": ["+7701"], "publishes_locations": True})
+    )
     made.apply("policy", "policy@t", b'{"version":"t","control_share":0.0}')
     made.apply("policy", "current", b'{"version":"t"}')
     return made
@@ -26,7 +28,11 @@ def locate(held, value, at=NOW - 1_000, number=HOME):
 
 
 def enter(held, name, number, side="caller", match="exact", **more):
-    held.apply("lists", f"{name}/{number}/{side}", orjson.dumps({"list": name, "match": match, "number": number, "side": side, **more}))
+    held.apply(
+        "lists",
+        f"{name}/{number}/{side}",
+        orjson.dumps({"list": name, "match": match, "number": number, "side": side, **more}),
+    )
 
 
 def say(held, *messages):
@@ -63,8 +69,13 @@ def test_where_locations_are_not_published_a_fact_labels_only(held):
 
 def test_a_ported_number_belongs_to_its_owner(held):
     locate(held, "home")
-    held.apply("subscribers.network", HOME, orjson.dumps(
-        {"number": HOME, "at": NOW, "fact": "network", "value": "ported", "owner": "op-silent", "operator": "op-b"}))
+    held.apply(
+        "subscribers.network",
+        HOME,
+        orjson.dumps(
+            {"number": HOME, "at": NOW, "fact": "network", "value": "ported", "owner": "op-silent", "operator": "op-b"}
+        ),
+    )
     assert say(held, from_abroad())[0] == "label"
 
 
@@ -83,10 +94,14 @@ def test_a_diversion_is_honoured_when_its_first_leg_was_seen(held):
     judge(held, [setup("0", HOME, "+77015550000", NOW - 5_000, ingress="subscriber")])
     assert say(held, from_abroad(diverted_from="+77015550000")) == ("allow", [])
     assert say(held, from_abroad("2", diverted_from="+77015550009")) == (
-        "withhold_cli", ["cli_spoofing.diversion_unverified_abroad"])
+        "withhold_cli",
+        ["cli_spoofing.diversion_unverified_abroad"],
+    )
 
 
-@pytest.mark.parametrize(("caller", "cause"), [("+1234567890123", "not_in_plan"), ("garbage", "malformed"), ("+77031234567", "not_in_plan")])
+@pytest.mark.parametrize(
+    ("caller", "cause"), [("+1234567890123", "not_in_plan"), ("garbage", "malformed"), ("+77031234567", "not_in_plan")]
+)
 def test_numbers_that_cannot_be_are_blocked(held, caller, cause):
     assert say(held, setup("1", caller, CALLED)) == ("block", [f"number_invalid.{cause}"])
 
@@ -147,7 +162,11 @@ def test_kill_switch_and_modes(held):
 def test_a_demotion_puts_a_behaviour_detector_into_shadow_and_never_an_origin_one(held):
     locate(held, "home")
     for detector in ("cli_spoofing", "range_probing"):
-        held.apply("policy", f"demotion/{detector}/op-a/igw", orjson.dumps({"detector": detector, "operator": "op-a", "trunk": "igw"}))
+        held.apply(
+            "policy",
+            f"demotion/{detector}/op-a/igw",
+            orjson.dumps({"detector": detector, "operator": "op-a", "trunk": "igw"}),
+        )
     assert say(held, from_abroad(trunk="igw"))[0] == "block"
     calls = [setup(f"p{n}", "+77011111111", f"+7727234{n:04d}", NOW + n, trunk="igw") for n in range(12)]
     said = judge(held, calls)
@@ -159,7 +178,10 @@ def campaign(caller, n, step, callee, **ending):
     found = []
     for number in range(n):
         at = NOW + number * step
-        found += [setup(f"{caller}{number}", caller, callee(number), at), end(f"{caller}{number}", caller, callee(number), at + step - 1, **ending)]
+        found += [
+            setup(f"{caller}{number}", caller, callee(number), at),
+            end(f"{caller}{number}", caller, callee(number), at + step - 1, **ending),
+        ]
     return found
 
 
@@ -181,7 +203,9 @@ def test_campaigns_are_blocked_after_their_first_calls_and_evidence_says_why(hel
     assert sum(after) / len(after) >= 0.95
     found = [orjson.loads(value) for _, _, value in outcomes.evidence]
     detector, cause = reason.split(".")
-    why = next(finding for finding in found[-1]["findings"] if (finding["detector"], finding["cause"]) == (detector, cause))
+    why = next(
+        finding for finding in found[-1]["findings"] if (finding["detector"], finding["cause"]) == (detector, cause)
+    )
     assert why["observed"] >= why["threshold"]
     assert why["window_s"] > 0
 
@@ -203,7 +227,9 @@ def test_shared_checks_on_every_detector(detector):
     from streamer import features
 
     x = np.random.default_rng(1).uniform(0, 60, (200, features.COUNT))
-    x[:, [features.INDEX[name] for name in features.NAMES if features.FEATURES[features.INDEX[name]].unit == "0/1"]] = 1.0
+    x[:, [features.INDEX[name] for name in features.NAMES if features.FEATURES[features.INDEX[name]].unit == "0/1"]] = (
+        1.0
+    )
     p = np.zeros(8)
     p[: len(detector.thresholds)] = list(detector.thresholds.values())
     before = x.copy()

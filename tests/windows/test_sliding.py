@@ -58,7 +58,7 @@ def test_a_window_lies_between_the_exact_windows_of_its_length_and_a_sixth_more(
 
 
 def test_counters_stop_and_never_wrap():
-    counts, talk, ten = rows()
+    counts, talk, _ = rows()
     now = 1_763_953_000_000
     counts[:] = 65_535
     talk[:] = 4_294_967_290

@@ -1,0 +1,49 @@
+# make demo: everything on one screen for a minute.  make test: every check and test.  make help: the rest.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.complete
+
+.PHONY: help env demo test lint quick bench fuzz clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
+
+env: $(STAMP) ## the environment: packages as locked, compiled loops, a broker
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "1/4 environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "2/4 packages (about 40 s)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[broker,dev]'
+	@echo "3/4 Apache Kafka"
+	@$(BIN)/python -c 'from streamer.kafka import install; install.install(show=True)'
+	@echo "4/4 compiled loops"
+	@$(BIN)/streamer compile
+	@touch $@
+
+demo: env ## broker, worker, trainer and traffic on one screen for a minute
+	@$(BIN)/streamer demo
+
+lint: env ## style, types, layers, schemas
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/streamer schemas --check
+
+test: lint ## every check and test, on a real broker
+	@$(BIN)/streamer compile
+	@$(BIN)/python -m pytest -q
+
+quick: env ## tests without a broker
+	@$(BIN)/python -m pytest -q -m 'not broker and not slow'
+
+bench: env ## the benchmarks; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
+fuzz: env ## a million broken records through the engine
+	@$(BIN)/python -m tests.fuzz 1000000
+
+clean: ## the environment and what runs left behind
+	rm -rf $(VENV) .run
