@@ -107,7 +107,8 @@ class ActiveTrainer:
             self._take(message)
         now = self._now_ms()
         self._ripen(now)
-        for measure in self.state.measuring.close(now):
+        # By what has ripened, not by the clock: a trainer that was away first teaches the honest rest of a window.
+        for measure in self.state.measuring.close(self.state.matured_to + self._mature_ms):
             self._metrics.measured(measure)
             self.state.note(measure)
             self._touched = True

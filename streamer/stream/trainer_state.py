@@ -69,9 +69,9 @@ class TrainerState:
         }
 
     def note(self, measure: Measure) -> None:
-        """Remember what a window showed, to be told with the next model."""
+        """Remember what a window showed, to be told with the next model; what it cannot tell stays as it was."""
         shown = {"log_loss": measure.log_loss, "roc_auc": measure.roc_auc, "pr_auc": measure.pr_auc}
-        self.measured = {name: value for name, value in shown.items() if not math.isnan(value)}
+        self.measured |= {name: value for name, value in shown.items() if not math.isnan(value)}
 
     def snapshot(self, now: int) -> ModelSnapshot:
         """The model as scorers use it, under the present version and epoch."""

@@ -1,15 +1,19 @@
 """The trainer against a real broker: learns, survives being killed, hands over, counts nothing twice."""
 
+import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streamer import features
@@ -18,6 +22,7 @@ from streamer.calls.decisions import Decision, Evidence, ModelSnapshot
 from streamer.calls.events import Feedback
 from streamer.kafka import clients, topics
 from streamer.kafka.tables import TableReader
+from streamer.kafka.topics import dead_letter
 from streamer.models.snapshot import accepts, verify
 from streamer.settings import Settings
 from streamer.stream import trainer_log
@@ -62,6 +67,8 @@ class World:
         self.seen: list[ModelSnapshot] = []
         self.running: list[subprocess.Popen[bytes]] = []
         self.number = 0
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
 
     def start(self, data: str) -> subprocess.Popen[bytes]:
         s = self.settings
@@ -69,7 +76,7 @@ class World:
             sys.executable, "-c", "import sys; from streamer.commands import main; main(sys.argv[1:])", "trainer",
             "--bootstrap", s.bootstrap, "--prefix", s.prefix, "--partitions", str(s.partitions),
             "--data", str(self.folder / data), "--mature-s", str(MATURE_S), "--publish-every-s", "0.2",
-            "--metrics-port", "0",
+            "--metrics-port", str(self.port if data == "first" else 0),
         ]  # fmt: skip
         env = os.environ | {
             "STREAMER_TRAINER_GROUP": s.trainer_group,
@@ -108,6 +115,18 @@ class World:
                     return model
         raise AssertionError(f"no such model in {WAIT_S} s; seen {[(m.epoch, m.version, m.cases) for m in self.seen]}")
 
+    def until(self, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + WAIT_S
+        while not holds():
+            assert time.monotonic() < end
+            self.producer.poll(0.1)
+
+    def shown(self) -> dict[str, float]:
+        """The first trainer's metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
     def left(self) -> Any:
         return trainer_log.read(self.settings)
 
@@ -132,6 +151,13 @@ def test_learns_and_survives_a_kill_and_a_takeover_counting_each_case_once(world
     world.send(80, 40, twice=True)
     model = world.model(lambda m: m.cases == 120)
     assert (model.epoch, model.name) == (1, "champion")
+    shown = world.shown()
+    assert shown["streamer_trainer_active"] == 1
+    assert shown['streamer_trainer_cases_learned_total{label="fraud"}'] == 40
+    assert shown['streamer_trainer_cases_learned_total{label="honest"}'] == 80
+    assert (
+        sum(shown.get(f'streamer_trainer_feedback_total{{outcome="{name}"}}', 0) for name in ("joined", "kept")) == 80
+    )
 
     # Killed at no particular moment, with evidence and reports on the way; restarted from its own file.
     world.send(10, 10)
@@ -166,3 +192,27 @@ def test_learns_and_survives_a_kill_and_a_takeover_counting_each_case_once(world
     left = world.left()
     assert left.epoch == 4
     assert left.state["learner"]["honest"] + left.state["learner"]["fraud"] == 180
+
+
+def test_measures_what_was_said_at_decision_time_and_buries_what_cannot_be_read(world: World) -> None:
+    for topic in (world.topics.evidence, world.topics.feedback):
+        world.producer.produce(topic, key="+77010000000", value=b"{")
+    refused = msgspec.structs.replace(report(evidence(0, fraud=True)), scope="line")
+    world.producer.produce(world.topics.feedback, key=refused.caller, value=codec.encode(refused))
+    world.send(60, 20)
+    trainer = world.start("first")
+    world.model(lambda m: m.cases == 80)
+    world.until(lambda: world.shown().get("streamer_trainer_roc_auc", 0) > 0)
+    world.send(1, 0)  # the next model tells what the windows before it showed
+    model = world.model(lambda m: "roc_auc" in m.metrics)
+    assert model.metrics["roc_auc"] == 0.5, "every score in this evidence was 0.5"
+    assert model.metrics["log_loss"] == pytest.approx(math.log(2))
+    shown = world.shown()
+    assert shown['streamer_trainer_dead_letters_total{reason="not_json"}'] == 2
+    assert shown['streamer_trainer_feedback_total{outcome="untrusted_line"}'] == 1
+    assert shown["streamer_trainer_windows_measured_total"] >= 1
+    letters = TableReader(world.settings, [dead_letter(world.topics.evidence), dead_letter(world.topics.feedback)])
+    assert [change.value for change in letters.read_to_end()] == [b"{", b"{"]
+    letters.close()
+    trainer.send_signal(signal.SIGTERM)
+    assert trainer.wait(WAIT_S) == 0
