@@ -7,13 +7,26 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 
+_COMPILED = (
+    "calls/*.py",
+    "windows/*.py",
+    "registers/*.py",
+    "detectors/*.py",
+    "models/scorer.py",
+    "features.py",
+    "policy.py",
+    "kernel.py",
+)
+
+
 def _compiled_code_folder() -> str:
     """Where numba keeps compiled loops: one folder for each state of the sources.
 
     Numba looks only at the file of the loop itself, so that a change in a file which that loop calls into would go unseen.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
+    here = Path(__file__).parent
+    for source in sorted(path for place in _COMPILED for path in here.glob(place)):
         digest.update(source.read_bytes())
     cache = (
         os.environ.get("STREAMER_CACHE")

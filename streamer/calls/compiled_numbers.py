@@ -114,9 +114,7 @@ class Numbers:
         numbers.ids(["112"])
         return numbers
 
-    def resolve(
-        self, callers: Sequence[str], callees: Sequence[str], asserted: Sequence[str | None]
-    ) -> NumberColumns:
+    def resolve(self, callers: Sequence[str], callees: Sequence[str], asserted: Sequence[str | None]) -> NumberColumns:
         """All columns of a batch; the three sequences have one entry a record."""
         n = len(callers)
         ids = np.empty((3, n), dtype=np.int64)
@@ -316,7 +314,9 @@ def _withheld(data: Bytes, begin: int, stop: int, end: int, rules: PlanRules) ->
 
 
 @njit(cache=True, nogil=True)
-def _number(data: Bytes, begin: int, end: int, first: int, stop: int, rules: PlanRules, secret: Words, out: Bytes) -> tuple[int, int]:
+def _number(
+    data: Bytes, begin: int, end: int, first: int, stop: int, rules: PlanRules, secret: Words, out: Bytes
+) -> tuple[int, int]:
     """Id and length of the normalised text, which is written to `out`.
 
     The trimmed text is data[begin:end], its user part data[first:stop].

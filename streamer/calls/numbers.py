@@ -84,7 +84,9 @@ def home_plan(region: str) -> HomePlan:
         return _EXACT[region]
     metadata = PhoneMetadata.metadata_for_region(region, None)
     if metadata is None or metadata.id != region:
-        raise SettingsError(f"setting home: {region!r} is no region with a numbering plan; give an ISO 3166-1 alpha-2 code")
+        raise SettingsError(
+            f"setting home: {region!r} is no region with a numbering plan; give an ISO 3166-1 alpha-2 code"
+        )
     leading = _leading(region)
     main = str(region_code_for_country_code(metadata.country_code))
     if main != region:
@@ -212,7 +214,12 @@ def normalise(raw: str, plan: HomePlan) -> str:
             break
     else:
         national = text[len(plan.trunk) :]
-        if plan.trunk and text.startswith(plan.trunk) and len(national) in plan.lengths and _is_e164(plan.code + national):
+        if (
+            plan.trunk
+            and text.startswith(plan.trunk)
+            and len(national) in plan.lengths
+            and _is_e164(plan.code + national)
+        ):
             return "+" + plan.code + national
         if len(text) == plan.length and text[0] in plan.leading:
             return "+" + plan.code + text

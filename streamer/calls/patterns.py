@@ -1,4 +1,4 @@
-"""The regular expressions of numbering plans, read into automata.
+r"""The regular expressions of numbering plans, read into automata.
 
 The patterns of `phonenumbers`' metadata use a small part of the language: digits, ``\\d``, classes, groups, alternation, ``?`` and
 ``{m,n}``. Every pattern matches finitely many strings of digits, so it can be listed as well as walked.

@@ -208,7 +208,10 @@ class _Builder:
         offsets = {node: place * _ROW for place, node in enumerate(order)}
         nodes = np.zeros((len(order), _ROW), dtype=np.int32)
         for place, node in enumerate(order):
-            nodes[place, : _LABEL + 1] = [*(offsets[after] for after in self.rows[node][:_LABEL]), self.rows[node][_LABEL]]
+            nodes[place, : _LABEL + 1] = [
+                *(offsets[after] for after in self.rows[node][:_LABEL]),
+                self.rows[node][_LABEL],
+            ]
         return nodes.reshape(-1)
 
     def branch(self, digits: str, tree: dict[str, int]) -> int:

@@ -1,0 +1,44 @@
+"""The published contract equals the code; samples of every version decode for ever; what the engine sends fits its schema."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import orjson
+import pytest
+
+from streamer import schemas
+from streamer.calls import codec
+from tests.test_engine import batch, engine, setup
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = sorted((ROOT / "tests" / "samples").glob("*/*.json"))
+
+
+def test_every_message_has_a_sample():
+    assert {sample.stem for sample in SAMPLES} == set(schemas.MESSAGES)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_samples_decode_and_fit_their_schema(sample):
+    raw = sample.read_bytes()
+    msgspec.json.decode(raw, type=schemas.MESSAGES[sample.stem])
+    schema = json.loads((ROOT / "schemas" / f"{sample.stem}.v1.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(raw), schema)
+
+
+def test_what_the_engine_sends_fits_the_schemas():
+    held = engine()
+    held.apply("policy", "policy@all", b'{"version":"all","evidence_sample":1.0}')
+    held.apply("policy", "current", b'{"version":"all"}')
+    outcomes = held.process(
+        batch([setup("1", "+77011234567", "+77272345678"), setup("2", "garbage", "+77272345678")]), 1_763_953_000_100
+    )
+    for name, found in (("decision", outcomes.decisions), ("evidence", outcomes.evidence)):
+        schema = json.loads((ROOT / "schemas" / f"{name}.v1.json").read_text("utf-8"))
+        assert len(found) == 2
+        for _, _, value in found:
+            jsonschema.validate(orjson.loads(value), schema)
+            getattr(codec, f"decode_{name}")(value)
