@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     )
     sasl_username: str | None = Field(None, description="SASL user")
     sasl_password: SecretStr | None = Field(None, description="SASL password")
-    ssl_ca: Path | None = Field(None, description="PEM file of the authorities that brokers' certificates are checked by")
+    ssl_ca: Path | None = Field(
+        None, description="PEM file of the authorities that brokers' certificates are checked by"
+    )
     ssl_certificate: Path | None = Field(None, description="PEM file of the client's certificate")
     ssl_key: Path | None = Field(None, description="PEM file of the client's key")
     prefix: str = Field("", description="put before every topic name", pattern=r"^[A-Za-z0-9._-]*$")
@@ -62,22 +64,32 @@ class Settings(BaseSettings):
     drain_s: float = Field(10.0, gt=0, description="how long a leaving worker may take to finish what is in flight")
     max_callers: int = Field(2_000_000, ge=1_000, description="callers held at most; the idlest go first")
     clamp: bool = Field(True, description="keep `at` within [append - 5 min, append + 5 s]; off for replays of history")
-    brake_share: float = Field(1.0, gt=0, le=1, description="stop when more than this share of the input is bad; 1 = never")
+    brake_share: float = Field(
+        1.0, gt=0, le=1, description="stop when more than this share of the input is bad; 1 = never"
+    )
     brake_records: int = Field(10_000, ge=100, description="records the brake looks back on")
     shed_lag_s: float = Field(5.0, gt=0, description="above this age of the input sampled evidence is shed")
     metrics_host: str = Field("127.0.0.1", description="address of /metrics, /livez and /readyz")
     metrics_port: int = Field(6_067, ge=0, le=65_535, description="port of /metrics, /livez and /readyz; 0 picks one")
-    secret: SecretStr = Field(SecretStr("streamer"), description="key of every keyed hash; set your own, the same for all workers")
+    secret: SecretStr = Field(
+        SecretStr("streamer"), description="key of every keyed hash; set your own, the same for all workers"
+    )
 
     # numbering
     home: str = Field("KZ", pattern=r"^[A-Z]{2}$", description="home country, ISO 3166-1 alpha-2")
 
     # the trainer
-    trainer_group: str = Field("streamer-trainer", description="consumer group whose one partition is the trainer's lease")
+    trainer_group: str = Field(
+        "streamer-trainer", description="consumer group whose one partition is the trainer's lease"
+    )
     trainer_data: Path = Field(Path(".run/trainer"), description="folder of the trainer's own snapshots")
     trainer_metrics_port: int = Field(6_068, ge=0, le=65_535, description="port of the trainer's /metrics")
-    mature_s: float = Field(259_200.0, gt=0, description="an allowed sampled call without a report is honest after this")
-    trainer_kept_s: float = Field(2_592_000.0, gt=0, description="how long the trainer keeps cases and reports to be joined")
+    mature_s: float = Field(
+        259_200.0, gt=0, description="an allowed sampled call without a report is honest after this"
+    )
+    trainer_kept_s: float = Field(
+        2_592_000.0, gt=0, description="how long the trainer keeps cases and reports to be joined"
+    )
     publish_every_s: float = Field(60.0, gt=0, description="a new model version at most this often")
 
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")

@@ -2,7 +2,8 @@
 
 Sources: ITU-T E.164 and E.157 (validity of CLI), Ofcom CLI guidance (do-not-originate, format checks). On interconnect
 only: on its own lines an operator's short numbers and PBX extensions are its own affair. A withheld number is not
-judged by its form. A = B is voicemail for a roamer, and is not judged there.
+judged by its form. A = B is voicemail for a roamer, and is not judged there. A foreign number that is not in the plan that
+we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _HOME = INDEX["caller_home"]
 
 @njit(cache=True)
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
-    """See the module; causes 1 to 5 in the order of `DETECTOR.causes`."""
+    """See the module; causes 1 to 6 in the order of `DETECTOR.causes`."""
     if x[_OWN_LINE] == 1.0 or x[_WITHHELD] == 1.0:
         return NONE
     if x[_DNO] == 1.0:
@@ -38,7 +39,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     if x[_MALFORMED] == 1.0:
         return 3, 1.0, 1.0, 0
     if x[_VALID] == 0.0 and x[_SHORT] == 0.0:
-        return 4, 0.0, 1.0, 0
+        return (4 if x[_HOME] == 1.0 else 6), 0.0, 1.0, 0
     if x[_SAME] == 1.0 and x[_ROAMING] == 0.0:
         return 5, 1.0, 1.0, 0
     if x[_SAME] == 1.0 and x[_HOME] == 0.0:
@@ -53,8 +54,9 @@ DETECTOR = Detector(
         Cause("do_not_originate", "block", "the number never makes calls (list)"),
         Cause("unallocated", "block", "the number's range is not allocated (list)"),
         Cause("malformed", "block", "the number is neither E.164 nor a short number"),
-        Cause("not_in_plan", "block", "the number is not valid in its country's plan"),
+        Cause("not_in_plan", "block", "the number is not valid in the home country's plan"),
         Cause("caller_is_callee", "block", "calling and called number are the same, and it is no roamer's voicemail"),
+        Cause("not_in_foreign_plan", "label", "the number is not valid in its country's plan as we know it"),
     ),
     thresholds={},
     judge=judge,

@@ -100,10 +100,15 @@ def test_a_diversion_is_honoured_when_its_first_leg_was_seen(held):
 
 
 @pytest.mark.parametrize(
-    ("caller", "cause"), [("+1234567890123", "not_in_plan"), ("garbage", "malformed"), ("+77031234567", "not_in_plan")]
+    ("caller", "cause"),
+    [("+99999999999999999", "malformed"), ("garbage", "malformed"), ("+77031234567", "not_in_plan")],
 )
 def test_numbers_that_cannot_be_are_blocked(held, caller, cause):
     assert say(held, setup("1", caller, CALLED)) == ("block", [f"number_invalid.{cause}"])
+
+
+def test_a_foreign_number_outside_the_plan_we_know_is_only_labelled(held):
+    assert say(held, setup("1", "+1234567890123", CALLED)) == ("label", ["number_invalid.not_in_foreign_plan"])
 
 
 def test_caller_is_callee(held):

@@ -19,7 +19,11 @@ pytestmark = pytest.mark.broker
 
 
 def start(settings, *options, **more):
-    env = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_") or name == "STREAMER_CACHE"}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("STREAMER_") or name == "STREAMER_CACHE"
+    }
     own = {
         "STREAMER_BOOTSTRAP": settings.bootstrap,
         "STREAMER_PREFIX": settings.prefix,
@@ -234,7 +238,9 @@ def test_faust_starts_the_same_worker(kafka_settings, tmp_path):
     env = {"STREAMER_BOOTSTRAP": kafka_settings.bootstrap, "STREAMER_PREFIX": kafka_settings.prefix, "STREAMER_PARTITIONS": "4",
            "STREAMER_GROUP": kafka_settings.group, "STREAMER_METRICS_PORT": "0", "STREAMER_MAX_CALLERS": "10000"}  # fmt: skip
     command = [sys.executable, "-m", "faust", "-A", "streamer.stream.app", "worker", "-l", "info", "--without-web"]
-    worker = subprocess.Popen(command, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    worker = subprocess.Popen(
+        command, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path
+    )
     try:
         calls.publish(setup("c", "+77010000001"))
         assert not calls.until({"c"})

@@ -1,0 +1,1 @@
+"""The laboratory: traffic that is made up, and files of records that are played back through the one engine."""
