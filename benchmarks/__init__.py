@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks` measures, judges the promises and writes RESULTS.md."""

@@ -1,0 +1,164 @@
+"""The engine without Kafka: time a call by batch size beside a loop that only decodes and encodes, and memory a caller.
+
+`python -m benchmarks.engine_alone '{"what":"memory",…}'` runs one part in a process of its own and prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+import orjson
+
+from benchmarks.environments import ROOT
+from benchmarks.sizes import BATCHES, TRAFFIC_RATE
+from streamer.calls.codec import decode_call
+from streamer.calls.events import Setup
+from streamer.calls.numbers import caller_key, home_plan
+from streamer.calls.partitioner import partition_of
+from streamer.engine import Batch
+from streamer.lab.traffic import Traffic
+from streamer.settings import load
+from streamer.stream.app import make_engine
+
+PARTITIONS = 4
+START_MS = 1_763_953_200_000
+
+
+def _traffic(seconds: float | None, setups_only: bool) -> Iterator[tuple[int, int, bytes]]:
+    """(partition, time, value) of simulated records."""
+    plan, encode = home_plan("KZ"), msgspec.json.Encoder().encode
+    for at, event, _ in Traffic(1, TRAFFIC_RATE, seconds=seconds, start_ms=START_MS):
+        if setups_only and not isinstance(event, Setup):
+            continue
+        key = caller_key(event.caller, event.asserted, event.callee, plan)
+        yield partition_of(key.encode("utf-8", "surrogatepass"), PARTITIONS), at, encode(event)
+
+
+def _batches(records: list[tuple[int, int, bytes]], size: int) -> list[Batch]:
+    cut = [records[first : first + size] for first in range(0, len(records) - size + 1, size)]
+    return [
+        Batch(
+            [r[0] for r in part], list(range(at, at + size)), [r[1] for r in part], [r[2] for r in part], [False] * size
+        )
+        for at, part in zip(range(0, len(records), size), cut, strict=False)
+    ]
+
+
+def _engine() -> Any:
+    engine = make_engine(load(partitions=PARTITIONS))
+    for partition in range(PARTITIONS):
+        engine.adopt(partition)
+    return engine
+
+
+def _codec_us(values: list[bytes]) -> float:
+    """Decode and encode only, on the messages of the contract: µs a call."""
+    began = time.perf_counter()
+    for value in values:
+        call = decode_call(value)
+        assert isinstance(call, Setup)
+        orjson.dumps(
+            {
+                "call_id": call.call_id, "at": call.at, "decided_at": call.at, "operator": call.operator,
+                "caller": call.caller, "callee": call.callee, "action": "allow", "score": None, "reasons": [],
+                "shadow_action": "allow", "sip_code": None, "sip_reason": None, "q850": None, "cache_until": None,
+                "revises": False, "late": False, "policy": "", "model": None,
+            }
+        )  # fmt: skip
+    return (time.perf_counter() - began) / len(values) * 1e6
+
+
+def speed(seconds: float, repeats: int) -> dict[str, Any]:
+    """µs a set-up for each batch size and for the codec loop, each `repeats` times in turn, medians."""
+    records = list(_traffic(20, setups_only=True))
+    found: dict[str, list[float]] = {str(size): [] for size in BATCHES}
+    ratios: dict[str, list[float]] = {str(size): [] for size in BATCHES}
+    codec: list[float] = []
+    engines = {size: _engine() for size in BATCHES}
+    prepared = {size: _batches(records, size) for size in BATCHES}
+    following = dict.fromkeys(BATCHES, 0)
+    for turn in range(repeats + 1):
+        loop_us = _codec_us([value for _, _, value in records[:20_000]])
+        for size in BATCHES:
+            batches, engine = prepared[size], engines[size]
+            judged, spent = 0, 0.0
+            while spent < seconds and following[size] < len(batches):
+                batch = batches[following[size]]
+                following[size] += 1
+                began = time.perf_counter()
+                engine.process(batch, batch.append_ms[-1])
+                spent += time.perf_counter() - began
+                judged += size
+            if turn and judged:  # the first turn warms up
+                found[str(size)].append(spent / judged * 1e6)
+                ratios[str(size)].append(loop_us / (spent / judged * 1e6))
+            if following[size] >= len(batches) * repeats // (repeats + 1):
+                engines[size], following[size] = _engine(), 0
+        if turn:
+            codec.append(loop_us)
+    return {
+        "codec_us": median(codec),
+        "call_us": {size: median(taken) for size, taken in found.items()},
+        "ratio": {size: median(taken) for size, taken in ratios.items()},
+    }
+
+
+def memory(callers: int) -> dict[str, float]:
+    """Resident memory of an engine that is warm but empty, and with `callers` callers of the simulated mix."""
+    engine = _engine()
+    records: list[tuple[int, int, bytes]] = []
+    offset, idle, events = 0, 0.0, 0
+    for record in _traffic(None, setups_only=False):
+        records.append(record)
+        if len(records) < 2_000:
+            continue
+        columns = [list(column) for column in zip(*records, strict=True)]
+        engine.process(
+            Batch(columns[0], list(range(offset, offset + 2_000)), columns[1], columns[2], [False] * 2_000),
+            columns[1][-1],
+        )
+        offset, events, records = offset + 2_000, events + 2_000, []
+        if not idle:
+            for partition in range(PARTITIONS):
+                engine.drop(partition)
+                engine.adopt(partition)
+            idle = _resident_mib()
+        if engine.callers_held >= callers:
+            break
+    full = _resident_mib()
+    return {
+        "callers": engine.callers_held,
+        "records": events,
+        "idle_mib": idle,
+        "full_mib": full,
+        "above_mib": full - idle,
+        "bytes_a_caller": (full - idle) * 2**20 / engine.callers_held,
+    }
+
+
+def _resident_mib() -> float:
+    import psutil
+
+    return float(psutil.Process().memory_info().rss) / 2**20
+
+
+def in_own_process(**task: Any) -> dict[str, Any]:
+    """Run `speed` or `memory` apart from what this process holds."""
+    command = [sys.executable, "-m", "benchmarks.engine_alone", json.dumps(task)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(ROOT), timeout=900)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    part = {"speed": speed, "memory": memory}[asked.pop("what")]
+    print(json.dumps(part(**asked)))

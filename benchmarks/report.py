@@ -1,0 +1,144 @@
+"""RESULTS.md from results.json: one table, and each promise judged. Every figure is computed here from what was measured.
+
+`python -m benchmarks.report` writes it again from the results of the last run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.promises import judged
+
+Results = dict[str, Any]
+
+
+def middle(results: Results, peer: str, *path: str) -> float | None:
+    """Median over the rounds of one figure of a peer, None when it was not measured."""
+    found = []
+    for visit in results["peers"].get(peer, {}).get("visits", []):
+        value: Any = visit
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        if value is not None:
+            found.append(float(value))
+    return median(found) if found else None
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _waits(results: Results, peer: str, rate: str) -> str:
+    found = [middle(results, peer, "paced", rate, name) for name in ("p50", "p99", "p999")]
+    return "–" if found[0] is None else " / ".join(_number(value) for value in found)
+
+
+def render(results: Results) -> str:
+    """The whole page."""
+    machine, sizes = results["machine"], results["sizes"]
+    lines = ["# Results", ""]
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    lines.append(
+        f"Written by `python -m benchmarks{' --quick' if results['quick'] else ''}`, which took {results['seconds'] / 60:.0f} min. "
+        f"{machine['cores']} cores ({machine['processor']}, {machine['system']}) hold everything: broker, publisher, worker and "
+        f"reader; load average before the start {machine['load_before']:.1f}. Apache Kafka {results.get('broker', '–')}, 4 partitions; {versions}."
+    )
+    if results["quick"]:
+        lines += ["", "**A quick run: it shows that everything works; its figures are too short to be judged by.**"]
+    if results["peers"]:
+        lines += ["", *_table(results), "", *_notes(results, sizes)]
+    if "engine" in results:
+        lines += ["", *_engine(results)]
+    if "memory" in results:
+        lines += ["", *_memory(results)]
+    lines += ["", *_promises(results)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(results: Results) -> list[str]:
+    rates = [f"{rate:,}/s p50 / p99 / p99.9 ms" for rate in results["sizes"]["rates"]]
+    lines = [
+        f"| worker | set-ups/s | of the raw loop | CPU µs a set-up | peak MiB | {' | '.join(rates)} |",
+        "|---" * (5 + len(rates)) + "|",
+    ]
+    limit = middle(results, "raw", "rate")
+    for name, held in results["peers"].items():
+        rate = middle(results, name, "rate")
+        share = rate / limit if rate and limit else None
+        waits = " | ".join(_waits(results, name, str(at)) for at in results["sizes"]["rates"])
+        lines.append(
+            f"| {held['title']} | {_number(rate, 0)} | {_number(share, 2)} | {_number(middle(results, name, 'cpu_us'), 1)} "
+            f"| {_number(middle(results, name, 'peak_mib'), 0)} | {waits} |"
+        )
+    return lines
+
+
+def _notes(results: Results, sizes: dict[str, Any]) -> list[str]:
+    lost = sum(
+        int(p["lost"]) for h in results["peers"].values() for v in h["visits"] for p in v.get("paced", {}).values()
+    )
+    lines = [
+        f"Medians of {sizes['repeats']} round(s); in each round every worker is started once, catches up with a backlog of its own "
+        f"({sizes['measured']:,} set-ups are timed after {sizes['warm']:,}; {sizes['slow_measured']:,} after {sizes['slow_warm']:,} for the agent per event) "
+        f"and then answers paced set-ups. Set-ups of {results['setup_bytes']:.0f} bytes on average come from the simulated traffic. "
+        "All decode, count the caller and send one decision, with the same settings of librdkafka "
+        "(the Java and aiokafka clients: linger 0, acks of all replicas, the same fetch wait). "
+        "Decisions are counted as the broker holds them, processor time and memory are those of the worker's process alone. "
+        "A dash: not measured, or too slow for that rate.",
+        "",
+        f"The full engine's backlog holds {results['records_a_setup']:.2f} records (set-ups, answers, ends) a set-up; "
+        f"its paced calls are set-ups alone, as for all others. Set-ups without a decision in all paced runs: {lost}.",
+    ]
+    lines += [f"\nLeft out or failed: {name}: {reason.splitlines()[0]}" for name, reason in results["left_out"].items()]
+    return lines
+
+
+def _engine(results: Results) -> list[str]:
+    engine = results["engine"]
+    lines = [
+        "## The engine alone",
+        "",
+        "| batch | set-ups/s a core | µs a set-up | µs a batch | of the codec loop's rate |",
+        "|---|---|---|---|---|",
+    ]
+    for size, us in engine["call_us"].items():
+        lines.append(
+            f"| {int(size):,} | {1e6 / us:,.0f} | {us:.2f} | {us * int(size):,.0f} | {engine['ratio'][size]:.3f} |"
+        )
+    lines += [
+        "",
+        f"The codec loop decodes each set-up and encodes a decision, and does nothing else: {engine['codec_us']:.2f} µs.",
+    ]
+    return lines
+
+
+def _memory(results: Results) -> list[str]:
+    memory = results["memory"]
+    return [
+        "## Memory of callers",
+        "",
+        f"{memory['callers']:,} callers held after {memory['records']:,} records of simulated traffic: {memory['full_mib']:,.0f} MiB resident, "
+        f"{memory['above_mib']:,.0f} MiB above the {memory['idle_mib']:,.0f} MiB of an engine that is warm and empty, "
+        f"{memory['bytes_a_caller']:,.0f} bytes a caller. A caller is counted once for each origin class he was seen in.",
+    ]
+
+
+def _promises(results: Results) -> list[str]:
+    lines = ["## Promises", "", "| | promised | measured | |", "|---|---|---|---|"]
+    for promise in judged(results, lambda peer, *path: middle(results, peer, *path)):
+        word = "not measured" if promise.kept is None else "pass" if promise.kept else "**miss**"
+        lines.append(f"| {promise.number} | {promise.text} | {promise.measured} | {word} |")
+    lines += [
+        "",
+        "Checkpoints and restore are not part of these figures; promises 5 and 6 are kept by tests and by evaluation.",
+    ]
+    return lines
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    (where / "RESULTS.md").write_text(render(json.loads((where / "results.json").read_text())))
