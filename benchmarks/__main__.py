@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from benchmarks import environments as env
@@ -21,6 +23,7 @@ from benchmarks.engine_alone import in_own_process
 from benchmarks.processes import BenchmarkError
 from benchmarks.sizes import FULL, QUICK, Sizes
 from benchmarks.visits import Peer, Visit
+from streamer.errors import StreamerError
 from streamer.kafka.broker import LocalBroker
 
 NAMES = ("raw", "worker", "engine", "kafka-streams", "kafka-streams-changelog", "bytewax", "quix", "faust-per-event")
@@ -78,12 +81,12 @@ def visit_all(
             console.print(f"  round {turn + 1} of {sizes.repeats}: {peer.title} … ", end="")
             try:
                 found = Visit(peer, bootstrap, corpus, sizes, folder).measure()
-            except BenchmarkError as reason:
-                results["left_out"][peer.name] = str(reason)
+            except (BenchmarkError, KafkaException, StreamerError, subprocess.SubprocessError, ValueError) as reason:
+                results["left_out"][peer.name] = f"round {turn + 1}: {reason}"
                 console.print(f"[red]failed:[/] {reason}", markup=True, highlight=False)
                 continue
             held = results["peers"].setdefault(peer.name, {"title": peer.title, "visits": []})
-            held["visits"].append(found)
+            held["visits"].append({"round": turn, **found})
             tails = ", ".join(f"{r}/s p99 {p.get('p99', 0):.1f} ms" for r, p in found.get("paced", {}).items())
             console.print(f"{found['rate']:,.0f} set-ups/s, {found['cpu_us']:.1f} µs; {tails}")
 
@@ -138,12 +141,17 @@ def main() -> int:
                 visit_all(chosen, broker.bootstrap, corpus, sizes, folder, results, console)
             finally:
                 broker.stop(delete_data=True)
-    if "speed" in wanted:
-        console.print("  the engine alone, by batch size …")
-        results["engine"] = in_own_process(what="speed", seconds=sizes.engine_s, repeats=sizes.engine_repeats)
-    if "memory" in wanted:
-        console.print(f"  memory of {sizes.callers:,} callers …")
-        results["memory"] = in_own_process(what="memory", callers=sizes.callers)
+    for part, key, task in (
+        ("speed", "engine", {"seconds": sizes.engine_s, "repeats": sizes.engine_repeats}),
+        ("memory", "memory", {"callers": sizes.callers}),
+    ):
+        if part in wanted:
+            console.print(f"  the engine alone: {part} …")
+            try:
+                results[key] = in_own_process(what=part, **task)
+            except subprocess.SubprocessError as reason:
+                results["left_out"][part] = str(reason)
+                console.print(f"[red]failed:[/] {reason}")
     results["seconds"] = time.monotonic() - began
     (told.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (told.out / "RESULTS.md").write_text(report.render(results))

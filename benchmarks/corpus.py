@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,9 @@ from benchmarks.sizes import TRAFFIC_RATE
 from streamer.calls.events import Setup
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.lab.traffic import Traffic
+
+LEAD_S: Final = 120
+"""Simulated time before what is used: calls that last longer are few."""
 
 
 class Corpus(NamedTuple):
@@ -29,16 +32,18 @@ class Corpus(NamedTuple):
 
 
 def simulate(seconds: int, folder: Path) -> Corpus:
-    """`seconds` of traffic at `TRAFFIC_RATE`, cut where set-ups stop so that the mix is even throughout."""
+    """The last `seconds` of a longer time of traffic at `TRAFFIC_RATE`, so that as many calls end in it as begin."""
     plan = home_plan("KZ")
     encode = msgspec.json.Encoder().encode
-    start_ms = int(time.time() * 1000) - seconds * 1000
-    stop_ms = start_ms + seconds * 1000
+    stop_ms = int(time.time() * 1000)
+    start_ms = stop_ms - seconds * 1000
     records: list[tuple[str, bytes]] = []
     setups: list[tuple[str, bytes]] = []
-    for at, event, _ in Traffic(1, TRAFFIC_RATE, seconds=seconds, start_ms=start_ms):
+    for at, event, _ in Traffic(1, TRAFFIC_RATE, seconds=seconds + LEAD_S, start_ms=start_ms - LEAD_S * 1000):
         if at >= stop_ms:
             break
+        if at < start_ms:
+            continue
         record = caller_key(event.caller, event.asserted, event.callee, plan), encode(event)
         records.append(record)
         if isinstance(event, Setup):

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import truediv
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -76,38 +78,51 @@ def _codec_us(values: list[bytes]) -> float:
     return (time.perf_counter() - began) / len(values) * 1e6
 
 
+class _Size:
+    """An engine that is judged in batches of one size: warm, with callers in it, and given a new one when calls run out."""
+
+    def __init__(self, warm: list[Batch], batches: list[Batch]) -> None:
+        self._warm, self._batches = warm, batches
+        self._begin()
+
+    def _begin(self) -> None:
+        self._engine, self._next = _engine(), 0
+        for batch in self._warm:
+            self._engine.process(batch, batch.append_ms[-1])
+
+    def call_us(self, seconds: float) -> float:
+        """Time a call over about `seconds`."""
+        if self._next > len(self._batches) // 2:
+            self._begin()
+        judged, spent = 0, 0.0
+        while spent < seconds and self._next < len(self._batches):
+            batch = self._batches[self._next]
+            self._next += 1
+            began = time.perf_counter()
+            self._engine.process(batch, batch.append_ms[-1])
+            spent += time.perf_counter() - began
+            judged += len(batch.values)
+        return spent / judged * 1e6
+
+
 def speed(seconds: float, repeats: int) -> dict[str, Any]:
     """µs a set-up for each batch size and for the codec loop, each `repeats` times in turn, medians."""
-    records = list(_traffic(20, setups_only=True))
-    found: dict[str, list[float]] = {str(size): [] for size in BATCHES}
-    ratios: dict[str, list[float]] = {str(size): [] for size in BATCHES}
+    records = list(_traffic(30, setups_only=True))
+    first, rest = records[:50_000], records[50_000:]
+    warm = _batches(first, 500)
+    sizes = {str(size): _Size(warm, _batches(rest, size)) for size in BATCHES}
     codec: list[float] = []
-    engines = {size: _engine() for size in BATCHES}
-    prepared = {size: _batches(records, size) for size in BATCHES}
-    following = dict.fromkeys(BATCHES, 0)
-    for turn in range(repeats + 1):
-        loop_us = _codec_us([value for _, _, value in records[:20_000]])
-        for size in BATCHES:
-            batches, engine = prepared[size], engines[size]
-            judged, spent = 0, 0.0
-            while spent < seconds and following[size] < len(batches):
-                batch = batches[following[size]]
-                following[size] += 1
-                began = time.perf_counter()
-                engine.process(batch, batch.append_ms[-1])
-                spent += time.perf_counter() - began
-                judged += size
-            if turn and judged:  # the first turn warms up
-                found[str(size)].append(spent / judged * 1e6)
-                ratios[str(size)].append(loop_us / (spent / judged * 1e6))
-            if following[size] >= len(batches) * repeats // (repeats + 1):
-                engines[size], following[size] = _engine(), 0
-        if turn:
-            codec.append(loop_us)
+    found: dict[str, list[float]] = {size: [] for size in sizes}
+    gc.collect()
+    gc.freeze()  # as the worker does after its start; the prepared batches are no garbage
+    for _ in range(repeats):
+        codec.append(_codec_us([value for _, _, value in first[:20_000]]))
+        for size, judged in sizes.items():
+            found[size].append(judged.call_us(seconds))
     return {
         "codec_us": median(codec),
         "call_us": {size: median(taken) for size, taken in found.items()},
-        "ratio": {size: median(taken) for size, taken in ratios.items()},
+        "ratio": {size: median(map(truediv, codec, taken)) for size, taken in found.items()},
     }
 
 
@@ -160,5 +175,6 @@ def in_own_process(**task: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    part = {"speed": speed, "memory": memory}[asked.pop("what")]
+    parts: dict[str, Callable[..., dict[str, Any]]] = {"speed": speed, "memory": memory}
+    part = parts[asked.pop("what")]
     print(json.dumps(part(**asked)))

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Middle = Callable[..., float | None]
+"""Median of a figure: (peer, path…)."""
+Ratio = Callable[..., float | None]
+"""Median over the rounds of the ratio of two peers' figures of one round: (peer, other peer, path…)."""
 
 
 class Promise(NamedTuple):
@@ -25,13 +28,9 @@ def _most(number: int, text: str, value: float | None, bar: float, form: str = "
     return Promise(number, text, "–" if value is None else form.format(value), None if value is None else value <= bar)
 
 
-def _ratio(above: float | None, below: float | None) -> float | None:
-    return None if above is None or not below else above / below
-
-
-def judged(results: dict[str, Any], middle: Middle) -> list[Promise]:
-    """Every promise with its figure; ratios are of medians over the same rounds."""
-    return [*_alone(results), *_through_kafka(results, middle), *_waiting(middle), *_held(results)]
+def judged(results: dict[str, Any], middle: Middle, ratio: Ratio) -> list[Promise]:
+    """Every promise with its figure; ratios are medians of those in each round."""
+    return [*_alone(results), *_through_kafka(results, middle, ratio), *_waiting(middle, ratio), *_held(results)]
 
 
 def _alone(results: dict[str, Any]) -> list[Promise]:
@@ -48,12 +47,12 @@ def _alone(results: dict[str, Any]) -> list[Promise]:
     ]
 
 
-def _through_kafka(results: dict[str, Any], middle: Middle) -> list[Promise]:
+def _through_kafka(results: dict[str, Any], middle: Middle, ratio: Ratio) -> list[Promise]:
     def rate(peer: str) -> float | None:
-        return _ratio(middle("worker", "rate"), middle(peer, "rate"))
+        return ratio("worker", peer, "rate")
 
     def cpu(peer: str) -> float | None:
-        return _ratio(middle("worker", "cpu_us"), middle(peer, "cpu_us"))
+        return ratio("worker", peer, "cpu_us")
 
     setups = middle("engine", "rate")
     records = None if setups is None else setups * float(results["records_a_setup"])
@@ -69,12 +68,12 @@ def _through_kafka(results: dict[str, Any], middle: Middle) -> list[Promise]:
     ]
 
 
-def _waiting(middle: Middle) -> list[Promise]:
+def _waiting(middle: Middle, ratio: Ratio) -> list[Promise]:
     lines = []
     for rate in ("1000", "5000"):
 
         def against(peer: str, name: str, rate: str = rate) -> float | None:
-            return _ratio(middle("engine", "paced", rate, name), middle(peer, "paced", rate, name))
+            return ratio("engine", peer, "paced", rate, name)
 
         said = f"{int(rate):,}/s: "
         lines += [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,15 +17,28 @@ from benchmarks.promises import judged
 Results = dict[str, Any]
 
 
-def middle(results: Results, peer: str, *path: str) -> float | None:
-    """Median over the rounds of one figure of a peer, None when it was not measured."""
-    found = []
+def _rounds(results: Results, peer: str, path: tuple[str, ...]) -> dict[int, float]:
+    """One figure of a peer by round, as far as it was measured."""
+    found = {}
     for visit in results["peers"].get(peer, {}).get("visits", []):
         value: Any = visit
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         if value is not None:
-            found.append(float(value))
+            found[int(visit["round"])] = float(value)
+    return found
+
+
+def middle(results: Results, peer: str, *path: str) -> float | None:
+    """Median over the rounds of one figure of a peer, None when it was not measured."""
+    found = _rounds(results, peer, path)
+    return median(found.values()) if found else None
+
+
+def ratio(results: Results, peer: str, other: str, *path: str) -> float | None:
+    """Median over the rounds of `peer`'s figure by that of `other` in the same round."""
+    ours, theirs = _rounds(results, peer, path), _rounds(results, other, path)
+    found = [ours[turn] / theirs[turn] for turn in ours if theirs.get(turn)]
     return median(found) if found else None
 
 
@@ -65,10 +79,9 @@ def _table(results: Results) -> list[str]:
         f"| worker | set-ups/s | of the raw loop | CPU µs a set-up | peak MiB | {' | '.join(rates)} |",
         "|---" * (5 + len(rates)) + "|",
     ]
-    limit = middle(results, "raw", "rate")
     for name, held in results["peers"].items():
         rate = middle(results, name, "rate")
-        share = rate / limit if rate and limit else None
+        share = ratio(results, name, "raw", "rate")
         waits = " | ".join(_waits(results, name, str(at)) for at in results["sizes"]["rates"])
         lines.append(
             f"| {held['title']} | {_number(rate, 0)} | {_number(share, 2)} | {_number(middle(results, name, 'cpu_us'), 1)} "
@@ -82,16 +95,20 @@ def _notes(results: Results, sizes: dict[str, Any]) -> list[str]:
         int(p["lost"]) for h in results["peers"].values() for v in h["visits"] for p in v.get("paced", {}).values()
     )
     lines = [
-        f"Medians of {sizes['repeats']} round(s); in each round every worker is started once, catches up with a backlog of its own "
-        f"({sizes['measured']:,} set-ups are timed after {sizes['warm']:,}; {sizes['slow_measured']:,} after {sizes['slow_warm']:,} for the agent per event) "
-        f"and then answers paced set-ups. Set-ups of {results['setup_bytes']:.0f} bytes on average come from the simulated traffic. "
-        "All decode, count the caller and send one decision, with the same settings of librdkafka "
-        "(the Java and aiokafka clients: linger 0, acks of all replicas, the same fetch wait). "
-        "Decisions are counted as the broker holds them, processor time and memory are those of the worker's process alone. "
-        "A dash: not measured, or too slow for that rate.",
+        (
+            f"Medians of {sizes['repeats']} round(s); in each round every worker is started once, catches up with a backlog of its own "
+            f"({sizes['measured']:,} set-ups are timed after {sizes['warm']:,}; {sizes['slow_measured']:,} after {sizes['slow_warm']:,} for the agent per event) "
+            f"and then answers paced set-ups. Set-ups of {results['setup_bytes']:.0f} bytes on average come from the simulated traffic. "
+            "All decode, count the caller and send one decision, with the same settings of librdkafka "
+            "(the Java and aiokafka clients: linger 0, acks of all replicas, the same fetch wait). "
+            "Decisions are counted as the broker holds them, processor time and memory are those of the worker's process alone. "
+            "A dash: not measured, or too slow for that rate."
+        ),
         "",
-        f"The full engine's backlog holds {results['records_a_setup']:.2f} records (set-ups, answers, ends) a set-up; "
-        f"its paced calls are set-ups alone, as for all others. Set-ups without a decision in all paced runs: {lost}.",
+        (
+            f"The full engine's backlog holds {results['records_a_setup']:.2f} records (set-ups, answers, ends) a set-up; "
+            f"its paced calls are set-ups alone, as for all others. Set-ups without a decision in all paced runs: {lost}."
+        ),
     ]
     lines += [f"\nLeft out or failed: {name}: {reason.splitlines()[0]}" for name, reason in results["left_out"].items()]
     return lines
@@ -121,15 +138,17 @@ def _memory(results: Results) -> list[str]:
     return [
         "## Memory of callers",
         "",
-        f"{memory['callers']:,} callers held after {memory['records']:,} records of simulated traffic: {memory['full_mib']:,.0f} MiB resident, "
-        f"{memory['above_mib']:,.0f} MiB above the {memory['idle_mib']:,.0f} MiB of an engine that is warm and empty, "
-        f"{memory['bytes_a_caller']:,.0f} bytes a caller. A caller is counted once for each origin class he was seen in.",
+        (
+            f"{memory['callers']:,} callers held after {memory['records']:,} records of simulated traffic: {memory['full_mib']:,.0f} MiB resident, "
+            f"{memory['above_mib']:,.0f} MiB above the {memory['idle_mib']:,.0f} MiB of an engine that is warm and empty, "
+            f"{memory['bytes_a_caller']:,.0f} bytes a caller. A caller is counted once for each origin class he was seen in."
+        ),
     ]
 
 
 def _promises(results: Results) -> list[str]:
     lines = ["## Promises", "", "| | promised | measured | |", "|---|---|---|---|"]
-    for promise in judged(results, lambda peer, *path: middle(results, peer, *path)):
+    for promise in judged(results, partial(middle, results), partial(ratio, results)):
         word = "not measured" if promise.kept is None else "pass" if promise.kept else "**miss**"
         lines.append(f"| {promise.number} | {promise.text} | {promise.measured} | {word} |")
     lines += [

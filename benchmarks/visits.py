@@ -105,10 +105,15 @@ class Visit:
             )
             | {"metrics_port": 0},
         }
-        return {"BENCHMARK_TASK": json.dumps(task), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        return {
+            "BENCHMARK_TASK": json.dumps(task),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self.folder),
+        }
 
     def _fill(self, records: list[tuple[str, bytes]]) -> None:
-        sender = producer(self.settings, **{"linger.ms": 20})
+        sender = producer(self.settings, **{"linger.ms": 20, "log_level": 0})
         for number, (key, value) in enumerate(records):
             while True:
                 try:
