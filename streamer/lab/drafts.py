@@ -28,8 +28,8 @@ Course = tuple[int, int, int, Releaser]
 class Draft(NamedTuple):
     """One call as its maker would have it.
 
-    `talk_ms` above 0 means that it is answered after `ring_ms`; `line` is the index of the subscriber who calls from his own line,
-    or -1; `sighting` says that the called line's operator reports the call as well, under an id of its own.
+    `talk_ms` above 0 means that it is answered after `ring_ms`; `line` is the index of the subscriber who calls from his
+    own line, or -1; `sighting` says that the called line's operator reports the call as well, under an id of its own.
     """
 
     operator: str

@@ -102,7 +102,7 @@ class Spoofing(Campaign):
         return ring, 0, 19, "network"
 
 
-class InvalidNumber(Spoofing):
+class InvalidNumber(Campaign):
     """Calling numbers that nobody can have: vacant ranges, too many digits, words, the called number itself."""
 
     label = "number_invalid"
@@ -123,6 +123,13 @@ class InvalidNumber(Spoofing):
         if kind == 3 or self.rng.random() < 0.3:
             return Line(shown, "national")
         return Line(shown, "international", "GB")
+
+    def course(self) -> Course:
+        """As often answered as not, and brief."""
+        ring = 3_000 + int(12_000 * self.rng.random())
+        if self.rng.random() < 0.5:
+            return ring, 2_000 + int(self.rng.expovariate(1 / 30_000)), 16, "caller"
+        return ring, 0, 19, "network"
 
 
 class Robocall(Campaign):

@@ -60,7 +60,7 @@ KAZAKHSTAN: Final = Network(
         Foreign("TR", "+90532", 7),
         Foreign("CN", "+86138", 8),
         Foreign("DE", "+49151", 8),
-        Foreign("GB", "+447911", 6),
+        Foreign("GB", "+447400", 6),
     ),
     far=(Foreign("TN", "+21629", 6), Foreign("CU", "+535", 7), Foreign("LV", "+3712", 7)),
     utc_offset_h=5,

@@ -39,35 +39,10 @@ DEFAULT_START_MS: Final = 1_763_953_200_000
 FRAUDS: Final[dict[str, float]] = {campaign.label: campaign.share for campaign in CAMPAIGNS}
 """Default part of all set-ups, by fraud type."""
 
-RHYTHM: Final = tuple(
-    int(share)
-    for share in [
-        "25",
-        "15",
-        "10",
-        "8",
-        "8",
-        "12",
-        "30",
-        "60",
-        "95",
-        "125",
-        "140",
-        "145",
-        "150",
-        "145",
-        "145",
-        "145",
-        "150",
-        "160",
-        "170",
-        "170",
-        "150",
-        "120",
-        "80",
-        "45",
-    ]
-)
+# fmt: off
+RHYTHM: Final = (25, 15, 10, 8, 8, 12, 30, 60, 95, 125, 140, 145,
+                 150, 145, 145, 145, 150, 160, 170, 170, 150, 120, 80, 45)
+# fmt: on
 """Calls by local hour of day, in hundredths of the mean (background knowledge, to be calibrated on data)."""
 
 _CALLS_A_DAY = 8
