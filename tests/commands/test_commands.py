@@ -1,0 +1,89 @@
+"""The command tree as a shell sees it: help without imports, one clear line for what went wrong, an exit code."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from streamer import commands
+from streamer.errors import SettingsError
+
+
+def shell(*arguments, **env):
+    return subprocess.run(
+        [sys.executable, "-m", "streamer", *arguments], capture_output=True, text=True, env=os.environ | env, timeout=60
+    )
+
+
+def test_help_names_every_command_and_imports_none():
+    code = (
+        "import sys\n"
+        "from streamer.commands import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "heavy = {'faust', 'numba', 'numpy', 'river', 'confluent_kafka'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for name in commands.COMMANDS:
+        assert f"\n  {name} " in done.stdout
+
+
+def test_a_known_error_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    def fail(*_, **__):
+        raise SettingsError("setting partitions: too many")
+
+    monkeypatch.setattr(commands, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        commands.main(["worker"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "streamer: setting partitions: too many\n"
+
+
+def test_a_bug_is_not_dressed_up(monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(commands, "app", fail)
+    with pytest.raises(ZeroDivisionError):
+        commands.main(["worker"])
+
+
+def test_ctrl_c_is_130(monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "app", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        commands.main(["worker"])
+    assert ended.value.code == 130
+
+
+def test_a_mistyped_setting_is_told_apart_from_a_bug():
+    done = shell("worker", STREAMER_PARTITION="4")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "streamer: unknown setting STREAMER_PARTITION in the environment; did you mean STREAMER_PARTITIONS?"
+    ]
+
+
+def test_an_unknown_command_is_wrong_usage():
+    done = shell("werker")
+    assert done.returncode == 2
+    assert "No such command 'werker'" in done.stderr
+
+
+def test_schemas_that_differ_are_named(tmp_path):
+    written = shell("schemas", "--out", str(tmp_path))
+    assert written.returncode == 0, written.stderr
+    assert shell("schemas", "--check", "--out", str(tmp_path)).returncode == 0
+    (tmp_path / "setup.v1.json").write_text("{}\n")
+    (tmp_path / "old.v0.json").write_text("{}\n")
+    (tmp_path / "trunk.v1.json").unlink()
+    found = shell("schemas", "--check", "--out", str(tmp_path))
+    assert found.returncode == 1
+    for text in ("setup.v1.json differs", "old.v0.json is not made from any message", "trunk.v1.json is missing"):
+        assert text in found.stderr
