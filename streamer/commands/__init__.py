@@ -47,10 +47,7 @@ class LazyGroup(TyperGroup):
 
 
 def load(name: str) -> Any:
-    """Import the module of command `name` and turn what it offers into a command of the tree.
-
-    A missing extra of the package becomes a `StreamerError` that names it.
-    """
+    """Import the module of command `name` and turn what it offers into a command of the tree."""
     path, help_text = COMMANDS[name]
     module = importlib.import_module(path)
     offered = getattr(module, "app", None)
