@@ -1,0 +1,55 @@
+"""`streamer simulate`: reproducible files with their truth, and traffic in Kafka that the engine can judge."""
+
+from collections import Counter
+
+import orjson
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from streamer.calls import codec
+from streamer.commands import main
+from streamer.kafka import clients, topics
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", *arguments])
+    return ended.value.code
+
+
+def test_the_same_seed_writes_the_same_file_and_the_truth_names_every_call(tmp_path):
+    one, two, truth = tmp_path / "1.jsonl", tmp_path / "2.jsonl", tmp_path / "truth.jsonl"
+    assert run("--rate", "200", "--seconds", "20", "--seed", "5", "--out", str(one), "--truth", str(truth)) == 0
+    assert run("--rate", "200", "--seconds", "20", "--seed", "5", "--out", str(two)) == 0
+    assert one.read_bytes() == two.read_bytes()
+    events = [codec.decode_call(line) for line in one.read_bytes().splitlines()]
+    kinds = Counter(type(event).__name__ for event in events)
+    assert kinds["Setup"] == kinds["End"]
+    assert 0.5 < kinds["Answer"] / kinds["Setup"] < 0.7
+    assert [event.at for event in events] == sorted(event.at for event in events)
+    told = {row["call_id"]: row["fraud_type"] for row in map(orjson.loads, truth.read_bytes().splitlines())}
+    assert set(told) == {event.call_id for event in events}
+    assert len(set(told.values())) > 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--out", "x", "--kafka"), ("--out", "x", "--frauds", "nosuch=0.1"), ("--out", "x", "--frauds", "y")],
+)
+def test_wrong_usage_is_told(arguments, capsys):
+    assert run(*arguments) == 1
+    assert "streamer: " in capsys.readouterr().err
+
+
+@pytest.mark.broker
+def test_traffic_in_kafka(make_settings, monkeypatch):
+    settings = make_settings()
+    for name in ("bootstrap", "prefix", "partitions"):
+        monkeypatch.setenv(f"STREAMER_{name.upper()}", str(getattr(settings, name)))
+    assert run("--rate", "50", "--seconds", "2", "--subscribers", "2000", "--kafka") == 0
+    reader = Consumer(clients.consumer_config(settings, "r"))
+    reader.assign([TopicPartition(topics.Topics(settings).calls, p, 0) for p in range(4)])
+    records = [record for record in reader.consume(1_000, 5) if record.error() is None]
+    reader.close()
+    assert len(records) > 100
+    assert all(codec.decode_call(record.value()) for record in records)
