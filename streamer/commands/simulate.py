@@ -36,7 +36,10 @@ def simulate(
     ] = None,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers; the setting by default.")] = None,
 ) -> None:
-    """Make mixed honest and fraudulent traffic at a set rate. With `--kafka` operators and facts are published first."""
+    """Make mixed honest and fraudulent traffic at a set rate. With `--kafka` operators and facts are published first.
+
+    A file holds the end of every call; into Kafka it stops after the given seconds, calls under way or not.
+    """
     from streamer.calls.events import Setup
     from streamer.lab.traffic import DEFAULT_START_MS, Traffic
 
@@ -62,6 +65,8 @@ def simulate(
             send = stack.enter_context(_Publisher(settings, traffic))
         made = setups = 0
         for at, event, label in traffic:
+            if kafka and at >= start_ms + 1000 * seconds:
+                break  # nobody waits an hour for the last conversation to end
             send(at, event)
             made += 1
             if isinstance(event, Setup):
