@@ -13,7 +13,7 @@ from streamer.calls.events import Setup
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.lab.traffic import Traffic
 
-LEAD_S: Final = 120
+LEAD_S: Final = 60
 """Simulated time before what is used: calls that last longer are few."""
 
 

@@ -16,6 +16,9 @@ from benchmarks.promises import judged
 
 Results = dict[str, Any]
 
+QUIET_LOAD = 0.5
+"""Above this load average before the start the machine was not ours alone."""
+
 
 def _rounds(results: Results, peer: str, path: tuple[str, ...]) -> dict[int, float]:
     """One figure of a peer by round, as far as it was measured."""
@@ -61,6 +64,14 @@ def render(results: Results) -> str:
         f"{machine['cores']} cores ({machine['processor']}, {machine['system']}) hold everything: broker, publisher, worker and "
         f"reader; load average before the start {machine['load_before']:.1f}. Apache Kafka {results.get('broker', '–')}, 4 partitions; {versions}."
     )
+    if machine["load_before"] > QUIET_LOAD:
+        lines += [
+            "",
+            (
+                "**Other programs were running on this machine: the figures are lower, and the waits longer, than on a quiet one, "
+                "and workers that were measured minutes apart did not meet the same load.**"
+            ),
+        ]
     if results["quick"]:
         lines += ["", "**A quick run: it shows that everything works; its figures are too short to be judged by.**"]
     if results["peers"]:
@@ -96,7 +107,7 @@ def _notes(results: Results, sizes: dict[str, Any]) -> list[str]:
     )
     lines = [
         (
-            f"Medians of {sizes['repeats']} round(s); in each round every worker is started once, catches up with a backlog of its own "
+            f"Medians of {sizes['repeats']} round(s){' on a broker that one more visit has warmed up' if results.get('warmed') else ', the first on a cold broker'}; in each round every worker is started once, catches up with a backlog of its own "
             f"({sizes['measured']:,} set-ups are timed after {sizes['warm']:,}; {sizes['slow_measured']:,} after {sizes['slow_warm']:,} for the agent per event) "
             f"and then answers paced set-ups. Set-ups of {results['setup_bytes']:.0f} bytes on average come from the simulated traffic. "
             "All decode, count the caller and send one decision, with the same settings of librdkafka "

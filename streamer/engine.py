@@ -143,7 +143,7 @@ class Engine:
 
     def tick(self, partition: int, now_ms: int) -> None:
         """The clock of an idle partition: lets go of callers and calls that nothing can ask for any more."""
-        if self.state.watermark[partition] >= 0:
+        if self._clamp and self.state.watermark[partition] >= 0:  # history is not measured by today's clock
             self.state.watermark[partition] = max(int(self.state.watermark[partition]), now_ms - 60_000)
         callers.sweep(self.state.callers, self.state.watermark, 2_000)
         calls.sweep(self.state.calls, self.state.pairs, self.state.watermark, 2_000)

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("streamer.commands.worker", "Judge calls: read call events, write decisions and evidence."),
     "trainer": ("streamer.commands.trainer", "Learn from feedback and publish models."),
     "broker": ("streamer.commands.broker", "A real Apache Kafka on this machine: install, start, status, stop."),
+    "replay": ("streamer.commands.replay", "Send files of call records into Kafka, or straight through the engine."),
     "simulate": ("streamer.commands.simulate", "Make mixed honest and fraudulent traffic."),
     "schemas": ("streamer.commands.schemas", "Write or check JSON Schemas, the AsyncAPI document and test vectors."),
     "compile": ("streamer.commands.compile", "Compile the hot loops ahead of the first call."),
