@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz clean
+.PHONY: help env demo test lint quick bench clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -41,9 +41,6 @@ quick: env ## tests without a broker
 
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
-
-fuzz: env ## a million broken records through the engine
-	@$(BIN)/python -m tests.fuzz 1000000
 
 clean: ## the environment and what runs left behind
 	rm -rf $(VENV) .run
