@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_COMPARED: Final = 20
+"""Calls that a mean score is taken over: enough to be steady, few enough that the first ones were scored by early models."""
 
 
 @dataclass
@@ -65,13 +68,16 @@ class Watch:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
     def score_turn(self) -> tuple[float, float, float, float] | None:
-        """Mean score of the campaign's and of honest calls, (first fifth, last fifth) each; None before a model scored both."""
+        """Mean score of the campaign's and of honest calls, (first, latest) each; None before a model scored both.
+
+        First and latest are up to `_COMPARED` calls that never overlap, so that the first stay what they were.
+        """
         campaign = [score for _, fraud, score in self.scores if fraud]
         honest = [score for _, fraud, score in self.scores if not fraud]
         if len(campaign) < 10 or len(honest) < 10:
             return None
         means = []
         for found in (campaign, honest):
-            part = max(1, len(found) // 5)
+            part = min(_COMPARED, len(found) // 2)
             means += [sum(found[:part]) / part, sum(found[-part:]) / part]
         return means[0], means[1], means[2], means[3]
