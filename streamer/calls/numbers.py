@@ -91,7 +91,8 @@ def home_plan(region: str) -> HomePlan:
     main = str(region_code_for_country_code(metadata.country_code))
     if main != region:
         leading = leading - _leading(main) or leading
-    example = metadata.mobile.example_number or metadata.fixed_line.example_number
+    described = (metadata.mobile, metadata.fixed_line, metadata.voip)
+    example = next(kind.example_number for kind in described if kind is not None and kind.example_number)
     return HomePlan(
         region,
         str(metadata.country_code),

@@ -9,6 +9,7 @@ A node is 16 int32 in a row, one cache line: where each digit leads (the offset 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 from pathlib import Path
@@ -164,13 +165,14 @@ def _cached_nodes(folder: Path) -> Nodes:
         pass  # not there, or cut short: it is built anew
     nodes = _Builder(_regions()).build()
     draft = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
+    with contextlib.suppress(OSError):  # no place to keep it: it is built again next time
         folder.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as stream:
-            np.save(stream, nodes, allow_pickle=False)
-        draft.replace(file)
-    except OSError:
-        draft.unlink(missing_ok=True)  # no place to keep it: it is built again next time
+        try:
+            with draft.open("wb") as stream:
+                np.save(stream, nodes, allow_pickle=False)
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
     return nodes
 
 
