@@ -15,7 +15,6 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "streamer").rglob("*.py"))
 LONGEST = 300
 LONG = {
-    "calls/compiled_numbers.py": 500,
     "engine.py": 450,
     "kernel.py": 500,
     "lab/traffic.py": 350,

@@ -31,6 +31,7 @@ __all__ = [
     "normalise",
     "number_id",
     "partition_of",
+    "plain_id",
 ]
 
 SHORT: Final = 1 << 60
@@ -248,11 +249,21 @@ def number_id(normalised: str, secret: tuple[int, int]) -> int:
     >>> number_id("+77011234567", (1, 2)), number_id("112", (1, 2)) == SHORT | 3 << 52 | 112
     (77011234567, True)
     """
+    found = plain_id(normalised)
+    return OTHER | siphash(utf8(normalised), secret) & (OTHER - 1) if found is None else found
+
+
+def plain_id(normalised: str) -> int | None:
+    """The id of an E.164 or short number, which needs no hash; None for anything else.
+
+    >>> plain_id("+77011234567"), plain_id("bob")
+    (77011234567, None)
+    """
     if normalised.startswith("+") and _is_e164(normalised[1:]):
         return int(normalised[1:])
     if 1 <= len(normalised) <= 9 and _is_digits(normalised):
         return SHORT | len(normalised) << 52 | int(normalised)
-    return OTHER | siphash(utf8(normalised), secret) & (OTHER - 1)
+    return None
 
 
 def utf8(text: str) -> bytes:

@@ -1,6 +1,6 @@
 """Which partition a key belongs to, and the keyed hash behind the ids of things that are not numbers.
 
-Plain Python, the reference; `streamer.calls.compiled_numbers` holds the same two functions compiled.
+Plain Python, the reference; `streamer.calls.compiled_hashes` holds the same two functions compiled.
 """
 
 from __future__ import annotations
