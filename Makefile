@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench clean
+.PHONY: help env demo test lint quick bench fuzz clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -41,6 +41,9 @@ quick: env ## tests without a broker
 
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
+
+fuzz: env ## a million broken records through a real worker (minutes)
+	@$(BIN)/python -m tests.fuzz 1000000
 
 clean: ## the environment and what runs left behind
 	rm -rf $(VENV) .run

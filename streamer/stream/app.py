@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
-import tempfile
 from typing import Any
 
 import faust
+from faust.app.base import BootStrategy
 
 from streamer.engine import Engine
+from streamer.errors import TransportError
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
 from streamer.stream.health import Health
@@ -19,8 +20,16 @@ from streamer.stream.transport import Transport
 log = logging.getLogger("streamer.app")
 
 
+class Boot(BootStrategy):
+    """Faust's own web server stays shut, whatever its command line says; ours is `streamer.stream.health`."""
+
+    enable_web = False
+
+
 class App(faust.App):
     """Faust's app with our transport: drains before agents stop, and keeps why it failed in `failure`."""
+
+    BootStrategy = Boot
 
     streamer_settings: Settings
     failure: BaseException | None = None
@@ -32,15 +41,31 @@ class App(faust.App):
         if self.failure is None:
             self.failure = reason
             log.error("the worker stops: %s: %s", type(reason).__name__, reason)
-            if self._consumer is not None:
-                self._consumer.close()
+            consumer: Any = self._consumer
+            if consumer is not None:
+                consumer.abandon()
             self.loop.create_task(self.crash(reason))
+
+    def held_up(self) -> bool:
+        """Whether deliveries wait for brokers that do not answer."""
+        return self.scoring is not None and self.scoring.deliveries.trouble is not None
+
+    def _create_directories(self) -> None:
+        """Nothing is ever kept in Faust's folders, so none is made."""
 
     async def _stop_consumer(self) -> None:
         consumer: Any = self._consumer
-        if consumer is not None:
-            await consumer.drain()  # before Faust clears its queues
+        if consumer is not None and not await consumer.drain():  # before Faust clears its queues
+            self.fail(TransportError("the consumer did not leave its group in time"))
         await super()._stop_consumer()
+
+    async def on_stop(self) -> None:
+        """Drain, then end what is ours."""
+        await super().on_stop()
+        if self.scoring is not None:
+            await self.scoring.close(0 if self.failure else self.streamer_settings.drain_s)
+        if self.health is not None:
+            self.health.close()
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -55,10 +80,10 @@ def make_engine(settings: Settings) -> Engine:
 
 
 def create_app(settings: Settings, judge: Judge | None = None) -> App:
-    """The app of one worker; `judge` stands in for the engine in benchmarks."""
+    """The app of one worker; `judge` stands in for the engine in benchmarks and tests."""
     made = App(
         settings.group,
-        broker=f"kafka://{settings.bootstrap}",
+        broker=[f"confluent://{server.strip()}" for server in settings.bootstrap.split(",")],
         store="memory://",
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -66,28 +91,31 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
         web_bind="127.0.0.1",
         stream_wait_empty=False,
         stream_buffer_maxsize=4096,
-        datadir=tempfile.mkdtemp(prefix="streamer-faust-"),  # Faust wants a folder, and nothing is ever kept in it
     )
     made.streamer_settings = settings
-    transport = Transport(made.conf.broker_consumer, made, loop=None)
-    made.transport = transport
-    made.producer_transport = transport
+    # Faust would find it by the entry point too, but not in a tree that was never installed.
+    made.transport = made.producer_transport = Transport(made.conf.broker_consumer, made, loop=None)
     judging = judge if judge is not None else make_engine(settings)
     calls = made.topic(Topics(settings).calls, value_serializer="raw", key_serializer="raw")
 
     @made.task
     async def begin() -> None:
-        scoring = made.scoring = Scoring(settings, judging, made)
-        made.health = Health(
-            settings.metrics_host,
-            settings.metrics_port,
-            scoring.metrics.registry,
-            lambda: {"failure": str(made.failure)} if made.failure else {},
-            scoring.not_ready,
-        )
+        try:
+            scoring = Scoring(settings, judging, made)
+            made.health = Health(
+                settings.metrics_host,
+                settings.metrics_port,
+                scoring.metrics.registry,
+                lambda: {"failure": str(made.failure)} if made.failure else {},
+                scoring.not_ready,
+            )
+        except Exception as reason:
+            made.fail(reason)
+            return
         log.info("metrics on http://%s:%d/metrics", settings.metrics_host, made.health.port)
         gc.collect()
         gc.freeze()
+        made.scoring = scoring
 
     async def guarded(work: str) -> None:
         while made.scoring is None:
@@ -96,7 +124,6 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
             await getattr(made.scoring, work)()
         except Exception as reason:
             made.fail(reason)
-            raise
 
     @made.task
     async def follow_control() -> None:

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Iterator
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import HistogramMetricFamily
 
 BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+
+class Latency:
+    """A histogram that takes a whole batch at once: a library's `observe` for each verdict costs as much as judging it."""
+
+    def __init__(self, name: str, documentation: str, buckets: tuple[float, ...]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._edges = buckets
+        self._counts = [0] * (len(buckets) + 1)
+        self._sum = 0.0
+
+    def observe(self, waits_s: dict[float, int]) -> None:
+        """Count waits in seconds, each as often as its value says."""
+        for wait, n in waits_s.items():
+            self._counts[bisect_left(self._edges, wait)] += n
+            self._sum += wait * n
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """What prometheus-client asks of a collector."""
+        total, rows = 0, []
+        for edge, count in zip((*map(str, self._edges), "+Inf"), list(self._counts), strict=True):
+            total += count
+            rows.append((edge, total))
+        yield HistogramMetricFamily(self._name, self._documentation, buckets=rows, sum_value=self._sum)
 
 
 class Metrics:
@@ -20,19 +49,29 @@ class Metrics:
             "streamer_shadow_decisions", "What would stand if shadow were enforced", ["action"], **own
         )
         self.reasons = Counter("streamer_reasons", "Reasons of verdicts", ["reason"], **own)
-        self.latency = Histogram(
-            "streamer_decision_latency_seconds", "Append of a set-up to its verdict being handed to the producer",
-            buckets=BUCKETS_S, **own,
-        )  # fmt: skip
+        self.latency = Latency(
+            "streamer_decision_latency_seconds",
+            "Append of a set-up to its verdict being handed to the producer",
+            BUCKETS_S,
+        )
+        self.registry.register(self.latency)
         self.records = Counter("streamer_records", "Records of calls.v1 taken in", **own)
         self.batch = Histogram(
             "streamer_batch_records", "Records a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 2000), **own
         )
-        self.lag = Gauge("streamer_lag_seconds", "Age of the newest record judged, by partition", ["partition"], **own)
+        self._lag = Gauge("streamer_lag_records", "Records not yet finished, by partition", ["partition"], **own)
+        self._age = Gauge(
+            "streamer_lag_seconds",
+            "Age of the newest record judged when it was; 0 with nothing waiting",
+            ["partition"],
+            **own,
+        )
         self.callers = Gauge("streamer_callers", "Callers held, each origin class counted", **own)
         self.evicted = Gauge("streamer_callers_evicted", "Callers given up since the store was full", **own)
         self.dead = Counter("streamer_dead_letters", "Records that could not be taken in", ["topic", "reason"], **own)
-        self.rekeyed = Counter("streamer_rekeyed", "Records produced again into the partition they belong to", **own)
+        self.rekeyed = Counter(
+            "streamer_rekeyed", "Records produced again into the partition they belong to", ["operator"], **own
+        )
         self.clamped = Counter("streamer_clamped", "Times out of bounds of the append time", ["operator"], **own)
         self.repeated = Counter("streamer_repeated", "Set-ups answered again with the same content", **own)
         self.late = Counter("streamer_late_decisions", "Verdicts after the operator's deadline", **own)
@@ -46,8 +85,31 @@ class Metrics:
         self.control = Counter("streamer_control_records", "Records of control topics and facts applied", **own)
         self.versions = Info("streamer_versions", "Policy and model in force", **own)
 
-    def observe(self, outcomes: Any) -> None:
+    def lag(self, partition: int, records: int) -> None:
+        """Set the lag of a partition; one with nothing waiting has no age either."""
+        self._lag.labels(str(partition)).set(records)
+        if not records:
+            self._age.labels(str(partition)).set(0)
+
+    def age(self, partition: int, seconds: float) -> None:
+        """Set the age of the newest record of a partition that was just judged."""
+        self._age.labels(str(partition)).set(max(seconds, 0.0))
+
+    def forget(self, partition: int) -> None:
+        """A partition that is owned no more shows nothing."""
+        self._lag.remove(str(partition))
+        self._age.remove(str(partition))
+
+    def observe(self, batch: Any, outcomes: Any, now_ms: float, *, shed: bool) -> None:
         """Count what a batch came to."""
+        self.records.inc(len(batch.values))
+        self.batch.observe(len(batch.values))
+        appended = Tally([batch.append_ms[row] for row, _, _ in outcomes.decisions])
+        self.latency.observe({max(now_ms - at, 0.0) / 1000: n for at, n in appended.items()})
+        if shed:
+            self.shed.inc()
+        if outcomes.evidence:
+            self.evidence.inc(len(outcomes.evidence))
         for action, n in outcomes.actions.items():
             self.decisions.labels(action).inc(n)
         for action, n in outcomes.shadow_actions.items():

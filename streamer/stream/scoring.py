@@ -6,23 +6,28 @@ import asyncio
 import collections
 import logging
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final, Protocol
 
+from streamer.calls.codec import decode_call
 from streamer.engine import Batch as Records
 from streamer.errors import BrakeError, MessageError
 from streamer.kafka.dead_letters import dead_letter_headers, source_headers
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics, dead_letter
 from streamer.settings import Settings
+from streamer.stream.batches import Batch
 from streamer.stream.control import Control
-from streamer.stream.deliveries import Deliveries, Parcel
+from streamer.stream.deliveries import Deliveries, Message
 from streamer.stream.metrics import Metrics
-from streamer.stream.transport import Batch
+from streamer.stream.polling import Poller
 
 log = logging.getLogger("streamer.scoring")
 
 _TICK_S: Final = 1.0
 _WAIT_S: Final = 0.05
+_ALARM_S: Final = 60.0
 _REKEYED: Final = "rekeyed"
 
 
@@ -61,13 +66,20 @@ class Scoring:
         self.control = Control(settings, self._fail_from_thread, self._wake)
         self._bad: collections.deque[tuple[int, int]] = collections.deque()
         self._bad_records = self._all_records = 0
+        self._alarmed: dict[str, float] = {}
         self._versions = ("", "")
+        self._partition_headers = [("source.partition", b"%d" % number) for number in range(settings.partitions)]
 
     def _fail_from_thread(self, reason: BaseException) -> None:
         self._loop.call_soon_threadsafe(self._app.fail, reason)
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._arrived.set)
+
+    @property
+    def _poller(self) -> Poller:
+        poller: Poller = self._app.consumer.poller
+        return poller
 
     def not_ready(self) -> dict[str, str]:
         """Why verdicts do not flow, by what is missing."""
@@ -76,30 +88,37 @@ class Scoring:
             reasons["control"] = self.control.trouble or "lists, policy and facts are still being read"
         if not self._owned:
             reasons["partitions"] = "no partition is owned yet"
-        trouble = getattr(self._app.consumer, "trouble", None)
+        trouble = self.deliveries.trouble or (self._poller.trouble if self._app.consumer.poller else None)
         if trouble:
             reasons["broker"] = trouble
         return reasons
 
+    async def close(self, wait_s: float) -> None:
+        """Send what is still under way, within `wait_s`, and end the threads."""
+        self.control.close()
+        if not await self._loop.run_in_executor(None, self.deliveries.close, wait_s):
+            log.warning("some messages were not delivered")
+
     async def handle(self, batch: Batch) -> None:
         """One message of the transport; returns before its deliveries are in."""
-        if batch.kind == "assigned":
-            for partition in batch.spans:
-                self.judge.adopt(partition)
-            self._owned |= set(batch.spans)
-            self.control.follow(list(batch.spans))
-            log.info("partitions gained: %s", sorted(batch.spans))
-            batch.finish()
-        elif batch.kind in {"revoked", "lost"}:
-            self._owned -= set(batch.spans)
-            self.control.leave(list(batch.spans))
-            for partition in batch.spans:
-                self.judge.drop(partition)
-            log.info("partitions %s: %s", batch.kind, sorted(batch.spans))
-            batch.finish()
-        else:
+        if batch.kind == "records":
             await self._judge(batch)
+            return
+        partitions = sorted(batch.spans)
+        if batch.kind == "assigned":
+            for partition in partitions:
+                self.judge.adopt(partition)
+            self._owned |= set(partitions)
+            self.control.follow(partitions)
+        else:
+            self._owned -= set(partitions)
+            self.control.leave(partitions)
+            for partition in partitions:
+                self.judge.drop(partition)
+                self.metrics.forget(partition)
+        log.info("partitions %s: %s", {"assigned": "gained"}.get(batch.kind, batch.kind), partitions)
         self.metrics.partitions.set(len(self._owned))
+        batch.finish()
 
     async def follow_control(self) -> None:
         """Apply control records within a moment of their arrival, whether calls come or not."""
@@ -115,14 +134,21 @@ class Scoring:
             now = int(time.time() * 1000)
             for partition in self._owned:
                 self.judge.tick(partition, now)
-            self.metrics.in_flight.set(getattr(self._app.consumer, "in_flight", 0))
-            self.metrics.callers.set(getattr(self.judge, "callers_held", 0))
-            self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
-            versions = (getattr(self.judge, "policy_version", ""), getattr(self.judge, "model_version", None) or "none")
-            if versions != self._versions:
-                self._versions = versions
-                self.metrics.versions.info({"policy": versions[0], "model": versions[1]})
-                log.info("in force: policy %s, model %s", *versions)
+            self._show_gauges()
+
+    def _show_gauges(self) -> None:
+        if self._app.consumer.poller is not None:
+            self.metrics.in_flight.set(self._poller.in_flight)
+            for (_, partition), lag in self._poller.lags.items():
+                if partition in self._owned:
+                    self.metrics.lag(partition, lag)
+        self.metrics.callers.set(getattr(self.judge, "callers_held", 0))
+        self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
+        versions = (getattr(self.judge, "policy_version", ""), getattr(self.judge, "model_version", None) or "none")
+        if versions != self._versions:
+            self._versions = versions
+            self.metrics.versions.info({"policy": versions[0], "model": versions[1]})
+            log.info("in force: policy %s, model %s", *versions)
 
     async def _apply_control(self) -> None:
         refused: list[tuple[Change, MessageError]] = []
@@ -132,19 +158,20 @@ class Scoring:
         for change, error in refused:
             log.warning("%s[%d]@%d refused: %s", change.topic, change.partition, change.offset, error)
             self.metrics.dead.labels(change.topic, error.reason).inc()
-            parcel = self.deliveries.parcel(lambda: None)
-            parcel.expect(1)
             headers = dead_letter_headers(
                 error.reason, str(error), change.topic, change.partition, change.offset, change.headers
             )
-            await self.deliveries.send(dead_letter(change.topic), change.raw_key, change.value, 0, headers, parcel)
-            parcel.close()
+            letter = (dead_letter(change.topic), change.value, change.raw_key, 0, headers)
+            await self.deliveries.send([letter], 1, lambda: None)
 
     async def _judge(self, batch: Batch) -> None:
         await self._apply_control()
         while not self.control.ready:
             await asyncio.sleep(_WAIT_S)
             await self._apply_control()
+        holds = partial(self._poller.holds, batch)
+        if not holds():
+            return  # taken in before this worker lost its partitions: whoever has them now judges it
         records = [record for span in batch.spans.values() for record in span]
         appended = [record.timestamp()[1] for record in records]
         headers = [record.headers() for record in records]
@@ -158,58 +185,46 @@ class Scoring:
             [bool(held) and any(name == _REKEYED for name, _ in held) for held in headers],
         )
         outcomes = self.judge.process(columns, now, shed)
-        await self._send(batch, records, columns, outcomes)
-        self._measure(columns, outcomes, shed)
+        count = len(outcomes.decisions) + len(outcomes.evidence) + len(outcomes.rejected) + len(outcomes.misplaced)
+        await self.deliveries.send(self._messages(records, columns, outcomes), count, batch.finish, holds)
+        self.metrics.observe(columns, outcomes, time.time() * 1000, shed=shed)
+        for partition, span in batch.spans.items():
+            self.metrics.age(partition, time.time() - span[-1].timestamp()[1] / 1000)
+        if outcomes.misplaced:
+            self._tell_of_misplaced(columns, outcomes)
         self._brake(len(records), len(outcomes.rejected))
 
-    async def _send(self, batch: Batch, records: list[Any], columns: Records, outcomes: Any) -> None:
-        parcel: Parcel = self.deliveries.parcel(batch.finish)
-        parcel.expect(
-            len(outcomes.decisions) + len(outcomes.evidence) + len(outcomes.rejected) + len(outcomes.misplaced)
-        )
-        send, check = self.deliveries.send, self._app.consumer.check_session
-        topics = self.topics
+    def _messages(self, records: list[Any], columns: Records, outcomes: Any) -> Iterator[Message]:
+        topics, partitions, offsets, of = self.topics, columns.partitions, columns.offsets, self._partition_headers
+        decisions = topics.decisions
         for row, call_id, value in outcomes.decisions:
-            check()
-            partition = columns.partitions[row]
-            await send(
-                topics.decisions, call_id, value, partition, source_headers(partition, columns.offsets[row]), parcel
-            )
+            partition = partitions[row]
+            yield decisions, value, call_id, partition, [of[partition], ("source.offset", b"%d" % offsets[row])]
         for row, key, value in outcomes.evidence:
-            check()
-            await send(topics.evidence, key, value, columns.partitions[row], None, parcel)
-        for row, reason, message in outcomes.rejected:
-            check()
+            yield topics.evidence, value, key, partitions[row], None
+        for row, reason, text in outcomes.rejected:
             record = records[row]
-            headers = dead_letter_headers(
-                reason, message, topics.calls, columns.partitions[row], columns.offsets[row], record.headers()
-            )
             self.metrics.dead.labels(topics.calls, reason).inc()
-            await send(dead_letter(topics.calls), record.key(), record.value(), 0, headers, parcel)
+            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], record.headers())
+            yield dead_letter(topics.calls), record.value(), record.key(), 0, headers
         for row, key, partition in outcomes.misplaced:
-            check()
-            headers = [(_REKEYED, b"1"), *source_headers(columns.partitions[row], columns.offsets[row])]
-            self.metrics.rekeyed.inc()
-            await send(
-                topics.calls, key.encode("utf-8", "surrogatepass"), records[row].value(), partition, headers, parcel
-            )
-        parcel.close()
+            headers = [(_REKEYED, b"1"), *source_headers(partitions[row], offsets[row])]
+            yield topics.calls, records[row].value(), key.encode("utf-8", "surrogatepass"), partition, headers
 
-    def _measure(self, columns: Records, outcomes: Any, shed: bool) -> None:
-        now = time.time() * 1000
-        self.metrics.records.inc(len(columns.values))
-        self.metrics.batch.observe(len(columns.values))
-        if shed:
-            self.metrics.shed.inc()
-        if outcomes.evidence:
-            self.metrics.evidence.inc(len(outcomes.evidence))
-        self.metrics.observe(outcomes)
-        observe = self.metrics.latency.observe
-        for row, _, _ in outcomes.decisions:
-            observe(max(now - columns.append_ms[row], 0.0) / 1000)
-        newest = dict(zip(columns.partitions, columns.append_ms, strict=True))
-        for partition, appended in newest.items():
-            self.metrics.lag.labels(str(partition)).set(max(now - appended, 0.0) / 1000)
+    def _tell_of_misplaced(self, columns: Records, outcomes: Any) -> None:
+        """Count by operator what lay in a wrong partition, and say so, once a minute for each."""
+        now = time.monotonic()
+        for operator, n in collections.Counter(
+            decode_call(columns.values[row]).operator for row, _, _ in outcomes.misplaced
+        ).items():
+            self.metrics.rekeyed.labels(operator).inc(n)
+            if now - self._alarmed.get(operator, -_ALARM_S) >= _ALARM_S:
+                self._alarmed[operator] = now
+                log.warning(
+                    "operator %s publishes calls under a wrong key or with another partitioner than murmur2: %d in one batch",
+                    operator,
+                    n,
+                )
 
     def _brake(self, records: int, bad: int) -> None:
         self._bad.append((records, bad))
@@ -219,11 +234,9 @@ class Scoring:
             gone, gone_bad = self._bad.popleft()
             self._all_records -= gone
             self._bad_records -= gone_bad
-        if self._all_records < self.settings.brake_records:
-            return
         share = self._bad_records / self._all_records
         self.metrics.bad_share.set(share)
-        if share > self.settings.brake_share:
+        if self._all_records >= self.settings.brake_records and share > self.settings.brake_share:
             raise BrakeError(
                 f"{share:.0%} of the last {self._all_records} records of {self.topics.calls} are bad (setting brake_share: "
                 f"{self.settings.brake_share:.0%}); look at {dead_letter(self.topics.calls)}, then start again"

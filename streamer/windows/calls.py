@@ -120,14 +120,19 @@ def place(hashes: Any, partitions: Any, touched: Any, wanted: int) -> int:
 
 @njit(cache=True)
 def _closes(hashes: Any, partitions: Any, hole: int) -> int:
-    """The next cell of the chain whose entry may move into `hole`, -1 when the chain ends."""
+    """The next cell whose entry may move into `hole`, -1 when there is none.
+
+    An entry lies within `_PROBES` cells of its home, so no farther one can want the hole; a full table has no empty cell
+    at which a search without this bound would end.
+    """
     mask = np.int64(hashes.shape[0] - 1)
-    cell = (hole + 1) & mask
-    while partitions[cell] >= 0:
+    for distance in range(1, _PROBES):
+        cell = (hole + distance) & mask
+        if partitions[cell] < 0:
+            return -1
         home = np.int64(hashes[cell] & np.uint64(mask))
-        if ((cell - home) & mask) >= ((cell - hole) & mask):
+        if ((cell - home) & mask) >= distance:
             return cell
-        cell = (cell + 1) & mask
     return -1
 
 

@@ -1,0 +1,291 @@
+"""The one thread that owns the worker's consumer, and everything that happens to it.
+
+confluent-kafka admits no second thread to a consumer. This one polls, waits a moment for company, and hands over what
+came as one `Batch` a topic; partitions gained, drained and lost are batches too, in order with the records. An offset is
+committed only behind a contiguous run of finished batches.
+
+A worker that was stopped (SIGSTOP, a paused machine) for longer than its session has lost its partitions without knowing
+it. Every turn, and every send (`Poller.holds`), looks at the monotonic clock: such a worker forgets what it held and joins
+anew. What belongs to an earlier membership carries an older `epoch`.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from confluent_kafka import Consumer as Client
+from confluent_kafka import TopicPartition
+
+from streamer.errors import TransportError
+from streamer.kafka.clients import consumer_config
+from streamer.settings import Settings
+from streamer.stream.batches import Batch, Place
+from streamer.stream.lookout import Lookout
+from streamer.stream.offsets import Offsets
+
+log = logging.getLogger("streamer.polling")
+
+COMMIT_EVERY_S: Final = 1.0
+HOLD_AT: Final = 64
+"""Batches in flight at which nothing more is taken out of librdkafka's queue."""
+HOLD_S: Final = 1.0
+"""A hold that lasts longer pauses the partitions, so that polling goes on; a pause throws prefetched records away."""
+_IDLE_POLL_S: Final = 0.05
+_BUSY_POLL_S: Final = 0.01
+
+
+class Poller:
+    """Polls `topics` and gives each batch to `hand_over`, and what it cannot go on after to `fail`; both in its own thread.
+
+    `held_up` says whether finishing waits for the brokers: batches do not count as stuck then.
+
+    Attributes
+    ----------
+    owned : set[tuple[str, int]]
+        Topic and partition of all that this member holds.
+    lags : dict[tuple[str, int], int]
+        Records between what is finished and the end, by owned partition, about a second old.
+    epoch : int
+        Grows whenever what was held before is no longer ours.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: list[str],
+        hand_over: Callable[[Batch], None],
+        fail: Callable[[BaseException], None],
+        held_up: Callable[[], bool] = bool,
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._give = hand_over
+        self._fail = fail
+        self._held_up = held_up
+        self.owned: set[Place] = set()
+        self.lags: dict[Place, int] = {}
+        self.epoch = 0
+        self._session_s = settings.session_timeout_ms / 1000
+        self._in_flight: collections.deque[Batch] = collections.deque()
+        self._offsets = Offsets()
+        self._lookout = Lookout(topics)
+        self._draining = threading.Event()
+        self._abandoned = False
+        self._leaving = False
+        self._overslept = False
+        self._paused = False
+        self._hold_since = 0.0
+        self._second_at = self._held_up_at = 0.0
+        self._client = self._join()
+        self._alive_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
+        self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """What librdkafka is retrying at the moment."""
+        return self._lookout.trouble
+
+    @property
+    def in_flight(self) -> int:
+        """Batches handed over and not finished."""
+        return len(self._in_flight)
+
+    def holds(self, batch: Batch) -> bool:
+        """Whether what came of `batch` may still be sent: not after this worker was silent beyond its session."""
+        # The order matters: the thread moves the epoch before it says that it is alive again.
+        return time.monotonic() - self._alive_at < self._session_s and batch.epoch == self.epoch
+
+    def stop(self, *, abandon: bool = False) -> None:
+        """Begin to drain; with `abandon` what is in flight is not waited for."""
+        self._abandoned = self._abandoned or abandon
+        self._draining.set()
+
+    def join(self) -> bool:
+        """Wait for the thread's end, within bounds; gives whether it ended."""
+        self._thread.join(2 * self._settings.drain_s + 5)
+        return not self._thread.is_alive()
+
+    # -- the polling thread ----------------------------------------------------------------------------------
+
+    def _join(self) -> Client:
+        own = {"error_cb": self._lookout.hear, "on_commit": self._offsets.confirm}
+        client = Client(consumer_config(self._settings, self._settings.group, **own))
+        client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        return client
+
+    def _run(self) -> None:
+        try:
+            try:
+                while not self._draining.is_set():
+                    self._turn()
+                self._finish_all()
+            except BaseException:
+                self._abandoned = True
+                raise
+            finally:
+                self._client.close()  # calls _on_revoke for what is still owned
+        except BaseException as reason:  # whatever it is, the worker must not go on without its consumer
+            self._fail(reason)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if self._overslept or now - self._alive_at >= self._session_s:
+            self._start_over(now)
+            return
+        self._alive_at = now
+        self._settle()
+        if now - self._second_at >= COMMIT_EVERY_S:
+            self._second_at = now
+            self._each_second(now)
+        if self._holding(now):
+            return
+        first = self._client.poll(_BUSY_POLL_S if self._in_flight else _IDLE_POLL_S)
+        self._lookout.check()
+        if first is None:
+            return
+        if self._settings.linger_ms:
+            time.sleep(self._settings.linger_ms / 1000)
+        found: dict[str, dict[int, list[Any]]] = {}
+        batch: list[Any] = [first, *self._client.consume(self._settings.batch_records - 1, 0)]
+        for record in batch:
+            if record.error() is not None:
+                self._lookout.hear(record.error())
+            # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
+            elif (record.topic(), record.partition()) in self.owned:
+                found.setdefault(record.topic(), {}).setdefault(record.partition(), []).append(record)
+        if found:
+            self._lookout.trouble = None
+        for topic, spans in found.items():
+            self._hand_over("records", topic, spans)
+
+    def _holding(self, now: float) -> bool:
+        """Whether to take nothing for the moment; what librdkafka prefetched stays where it is."""
+        waiting = len(self._in_flight)
+        if waiting < HOLD_AT:
+            self._hold_since = 0.0
+            if self._paused and waiting <= HOLD_AT // 2:
+                self._client.resume([TopicPartition(*place) for place in self.owned])
+                self._paused = False
+            return False
+        if not self._hold_since:
+            self._hold_since = now
+        if now - self._hold_since < HOLD_S:
+            time.sleep(0.001)
+            return True
+        if not self._paused:
+            self._client.pause([TopicPartition(*place) for place in self.owned])
+            self._paused = True
+        return False
+
+    def _hand_over(self, kind: str, topic: str, spans: dict[int, list[Any]]) -> None:
+        batch = Batch(kind, topic, spans, self.epoch, time.monotonic())
+        self._in_flight.append(batch)
+        self._give(batch)
+
+    def _settle(self) -> None:
+        while self._in_flight and self._in_flight[0].finished:
+            self._offsets.finished(self._in_flight.popleft())
+
+    def _each_second(self, now: float) -> None:
+        self._offsets.commit(self._client, self.owned)
+        self._lookout.look(self._client, now)
+        self._look_for_a_stuck_batch(now)
+        self.lags = {place: self._offsets.lag(self._client, place) for place in self.owned}
+
+    def _look_for_a_stuck_batch(self, now: float) -> None:
+        if self.trouble is not None or self._held_up():
+            self._held_up_at = now
+        if not self._in_flight:
+            return
+        stuck = self._in_flight[0]
+        if now - max(stuck.handed_at, self._held_up_at) > self._settings.batch_timeout_s:
+            raise TransportError(
+                f"a batch of {stuck.topic} ({stuck.kind}, partitions {sorted(stuck.spans)}) was not finished within "
+                f"{self._settings.batch_timeout_s:g} s; its offsets stay where they were"
+            )
+
+    # -- partitions come and go ------------------------------------------------------------------------------------
+
+    def _finish_all(self) -> None:
+        """Wait until what is in flight is finished, and commit. Raises `TransportError` when that takes too long."""
+        until = time.monotonic() + self._settings.drain_s
+        while not self._abandoned:
+            now = time.monotonic()
+            if now - self._alive_at >= self._session_s:
+                self._forget()
+                self._overslept = True  # partitions that stay have to be read again too
+            self._alive_at = now
+            self._settle()
+            if not self._in_flight:
+                break
+            if now > until:
+                raise TransportError(
+                    f"{len(self._in_flight)} batches were not finished within {self._settings.drain_s:g} s (setting drain_s); "
+                    "their records will be judged again"
+                )
+            time.sleep(0.001)
+        self._settle()
+        self._offsets.commit_now(self._client, self.owned, lambda: time.monotonic() < until and not self._abandoned)
+
+    def _forget(self) -> None:
+        """What is held belongs to others now: nothing of it may be sent or committed any more."""
+        self.epoch += 1
+        self._in_flight.clear()
+        self._offsets.forget()
+
+    def _start_over(self, now: float) -> None:
+        log.warning(
+            "silent for %.1f s, longer than the session of %.1f s: what was held is dropped, joining the group anew",
+            now - self._alive_at,
+            self._session_s,
+        )
+        self._forget()
+        self._overslept = False
+        self._leaving = True
+        self._client.close()
+        self._leaving = False
+        self._lose(set(self.owned))
+        self._paused = False
+        self._hold_since = 0.0
+        self._client = self._join()
+        self._alive_at = time.monotonic()
+
+    def _lose(self, places: set[Place]) -> None:
+        self.owned -= places
+        self._announce("lost", places)
+
+    def _announce(self, kind: str, places: set[Place]) -> None:
+        for topic in sorted({topic for topic, _ in places}):
+            self._hand_over(kind, topic, {partition: [] for name, partition in sorted(places) if name == topic})
+
+    def _on_assign(self, client: Client, partitions: list[TopicPartition]) -> None:
+        places = {(p.topic, p.partition) for p in partitions}
+        client.incremental_assign(partitions)
+        if self._paused:
+            client.pause(partitions)
+        self._offsets.forget(places)
+        self.owned |= places
+        self._announce("assigned", places)
+
+    def _on_revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
+        places = {(p.topic, p.partition) for p in partitions}
+        if self._leaving:
+            self._lose(places)
+        else:
+            self._finish_all()  # the partitions that stay are only delayed
+            self._announce("revoked", places)
+            self._finish_all()  # the agent has put their state away
+            self.owned -= places
+        client.incremental_unassign(partitions)
+
+    def _on_lost(self, client: Client, partitions: list[TopicPartition]) -> None:
+        log.warning("partitions lost: the group went on without this worker")
+        self._forget()
+        self._lose({(p.topic, p.partition) for p in partitions})
+        client.incremental_unassign(partitions)
