@@ -25,10 +25,9 @@ from streamer.calls.codec import decode_call
 from streamer.calls.events import Setup
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.calls.partitioner import partition_of
-from streamer.engine import Batch
+from streamer.engine import Batch, Engine
 from streamer.lab.traffic import Traffic
 from streamer.settings import load
-from streamer.stream.app import make_engine
 
 PARTITIONS = 4
 START_MS = 1_763_953_200_000
@@ -55,7 +54,7 @@ def _batches(records: list[tuple[int, int, bytes]], size: int) -> list[Batch]:
 
 
 def _engine() -> Any:
-    engine = make_engine(load(partitions=PARTITIONS))
+    engine = Engine.of(load(partitions=PARTITIONS))
     for partition in range(PARTITIONS):
         engine.adopt(partition)
     return engine

@@ -1,4 +1,4 @@
-"""The engine: a pure function of (state, batch) to (state, outcomes), and the registers that control messages change.
+"""The engine: a pure function of (state, batch) to (state, outcomes).
 
 Live traffic, replay, evaluation, tests and benchmarks run this one engine. It holds state but reads no clock, no network
 and no randomness: the same control messages at the same positions and the same records in each partition give the same
@@ -7,24 +7,21 @@ decisions, however the stream is cut into batches and however partitions are int
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from streamer import kernel
+from streamer import features, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.decisions import Demotion, ModelSnapshot, Policy
 from streamer.calls.events import Answer, CallEvent, Setup
-from streamer.calls.numbers import home_plan, normalise, number_id
-from streamer.calls.partitioner import partition_of
+from streamer.calls.numbers import home_plan, number_id
 from streamer.calls.plan import emergency_numbers
 from streamer.checkpoint import pack, unpack
-from streamer.errors import MessageError, ModelError
-from streamer.models import scorer, snapshot
-from streamer.outcomes import Outcomes, Said, report
-from streamer.policy import compile_rules, demotion_table
-from streamer.registers import facts, lists, operators
+from streamer.errors import MessageError
+from streamer.in_force import InForce
+from streamer.outcomes import Outcomes, report
+from streamer.settings import Settings
 from streamer.windows import callers, calls
 from streamer.windows.hashing import secret_words
 
@@ -78,19 +75,18 @@ class Engine:
         self._emergency = np.array(
             sorted(number_id(number, words) for number in emergency_numbers(home)) or [-1], np.int64
         )
-        self._lists = lists.Register(self._secret, self._numbers.ids)
-        self._facts = facts.Register(self._secret, self._numbers.ids)
-        self._operators = operators.Register(self._secret)
-        self._policies: dict[str, Policy] = {}
-        self._wanted: str | None = None
-        self._demotions: dict[str, Demotion] = {}
-        self._scopes: dict[tuple[str, str], int] = {}
-        self._models: dict[str, ModelSnapshot] = {}
-        self._model: ModelSnapshot | None = None
-        self._model_wanted: str | None = None
-        self._tables = scorer.no_model()
-        self._said = Said([Policy(version="default")], [None])
-        self._rules = compile_rules(self._said.policies[0], self._demoted())
+        self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
+
+    @classmethod
+    def of(cls, settings: Settings, *, home: str | None = None, clamp: bool | None = None) -> Self:
+        """An engine as the settings ask for it, but for what is given here."""
+        return cls(
+            home=settings.home if home is None else home,
+            partitions=settings.partitions,
+            secret=settings.secret.get_secret_value().encode(),
+            max_callers=settings.max_callers,
+            clamp=settings.clamp if clamp is None else clamp,
+        )
 
     # -- what is in force ------------------------------------------------------------------------------
 
@@ -107,12 +103,12 @@ class Engine:
     @property
     def policy_version(self) -> str:
         """The version of the policy in force; `default` before one was published."""
-        return self._said.policies[-1].version
+        return self._in_force.said.policies[-1].version
 
     @property
     def model_version(self) -> str | None:
         """The model in force, as `name@version`; None before one was published."""
-        return self._said.models[-1]
+        return self._in_force.said.models[-1]
 
     def watermark(self, partition: int) -> int:
         """The latest `at` seen in a partition, ms; -1 before the first record."""
@@ -154,7 +150,8 @@ class Engine:
         n = len(events)
         flat: list[int] = []
         texts: list[str] = []
-        row_of, trunks, scopes = self._operators.row, self._lists.trunks, self._scopes
+        known = self._in_force
+        row_of, trunks, scopes = known.operators.row, known.lists.trunks, known.scopes
         diverted: list[tuple[int, str]] = []
         append_ms, partitions = batch.append_ms, batch.partitions
         for row, event in zip(rows, events, strict=True):
@@ -200,17 +197,17 @@ class Engine:
             np.zeros((n, kernel.VERDICT_COLUMNS), np.int64),
             np.zeros(n, np.uint64),
             np.empty(n),
-            np.empty((n, len(self._said.feature_names))),
-            np.empty((n, len(self._rules.thresholds), 4)),
-            np.empty((n, len(self._rules.mode)), np.uint8),
+            np.empty((n, features.COUNT)),
+            np.empty((n, len(known.rules.thresholds), 4)),
+            np.empty((n, len(known.rules.mode)), np.uint8),
         )
         columns = kernel.Columns(
             records, numbers.caller_id, numbers.callee_id, numbers.key_id, numbers.withheld,
             self._call_hashes(texts, records), skip,
         )  # fmt: skip
         kernel.run(self.state, self._world(), columns, out)
-        report(self._said, batch, rows, events, numbers, records, skip, out, self._operators.compiled.deadline_ms,
-               self._tables, self._lists, now_ms, shed, outcomes)  # fmt: skip
+        report(known.said, batch, rows, events, numbers, records, skip, out, known.operators.compiled.deadline_ms,
+               known.tables, known.lists, now_ms, shed, outcomes)  # fmt: skip
 
     def _call_hashes(self, texts: list[str], records: Any) -> Any:
         joined = "".join(texts)
@@ -235,131 +232,28 @@ class Engine:
     def _answer_broken(self, batch: Batch, row: int, now_ms: int, outcomes: Outcomes) -> None:
         found = codec.rescue(batch.values[row])
         if found is not None:
-            outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self._said)
+            outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self._in_force.said)
 
     def _world(self) -> kernel.World:
+        known = self._in_force
+        versions = len(known.said.policies) - 1, len(known.said.models) - 1
         return kernel.World(
             self._numbers.table,
-            self._lists.compiled,
-            self._facts.compiled,
-            self._operators.compiled,
-            self._rules,
-            self._tables,
+            known.lists.compiled,
+            known.facts.compiled,
+            known.operators.compiled,
+            known.rules,
+            known.tables,
             self._emergency,
-            np.array(
-                [self._home, len(self._said.policies) - 1, len(self._said.models) - 1, int(self._clamp)], np.int64
-            ),
+            np.array([self._home, *versions, int(self._clamp)], np.int64),
             self._secret,
         )
 
     # -- control messages ------------------------------------------------------------------------------
 
     def apply(self, kind: str, key: str, value: bytes | None) -> None:
-        """Take in one record of a control topic; None is a tombstone.
-
-        `kind`: lists, policy, operators, trunks, models, subscribers.location (line, sim, device, holder, network).
-        Raises `MessageError` for a record that breaks the contract, which then changes nothing.
-        """
-        if kind == "lists":
-            self._apply_list(key, value)
-        elif kind == "policy":
-            self._apply_policy(key, value)
-        elif kind == "operators":
-            self._apply_operator(key, value)
-        elif kind == "models":
-            self._apply_model(key, value)
-        elif kind.startswith("subscribers."):
-            self._apply_fact(kind.removeprefix("subscribers."), key, value)
-        elif kind == "trunks":
-            if value is not None:
-                codec.decode_trunk(value)
-        else:
-            raise ValueError(f"no control topic is called {kind!r}")
-
-    def _apply_list(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._lists.remove(key)
-            return
-        entry = codec.decode_list_entry(value)
-        wrong = lists.check(entry)
-        if wrong is not None:
-            raise MessageError("out_of_range", wrong)
-        self._lists.put(key, entry)
-
-    def _apply_policy(self, key: str, value: bytes | None) -> None:
-        if key.startswith("demotion/"):
-            if value is None:
-                self._demotions.pop(key, None)
-            else:
-                self._demotions[key] = codec.decode_demotion(value)
-        elif key == "current":
-            self._wanted = codec.decode_policy_pointer(value).version if value is not None else None
-        elif value is None:
-            self._policies.pop(key.removeprefix("policy@"), None)
-        else:
-            policy = codec.decode_policy(value)
-            compile_rules(policy, self._rules.demoted_until)
-            self._policies[policy.version] = policy
-        self._enforce()
-
-    def _enforce(self) -> None:
-        chosen = self._policies.get(self._wanted) if self._wanted is not None else Policy(version="default")
-        if chosen is not None and chosen != self._said.policies[-1]:
-            self._said.policies.append(chosen)
-        self._rules = compile_rules(self._said.policies[-1], self._demoted())
-
-    def _demoted(self) -> Any:
-        demotions = [*self._demotions.values(), *self._said.policies[-1].demotions]
-        self._scopes = {}
-        for demotion in demotions:
-            if demotion.trunk:
-                self._scopes.setdefault((demotion.operator, demotion.trunk), operators.CAPACITY + len(self._scopes))
-        named = {(demotion.operator, ""): self._operators.row(demotion.operator) for demotion in demotions}
-        return demotion_table(demotions, {**self._scopes, **named}, operators.CAPACITY + len(self._scopes))
-
-    def _apply_operator(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._operators.remove(key)
-        else:
-            self._operators.put(codec.decode_operator(value))
-
-    def _apply_fact(self, fact: str, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._facts.forget(key, fact)
-            return
-        found = codec.decode_fact(value)
-        if found.fact != fact:
-            raise MessageError("out_of_range", f"a {found.fact!r} fact on the topic of {fact!r} facts")
-        owner = self._operators.row(found.owner) if found.owner else -1
-        partition = partition_of(normalise(found.number, self._plan).encode(), self._partitions)
-        self._facts.put(partition, found, owner)
-
-    def _apply_model(self, key: str, value: bytes | None) -> None:
-        if key.startswith("current/"):
-            if value is None:
-                return
-            pointer = codec.decode_model_pointer(value)
-            self._model_wanted = f"{pointer.name}@{pointer.version}"
-        elif value is None:
-            self._models.pop(key, None)
-            return
-        else:
-            offered = codec.decode_model(value)
-            try:
-                snapshot.verify(offered)
-                snapshot.check_layout(offered)
-            except ModelError as error:
-                raise MessageError("out_of_range", str(error)) from None
-            self._models[snapshot.key(offered)] = offered
-        offered_now = self._models.get(self._model_wanted) if self._model_wanted is not None else None
-        if offered_now is None or offered_now is self._model:
-            return
-        current = None if self._model is None else (self._model.epoch, self._model.version)
-        if snapshot.accepts(current, (offered_now.epoch, offered_now.version)):
-            self._model = offered_now
-            self._tables = scorer.tables(offered_now)
-            self._said.models.append(snapshot.key(offered_now))
-            self._models = {snapshot.key(offered_now): offered_now}
+        """Take in one record of a control topic; None is a tombstone. See `streamer.in_force.InForce.apply`."""
+        self._in_force.apply(kind, key, value)
 
     # -- partitions ------------------------------------------------------------------------------------
 
@@ -371,16 +265,16 @@ class Engine:
         """Forget a partition: its callers, calls and subscribers' facts."""
         callers.drop(self.state.callers, partition)
         calls.drop(self.state.calls, self.state.pairs, partition)
-        self._facts.drop(partition)
+        self._in_force.facts.drop(partition)
         self.state.watermark[partition] = -1
 
     def export(self, partition: int) -> bytes:
         """The state of a partition, for `import_state`."""
-        return pack(self.state, self._said, partition)
+        return pack(self.state, self._in_force.said, partition)
 
     def import_state(self, partition: int, state: bytes) -> None:
         """Put exported state in the place of what the partition holds; raises `StateError` when it cannot be read."""
-        unpack(self.state, self._said, partition, state)
+        unpack(self.state, self._in_force.said, partition, state)
 
 
 def warm() -> None:

@@ -22,11 +22,6 @@ class Said(NamedTuple):
     policies: list[Policy]
     models: list[str | None]
 
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The columns of the vector."""
-        return features.NAMES
-
 
 @dataclass
 class Outcomes:

@@ -43,7 +43,8 @@ def _turn(word: int, by: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _rounds(a: int, b: int, c: int, d: int, times: int) -> tuple[int, int, int, int]:
+def sip_rounds(a: int, b: int, c: int, d: int, times: int) -> tuple[int, int, int, int]:
+    """SipHash's state (four uint64 words) after so many of its rounds."""
     for _ in range(times):
         a += b
         b = _turn(b, 13) ^ a
@@ -59,12 +60,20 @@ def _rounds(a: int, b: int, c: int, d: int, times: int) -> tuple[int, int, int, 
 
 
 @njit(cache=True, nogil=True)
+def sip_start(secret: Words) -> tuple[int, int, int, int]:
+    """SipHash's state before the first word, under `secret`, uint64[2]."""
+    return (
+        secret[0] ^ uint64(0x736F6D6570736575),
+        secret[1] ^ uint64(0x646F72616E646F6D),
+        secret[0] ^ uint64(0x6C7967656E657261),
+        secret[1] ^ uint64(0x7465646279746573),
+    )
+
+
+@njit(cache=True, nogil=True)
 def siphash_bytes(data: Bytes, length: int, secret: Words) -> int:
     """uint64: SipHash-2-4 of the first `length` bytes of `data` under `secret`, uint64[2]."""
-    a = secret[0] ^ uint64(0x736F6D6570736575)
-    b = secret[1] ^ uint64(0x646F72616E646F6D)
-    c = secret[0] ^ uint64(0x6C7967656E657261)
-    d = secret[1] ^ uint64(0x7465646279746573)
+    a, b, c, d = sip_start(secret)
     whole = length & ~7
     for at in range(0, whole + 1, 8):
         word = uint64(0)
@@ -73,8 +82,8 @@ def siphash_bytes(data: Bytes, length: int, secret: Words) -> int:
         if at == whole:
             word |= uint64(length & 255) << uint64(56)
         d ^= word
-        a, b, c, d = _rounds(a, b, c, d, 2)
+        a, b, c, d = sip_rounds(a, b, c, d, 2)
         a ^= word
     c ^= uint64(255)
-    a, b, c, d = _rounds(a, b, c, d, 4)
+    a, b, c, d = sip_rounds(a, b, c, d, 4)
     return a ^ b ^ c ^ d

@@ -34,13 +34,7 @@ class Summary:
 
 def history_engine(settings: Settings, home: str) -> Engine:
     """An engine as the settings ask for it, for records of any age: `at` is taken as it is."""
-    engine = Engine(
-        home=home,
-        partitions=settings.partitions,
-        secret=settings.secret.get_secret_value().encode(),
-        max_callers=settings.max_callers,
-        clamp=False,
-    )
+    engine = Engine.of(settings, home=home, clamp=False)
     for partition in range(settings.partitions):
         engine.adopt(partition)
     return engine

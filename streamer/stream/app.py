@@ -68,17 +68,6 @@ class App(faust.App):
             self.health.close()
 
 
-def make_engine(settings: Settings) -> Engine:
-    """An engine as the settings ask for it."""
-    return Engine(
-        home=settings.home,
-        partitions=settings.partitions,
-        secret=settings.secret.get_secret_value().encode(),
-        max_callers=settings.max_callers,
-        clamp=settings.clamp,
-    )
-
-
 def create_app(settings: Settings, judge: Judge | None = None) -> App:
     """The app of one worker; `judge` stands in for the engine in benchmarks and tests."""
     made = App(
@@ -95,7 +84,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
     made.streamer_settings = settings
     # Faust would find it by the entry point too, but not in a tree that was never installed.
     made.transport = made.producer_transport = Transport(made.conf.broker_consumer, made, loop=None)
-    judging = judge if judge is not None else make_engine(settings)
+    judging = judge if judge is not None else Engine.of(settings)
     calls = made.topic(Topics(settings).calls, value_serializer="raw", key_serializer="raw")
 
     @made.task

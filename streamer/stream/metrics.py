@@ -13,6 +13,10 @@ from prometheus_client.core import HistogramMetricFamily
 BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 
+MOST_OPERATORS: Final = 1_000
+"""Operators that have labels of their own; a country has hundreds."""
+
+
 class Latency:
     """A histogram that takes a whole batch at once: a library's `observe` for each verdict costs as much as judging it."""
 
@@ -43,6 +47,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._operators: set[str] = set()
         own: dict[str, Any] = {"registry": self.registry}
         self.decisions = Counter("streamer_decisions", "Verdicts by action", ["action"], **own)
         self.shadow = Counter(
@@ -85,6 +90,14 @@ class Metrics:
         self.control = Counter("streamer_control_records", "Records of control topics and facts applied", **own)
         self.versions = Info("streamer_versions", "Policy and model in force", **own)
 
+    def operator(self, name: str) -> str:
+        """The label of an operator: its name, or `other` once `MOST_OPERATORS` names have come, so that no publisher can exhaust memory."""
+        if name not in self._operators:
+            if len(self._operators) >= MOST_OPERATORS:
+                return "other"
+            self._operators.add(name)
+        return name
+
     def lag(self, partition: int, records: int) -> None:
         """Set the lag of a partition; one with nothing waiting has no age either."""
         self._lag.labels(str(partition)).set(records)
@@ -117,7 +130,7 @@ class Metrics:
         for reason, n in outcomes.reasons.items():
             self.reasons.labels(reason).inc(n)
         for operator, n in outcomes.clamped.items():
-            self.clamped.labels(operator[:64]).inc(n)
+            self.clamped.labels(self.operator(operator)).inc(n)
         if outcomes.repeated:
             self.repeated.inc(outcomes.repeated)
         if outcomes.late:

@@ -215,7 +215,7 @@ class Scoring:
         """Count by operator what lay in a wrong partition, and say so, once a minute for each."""
         now = time.monotonic()
         for operator, n in collections.Counter(
-            decode_call(columns.values[row]).operator for row, _, _ in outcomes.misplaced
+            self.metrics.operator(decode_call(columns.values[row]).operator) for row, _, _ in outcomes.misplaced
         ).items():
             self.metrics.rekeyed.labels(operator).inc(n)
             if now - self._alarmed.get(operator, -_ALARM_S) >= _ALARM_S:

@@ -1,0 +1,161 @@
+"""What is in force: lists, subscribers' facts, operators, policy and model, changed by control messages.
+
+A record that breaks the contract is refused with a `MessageError` and changes nothing. A policy or model is in force once
+the record that points to it and the version it points to have both come, in either order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.calls import codec
+from streamer.calls.compiled_numbers import Numbers
+from streamer.calls.decisions import Demotion, ModelSnapshot, Policy
+from streamer.calls.numbers import HomePlan, normalise, utf8
+from streamer.calls.partitioner import partition_of
+from streamer.errors import MessageError, ModelError
+from streamer.models import scorer, snapshot
+from streamer.outcomes import Said
+from streamer.policy import compile_rules, demotion_table
+from streamer.registers import facts, lists, operators
+from streamer.windows.hashing import Secret
+
+
+class InForce:
+    """The registers and their compiled forms.
+
+    Attributes
+    ----------
+    lists, facts, operators
+        The registers; each has its `compiled` form.
+    rules, tables
+        Policy and model as the compiled pass reads them.
+    said : Said
+        Every policy and model that was in force, the present ones last.
+    scopes : dict[tuple[str, str], int]
+        Rows of (operator, trunk) pairs that a demotion names.
+    """
+
+    def __init__(self, plan: HomePlan, numbers: Numbers, partitions: int, secret: Secret) -> None:
+        self._plan = plan
+        self._partitions = partitions
+        self.lists = lists.Register(secret, numbers.ids)
+        self.facts = facts.Register(secret, numbers.ids)
+        self.operators = operators.Register(secret)
+        self.scopes: dict[tuple[str, str], int] = {}
+        self.said = Said([Policy(version="default")], [None])
+        self._policies: dict[str, Policy] = {}
+        self._wanted: str | None = None
+        self._demotions: dict[str, Demotion] = {}
+        self._models: dict[str, ModelSnapshot] = {}
+        self._model: ModelSnapshot | None = None
+        self._model_wanted: str | None = None
+        self.tables = scorer.no_model()
+        self.rules = compile_rules(self.said.policies[0], self._demoted())
+
+    def apply(self, kind: str, key: str, value: bytes | None) -> None:
+        """Take in one record of a control topic; None is a tombstone.
+
+        `kind`: lists, policy, operators, trunks, models, subscribers.location (line, sim, device, holder, network).
+        Raises `MessageError` for a record that breaks the contract, which then changes nothing.
+        """
+        if kind == "lists":
+            self._apply_list(key, value)
+        elif kind == "policy":
+            self._apply_policy(key, value)
+        elif kind == "operators":
+            self._apply_operator(key, value)
+        elif kind == "models":
+            self._apply_model(key, value)
+        elif kind.startswith("subscribers."):
+            self._apply_fact(kind.removeprefix("subscribers."), key, value)
+        elif kind == "trunks":
+            if value is not None:
+                codec.decode_trunk(value)
+        else:
+            raise ValueError(f"no control topic is called {kind!r}")
+
+    def _apply_list(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.lists.remove(key)
+            return
+        entry = codec.decode_list_entry(value)
+        wrong = lists.check(entry)
+        if wrong is not None:
+            raise MessageError("out_of_range", wrong)
+        self.lists.put(key, entry)
+
+    def _apply_policy(self, key: str, value: bytes | None) -> None:
+        if key.startswith("demotion/"):
+            if value is None:
+                self._demotions.pop(key, None)
+            else:
+                self._demotions[key] = codec.decode_demotion(value)
+        elif key == "current":
+            self._wanted = codec.decode_policy_pointer(value).version if value is not None else None
+        elif value is None:
+            self._policies.pop(key.removeprefix("policy@"), None)
+        else:
+            policy = codec.decode_policy(value)
+            compile_rules(policy, self.rules.demoted_until)
+            self._policies[policy.version] = policy
+        self._enforce()
+
+    def _enforce(self) -> None:
+        chosen = self._policies.get(self._wanted) if self._wanted is not None else Policy(version="default")
+        if chosen is not None and chosen != self.said.policies[-1]:
+            self.said.policies.append(chosen)
+        self.rules = compile_rules(self.said.policies[-1], self._demoted())
+
+    def _demoted(self) -> Any:
+        demotions = [*self._demotions.values(), *self.said.policies[-1].demotions]
+        self.scopes = {}
+        for demotion in demotions:
+            if demotion.trunk:
+                self.scopes.setdefault((demotion.operator, demotion.trunk), operators.CAPACITY + len(self.scopes))
+        named = {(demotion.operator, ""): self.operators.row(demotion.operator) for demotion in demotions}
+        return demotion_table(demotions, {**self.scopes, **named}, operators.CAPACITY + len(self.scopes))
+
+    def _apply_operator(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.operators.remove(key)
+        else:
+            self.operators.put(codec.decode_operator(value))
+
+    def _apply_fact(self, fact: str, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.facts.forget(key, fact)
+            return
+        found = codec.decode_fact(value)
+        if found.fact != fact:
+            raise MessageError("out_of_range", f"a {found.fact!r} fact on the topic of {fact!r} facts")
+        owner = self.operators.row(found.owner) if found.owner else -1
+        partition = partition_of(utf8(normalise(found.number, self._plan)), self._partitions)
+        self.facts.put(partition, found, owner)
+
+    def _apply_model(self, key: str, value: bytes | None) -> None:
+        if key.startswith("current/"):
+            if value is None:
+                return
+            pointer = codec.decode_model_pointer(value)
+            self._model_wanted = f"{pointer.name}@{pointer.version}"
+        elif value is None:
+            self._models.pop(key, None)
+            return
+        else:
+            offered = codec.decode_model(value)
+            try:
+                snapshot.verify(offered)
+                snapshot.check_layout(offered)
+            except ModelError as error:
+                raise MessageError("out_of_range", str(error)) from None
+            self._models[snapshot.key(offered)] = offered
+        offered_now = self._models.get(self._model_wanted) if self._model_wanted is not None else None
+        if offered_now is None or offered_now is self._model:
+            return
+        current = None if self._model is None else (self._model.epoch, self._model.version)
+        if snapshot.accepts(current, (offered_now.epoch, offered_now.version)):
+            self._model = offered_now
+            self.tables = scorer.tables(offered_now)
+            self.said.models.append(snapshot.key(offered_now))
+            self._models = {snapshot.key(offered_now): offered_now}
