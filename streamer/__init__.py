@@ -15,6 +15,9 @@ _COMPILED = (
     "models/scorer.py",
     "features.py",
     "policy.py",
+    "columns.py",
+    "compiled.py",
+    "vector.py",
     "kernel.py",
 )
 

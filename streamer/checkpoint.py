@@ -17,8 +17,8 @@ import numpy as np
 import orjson
 
 from streamer.calls.decisions import Policy
+from streamer.columns import State
 from streamer.errors import StateError
-from streamer.kernel import State
 from streamer.outcomes import Said
 from streamer.windows import callers, calls
 from streamer.windows.hashing import hash_words
@@ -36,8 +36,8 @@ def pack(state: State, said: Said, partition: int) -> bytes:
     """The bytes of a partition's state."""
     columns = {
         **{f"callers.{name}": rows for name, rows in callers.copy_out(state.callers, partition).items()},
-        **{f"calls.{name}": rows for name, rows in calls.copy_out(state.calls, calls.CALL_COLUMNS, partition).items()},
-        **{f"pairs.{name}": rows for name, rows in calls.copy_out(state.pairs, calls.PAIR_COLUMNS, partition).items()},
+        "calls": calls.copy_out(state.calls, partition),
+        "pairs": calls.copy_out(state.pairs, partition),
     }
     header = orjson.dumps(
         {
@@ -80,24 +80,17 @@ def unpack(state: State, said: Said, partition: int, packed: bytes) -> None:
         found[name] = np.frombuffer(packed, np.dtype(dtype), count, at).reshape(shape)
         at += found[name].nbytes
     callers.drop(state.callers, partition)
-    calls.drop(state.calls, state.pairs, partition)
-    rows = {name.removeprefix("calls."): column for name, column in found.items() if name.startswith("calls.")}
-    rows["verdict"] = _renamed(said, header, rows["verdict"].copy())
+    for table, name in ((state.calls, "calls"), (state.pairs, "pairs")):
+        calls.drop(table, partition)
+        calls.copy_in(table, found[name] if name == "pairs" else _renamed(said, header, found[name].copy()))
     callers.copy_in(
         state.callers, partition, {name[8:]: column for name, column in found.items() if name.startswith("callers.")}
-    )
-    calls.copy_in(state.calls, calls.CALL_COLUMNS, partition, rows)
-    calls.copy_in(
-        state.pairs,
-        calls.PAIR_COLUMNS,
-        partition,
-        {name[6:]: column for name, column in found.items() if name.startswith("pairs.")},
     )
     state.watermark[partition] = header["watermark"]
 
 
-def _renamed(said: Said, header: dict[str, Any], verdict: Any) -> Any:
-    """Verdicts name policies and models by place; the places of the exporter become ours."""
+def _renamed(said: Said, header: dict[str, Any], entries: Any) -> Any:
+    """Calls name policies and models by place; the places of the exporter become ours."""
     policies = []
     for raw in header["policies"]:
         policy = msgspec.convert(raw, Policy)
@@ -108,9 +101,7 @@ def _renamed(said: Said, header: dict[str, Any], verdict: Any) -> Any:
     for model in models:
         if model not in said.models:
             said.models.insert(-1, model)
-    if len(verdict):
-        verdict[:, calls.POLICY] = np.array([said.policies.index(policy) for policy in policies])[
-            verdict[:, calls.POLICY]
-        ]
-        verdict[:, calls.MODEL] = np.array([said.models.index(model) for model in models])[verdict[:, calls.MODEL]]
-    return verdict
+    judged_by = np.array([said.policies.index(policy) for policy in policies])[entries[:, calls.VERSIONS] >> 32]
+    scored_by = np.array([said.models.index(model) for model in models])[entries[:, calls.VERSIONS] & 0xFFFFFFFF]
+    entries[:, calls.VERSIONS] = judged_by << 32 | scored_by
+    return entries

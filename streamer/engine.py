@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from streamer import features, kernel
+from streamer import columns, features, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.events import Answer, CallEvent, Setup
@@ -22,7 +22,7 @@ from streamer.errors import MessageError
 from streamer.in_force import InForce
 from streamer.outcomes import Outcomes, report
 from streamer.settings import Settings
-from streamer.windows import callers, calls
+from streamer.windows import callers, calls, sliding
 from streamer.windows.hashing import secret_words
 
 _INGRESS: Final = {"subscriber": 0, "national": 1, "international": 2}
@@ -66,12 +66,13 @@ class Engine:
         cells = 1 << 16
         while cells < min(max_callers, _CALL_CELLS):
             cells *= 2
-        self.state = kernel.State(
+        self.state = columns.State(
             callers.store(max_callers, self._secret),
             calls.calls(cells),
             calls.pairs(cells),
             np.full(partitions, -1, np.int64),
         )
+        self._filled = np.zeros(sliding.RINGS, np.int64)
         self._emergency = np.array(
             sorted(number_id(number, words) for number in emergency_numbers(home)) or [-1], np.int64
         )
@@ -163,14 +164,14 @@ class Engine:
                 if event.diverted_from:
                     diverted.append((len(texts) - 1, event.diverted_from))
                 told = (_INGRESS[event.ingress], _ATTESTATION[event.attestation], scope, trunk, 0)
-                flat += (kernel.SETUP, event.at, append_ms[row], partitions[row], operator, *told)
+                flat += (columns.SETUP, event.at, append_ms[row], partitions[row], operator, *told)
             elif isinstance(event, Answer):
-                flat += (kernel.ANSWER, event.at, append_ms[row], partitions[row], operator, 0, 0, 0, 0, 0)
+                flat += (columns.ANSWER, event.at, append_ms[row], partitions[row], operator, 0, 0, 0, 0, 0)
             else:
                 ring = -1 if event.ring_ms is None else event.ring_ms
                 cause = -1 if event.cause is None else event.cause
                 flat += (
-                    kernel.END,
+                    columns.END,
                     event.at,
                     append_ms[row],
                     partitions[row],
@@ -181,31 +182,34 @@ class Engine:
                     0,
                     0,
                 )
-        records = np.array(flat, np.int64).reshape(n, kernel.RECORD_COLUMNS)
+        records = np.array(flat, np.int64).reshape(n, columns.RECORD_COLUMNS)
         if diverted:
-            records[[at for at, _ in diverted], kernel.DIVERTED] = self._numbers.ids([number for _, number in diverted])
+            records[[at for at, _ in diverted], columns.DIVERTED] = self._numbers.ids(
+                [number for _, number in diverted]
+            )
         numbers = self._numbers.resolve(
             [event.caller for event in events],
             [event.callee for event in events],
             [event.asserted for event in events],
         )
-        skip = numbers.partition != records[:, kernel.PARTITION]
+        skip = numbers.partition != records[:, columns.PARTITION]
         if skip.any():
             for at in np.flatnonzero(skip).tolist():
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
-        out = kernel.Verdicts(
-            np.zeros((n, kernel.VERDICT_COLUMNS), np.int64),
-            np.zeros(n, np.uint64),
-            np.empty(n),
+        out = columns.Verdicts(
+            np.zeros((n, columns.VERDICT_COLUMNS), np.int64),
+            np.zeros(n, np.int64),
+            np.full(n, np.nan),
+            np.full(n, -1, np.int64),
             np.empty((n, features.COUNT)),
             np.empty((n, len(known.rules.thresholds), 4)),
             np.empty((n, len(known.rules.mode)), np.uint8),
         )
-        columns = kernel.Columns(
-            records, numbers.caller_id, numbers.callee_id, numbers.key_id, numbers.withheld,
-            self._call_hashes(texts, records), skip,
+        given = columns.Columns(
+            records, numbers.callee_id, numbers.key_id, numbers.key_status, numbers.key_region, numbers.key_kind,
+            numbers.callee_status, numbers.callee_region, numbers.withheld, self._call_hashes(texts, records), skip,
         )  # fmt: skip
-        kernel.run(self.state, self._world(), columns, out)
+        kernel.run(self.state, self._world(), given, out, np.empty((n, 2), np.int64), self._filled)
         report(known.said, batch, rows, events, numbers, records, skip, out, known.operators.compiled.deadline_ms,
                known.tables, known.lists, now_ms, shed, outcomes)  # fmt: skip
 
@@ -218,8 +222,8 @@ class Engine:
             raw = [text.encode("utf-8", "surrogatepass") for text in texts]
             buffer = np.frombuffer(b"".join(raw), np.uint8)
             ends = np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))
-        out = np.empty(len(texts), np.uint64)
-        kernel.call_hashes(buffer, ends, records[:, kernel.PARTITION].copy(), self._secret, out)
+        out = np.empty(len(texts), np.int64)
+        kernel.call_hashes(buffer, ends, records[:, columns.PARTITION].copy(), self._secret, out)
         return out
 
     def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
@@ -234,11 +238,10 @@ class Engine:
         if found is not None:
             outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self._in_force.said)
 
-    def _world(self) -> kernel.World:
+    def _world(self) -> columns.World:
         known = self._in_force
         versions = len(known.said.policies) - 1, len(known.said.models) - 1
-        return kernel.World(
-            self._numbers.table,
+        return columns.World(
             known.lists.compiled,
             known.facts.compiled,
             known.operators.compiled,
@@ -264,7 +267,8 @@ class Engine:
     def drop(self, partition: int) -> None:
         """Forget a partition: its callers, calls and subscribers' facts."""
         callers.drop(self.state.callers, partition)
-        calls.drop(self.state.calls, self.state.pairs, partition)
+        calls.drop(self.state.calls, partition)
+        calls.drop(self.state.pairs, partition)
         self._in_force.facts.drop(partition)
         self.state.watermark[partition] = -1
 

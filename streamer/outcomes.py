@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from streamer import features, kernel
+from streamer import columns, features
 from streamer.calls.decisions import ACTIONS, MODES, Policy
 from streamer.detectors import DETECTORS
 from streamer.models.scorer import contributions
@@ -97,18 +97,18 @@ def report(
     outcomes: Outcomes,
 ) -> None:
     """Turn the verdicts of a pass into messages and counts."""
-    flags = out.columns[:, kernel.FLAGS]
-    if (flags & kernel.CLAMPED).any():
-        for at in np.flatnonzero(flags & kernel.CLAMPED).tolist():
+    flags = out.columns[:, columns.FLAGS]
+    if (flags & columns.CLAMPED).any():
+        for at in np.flatnonzero(flags & columns.CLAMPED).tolist():
             outcomes.clamped[events[at].operator] += 1
-    outcomes.late_events += int(np.count_nonzero(flags & kernel.LATE_EVENT))
-    judged = np.flatnonzero((records[:, kernel.KIND] == kernel.SETUP) & ~skip)
+    outcomes.late_events += int(np.count_nonzero(flags & columns.LATE_EVENT))
+    judged = np.flatnonzero((records[:, columns.KIND] == columns.SETUP) & ~skip)
     if not len(judged):
         return
     picked = out.columns[judged].tolist()
     masks = out.reasons[judged].tolist()
-    scores = out.score[judged].tolist()
-    late_after = (records[judged, kernel.APPENDED] + deadlines[records[judged, kernel.OPERATOR]]).tolist()
+    scores = out.millionths[judged].tolist()
+    late_after = (records[judged, columns.APPENDED] + deadlines[records[judged, columns.OPERATOR]]).tolist()
     decisions, dumps = outcomes.decisions, orjson.dumps
     policies, models = said.policies, said.models
     acted = [0] * len(ACTIONS)
@@ -116,10 +116,10 @@ def report(
     for at, verdict, mask, score, latest in zip(judged.tolist(), picked, masks, scores, late_after, strict=True):
         event = events[at]
         row = rows[at]
-        action = verdict[kernel.ACTION]
-        flag = verdict[kernel.FLAGS]
+        action = verdict[columns.ACTION]
+        flag = verdict[columns.FLAGS]
         acted[action] += 1
-        shadowed[verdict[kernel.SHADOW]] += 1
+        shadowed[verdict[columns.SHADOW]] += 1
         reasons = _NO_REASONS
         if mask:
             reasons = names_of(mask)
@@ -127,38 +127,38 @@ def report(
         late = now_ms > latest
         decision = {
             "call_id": event.call_id,
-            "at": verdict[kernel.SAID_AT],
+            "at": verdict[columns.SAID_AT],
             "decided_at": now_ms,
             "operator": event.operator,
             "caller": event.caller,
             "callee": event.callee,
             "action": ACTIONS[action],
-            "score": score,
+            "score": None if score < 0 else score / 1_000_000,
             "reasons": reasons,
-            "shadow_action": ACTIONS[verdict[kernel.SHADOW]],
+            "shadow_action": ACTIONS[verdict[columns.SHADOW]],
             "sip_code": None,
             "sip_reason": None,
             "q850": None,
             "cache_until": None,
             "revises": False,
             "late": late,
-            "policy": policies[verdict[kernel.POLICY]].version,
-            "model": models[verdict[kernel.MODEL]],
+            "policy": policies[verdict[columns.POLICY]].version,
+            "model": models[verdict[columns.MODEL]],
         }
         if action == len(ACTIONS) - 1:
-            policy = policies[verdict[kernel.POLICY]]
+            policy = policies[verdict[columns.POLICY]]
             decision["sip_code"] = policy.block_sip_code
             decision["sip_reason"] = policy.block_sip_reason
             decision["q850"] = 21
-            if verdict[kernel.CACHE_S] and not late:
-                decision["cache_until"] = verdict[kernel.SAID_AT] + 1000 * verdict[kernel.CACHE_S]
+            if verdict[columns.CACHE_S] and not late:
+                decision["cache_until"] = verdict[columns.SAID_AT] + 1000 * verdict[columns.CACHE_S]
         decisions.append((row, event.call_id, dumps(decision)))
         if late:
             outcomes.late += 1
-        if flag & kernel.REPEATED:
+        if flag & columns.REPEATED:
             outcomes.repeated += 1
-        elif flag & kernel.EVIDENCE and not (shed and flag & kernel.SAMPLED):
-            policy = policies[verdict[kernel.POLICY]]
+        elif flag & columns.EVIDENCE and not (shed and flag & columns.SAMPLED):
+            policy = policies[verdict[columns.POLICY]]
             key = numbers.key_of(at)
             value = _evidence(decision, event, key, batch, row, out, at, flag, policy, tables, lists)
             outcomes.evidence.append((row, key, value))
@@ -174,9 +174,9 @@ def _evidence(
     policy: Policy, tables: Any, lists: Any,
 ) -> bytes:  # fmt: skip
     x = out.x[at]
-    hits = [f"caller.{name}" for name in lists.names(int(out.columns[at, kernel.CALLER_LISTS]))]
-    hits += [f"called.{name}" for name in lists.names(int(out.columns[at, kernel.CALLEE_LISTS]))]
-    control = bool(flag & kernel.CONTROL)
+    hits = [f"caller.{name}" for name in lists.names(int(out.columns[at, columns.CALLER_LISTS]))]
+    hits += [f"called.{name}" for name in lists.names(int(out.columns[at, columns.CALLEE_LISTS]))]
+    control = bool(flag & columns.CONTROL)
     return orjson.dumps(
         {
             "decision": decision,
@@ -186,12 +186,12 @@ def _evidence(
             "partition": batch.partitions[row],
             "offset": batch.offsets[row],
             "features": dict(zip(features.NAMES, x.tolist(), strict=True)),
-            "findings": _findings(out, at, policy, decision["score"]),
+            "findings": _findings(out, at, policy, float(out.score[at])),
             "lists": hits,
             "contributions": contributions(x, tables) if len(tables.column) else {},
             "policy": decision["policy"],
             "model": decision["model"],
-            "weight": 1.0 / policy.evidence_sample if flag & kernel.SAMPLED else 1.0,
+            "weight": 1.0 / policy.evidence_sample if flag & columns.SAMPLED else 1.0,
             "control": control,
             "propensity": policy.control_share if control else None,
         }

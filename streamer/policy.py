@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamer.calls.decisions import ACTIONS, MODES, Demotion, Policy
+from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.detectors.base import MAX_THRESHOLDS
 from streamer.errors import MessageError
@@ -131,7 +131,7 @@ def demotion_table(demotions: list[Demotion], scopes: dict[tuple[str, str], int]
     return table
 
 
-@njit(cache=True)
+@loop
 def mode_of(rules: Rules, operator_mode: int, row: int, operator: int, scope: int, at_ms: int) -> int:
     """The mode that a detector (or the model) runs in for one call."""
     mode = min(np.int64(rules.mode[row]), operator_mode)
@@ -140,7 +140,7 @@ def mode_of(rules: Rules, operator_mode: int, row: int, operator: int, scope: in
     return mode
 
 
-@njit(cache=True)
+@loop
 def decide(
     rules: Rules,
     operator_mode: int,

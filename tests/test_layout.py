@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "streamer").rglob("*.py"))
 LONGEST = 300
 LONG = {
-    "kernel.py": 500,
+    "kernel.py": 400,
     "lab/traffic.py": 350,
     "stream/active_trainer.py": 350,
     "stream/transport.py": 400,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
+
+from streamer.compiled import inlined, loop
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def partition_of_bytes(data: Bytes, length: int, partitions: int) -> int:
     """The partition of the key that is the first `length` bytes of `data`."""
     m = uint32(0x5BD1E995)
@@ -37,12 +39,12 @@ def partition_of_bytes(data: Bytes, length: int, partitions: int) -> int:
     return np.int64(h & uint32(0x7FFFFFFF)) % partitions
 
 
-@njit(inline="always")
+@inlined
 def _turn(word: int, by: int) -> int:
     return (word << uint64(by)) | (word >> uint64(64 - by))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def sip_rounds(a: int, b: int, c: int, d: int, times: int) -> tuple[int, int, int, int]:
     """SipHash's state (four uint64 words) after so many of its rounds."""
     for _ in range(times):
@@ -59,7 +61,7 @@ def sip_rounds(a: int, b: int, c: int, d: int, times: int) -> tuple[int, int, in
     return a, b, c, d
 
 
-@njit(cache=True, nogil=True)
+@loop
 def sip_start(secret: Words) -> tuple[int, int, int, int]:
     """SipHash's state before the first word, under `secret`, uint64[2]."""
     return (
@@ -70,7 +72,7 @@ def sip_start(secret: Words) -> tuple[int, int, int, int]:
     )
 
 
-@njit(cache=True, nogil=True)
+@loop
 def siphash_bytes(data: Bytes, length: int, secret: Words) -> int:
     """uint64: SipHash-2-4 of the first `length` bytes of `data` under `secret`, uint64[2]."""
     a, b, c, d = sip_start(secret)

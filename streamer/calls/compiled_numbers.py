@@ -35,6 +35,7 @@ from streamer.calls.numbers import (
     utf8,
 )
 from streamer.calls.plan import NumberTable, PlanTable, classify, number_table
+from streamer.compiled import loop
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -182,7 +183,7 @@ def _laid_out(texts: Sequence[str]) -> tuple[Bytes, Ints, list[int]]:
     return data, ends, odd
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _find_ends(data: Bytes, ends: Ints) -> int:
     found = 0
     for at in range(data.size):

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
 from streamer.calls.compiled_hashes import Bytes, Words, siphash_bytes
 from streamer.calls.numbers import OTHER, SHORT, WITHHELD_HOST, WITHHELD_USERS, HomePlan
+from streamer.compiled import inlined, loop
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -65,13 +66,13 @@ def rules_of(plan: HomePlan) -> PlanRules:
     )
 
 
-@njit(inline="always")
+@inlined
 def _blank(char: int) -> bool:
     """What `str.isspace` says of an ASCII character."""
     return char == 32 or 9 <= char <= 13 or 28 <= char <= 31
 
 
-@njit(inline="always")
+@inlined
 def _separator(char: int) -> bool:
     """`-./()[]{}<>` and blanks."""
     return (
@@ -88,7 +89,7 @@ def _separator(char: int) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _starts(data: Bytes, begin: int, end: int, word: bytes) -> bool:
     """Whether data[begin:end] begins with the (lower-case) word, in any case."""
     if end - begin < len(word):
@@ -102,7 +103,7 @@ def _starts(data: Bytes, begin: int, end: int, word: bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@loop
 def user_part(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     """Begin and end of the user part of the (trimmed) text."""
     while begin < end and data[begin] == 60:
@@ -117,7 +118,7 @@ def user_part(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     return begin, end
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _is_word(data: Bytes, begin: int, end: int, word: Bytes, length: int) -> bool:
     if end - begin != length:
         return False
@@ -130,7 +131,7 @@ def _is_word(data: Bytes, begin: int, end: int, word: Bytes, length: int) -> boo
     return True
 
 
-@njit(cache=True, nogil=True)
+@loop
 def says_withheld(data: Bytes, begin: int, stop: int, end: int, rules: PlanRules) -> bool:
     """Whether the user part data[begin:stop] of the text that ends at `end` says that the number is withheld."""
     host = stop + 1
@@ -158,7 +159,7 @@ def says_withheld(data: Bytes, begin: int, stop: int, end: int, rules: PlanRules
     return begin == last and stop == end
 
 
-@njit(cache=True, nogil=True)
+@loop
 def read_number(
     data: Bytes, begin: int, end: int, first: int, stop: int, rules: PlanRules, secret: Words, out: Bytes
 ) -> tuple[int, int]:
@@ -253,13 +254,13 @@ def read_number(
     return other_id(out, end - begin, secret), end - begin
 
 
-@njit(cache=True, nogil=True)
+@loop
 def other_id(data: Bytes, length: int, secret: Words) -> int:
     """The id of a text that is no number: its keyed hash."""
     return int(np.int64(uint64(OTHER) | (siphash_bytes(data, length, secret) & uint64(OTHER - 1))))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def plain_number(data: Bytes, begin: int, end: int) -> int:
     """The id of data[begin:end] when it is an E.164 number with its plus and nothing else, as nearly all are; else -1."""
     length = end - begin
@@ -274,7 +275,7 @@ def plain_number(data: Bytes, begin: int, end: int) -> int:
     return int(number)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def trimmed(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     """Begin and end of the text without the blanks around it."""
     while begin < end and _blank(data[begin]):

@@ -17,11 +17,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import phonenumbers
-from numba import njit, uint64
+from numba import uint64
 from phonenumbers import PhoneMetadata
 
 from streamer.calls.numbers import SHORT, home_plan, home_share
 from streamer.calls.patterns import Automaton, expand, parse
+from streamer.compiled import loop
 from streamer.settings import cache_folder
 
 GARBAGE: Final = 0
@@ -82,7 +83,7 @@ class NumberTable(NamedTuple):
         return int(status), self.regions[region] if region >= 0 else None, int(kind)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def classify(number: int, table: PlanTable) -> tuple[int, int, int]:
     """Status, region (index into `NumberTable.regions`, -1 nobody's) and kind of a number id.
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NamedTuple
 
-from numba import njit
-
 from streamer.calls.decisions import Action
+from streamer.compiled import loop
 
 MAX_THRESHOLDS: Final = 8
 NONE: Final = (0, 0.0, 0.0, 0)
@@ -51,14 +50,14 @@ def chain(detectors: tuple[Detector, ...]) -> Any:
     """
     if not detectors:
 
-        @njit(cache=True)
+        @loop
         def stop(x: Any, p: Any, found: Any, row: int) -> None:
             return
 
         return stop
     judge, rest = detectors[0].judge, chain(detectors[1:])
 
-    @njit(cache=True)
+    @loop
     def run(x: Any, p: Any, found: Any, row: int) -> None:
         cause, observed, threshold, window_s = judge(x, p[row])
         found[row, 0] = cause

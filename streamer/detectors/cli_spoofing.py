@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from streamer.compiled import loop
 from streamer.detectors.base import NONE, Cause, Detector
 from streamer.features import INDEX
 
@@ -28,7 +28,7 @@ _DIVERTED = INDEX["diverted"]
 _DIVERSION_SEEN = INDEX["diversion_seen"]
 
 
-@njit(cache=True)
+@loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; causes 1 to 4 in the order of `DETECTOR.causes`."""
     if x[_OWN_LINE] == 1.0 or x[_HOME] != 1.0 or x[_WITHHELD] == 1.0 or x[_MSRN] == 1.0:

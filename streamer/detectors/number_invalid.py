@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from streamer.compiled import loop
 from streamer.detectors.base import NONE, Cause, Detector
 from streamer.features import INDEX
 
@@ -27,7 +26,7 @@ _ROAMING = INDEX["caller_roaming"]
 _HOME = INDEX["caller_home"]
 
 
-@njit(cache=True)
+@loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; causes 1 to 6 in the order of `DETECTOR.causes`."""
     if x[_OWN_LINE] == 1.0 or x[_WITHHELD] == 1.0:

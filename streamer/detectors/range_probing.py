@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from streamer.compiled import loop
 from streamer.detectors.base import NONE, Cause, Detector
 from streamer.features import INDEX
 
@@ -22,7 +21,7 @@ _UNALLOCATED_10M = INDEX["unallocated_10m"]
 _RUN = INDEX["run_length"]
 
 
-@njit(cache=True)
+@loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
     through = x[_ATTEMPTS_10M] - x[_BLOCKED_10M]

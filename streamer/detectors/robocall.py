@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from streamer.compiled import loop
 from streamer.detectors.base import NONE, Cause, Detector
 from streamer.features import INDEX
 
@@ -24,7 +23,7 @@ _TALK_1H = INDEX["talk_1h"]
 _DISTINCT_1H = INDEX["distinct_1h"]
 
 
-@njit(cache=True)
+@loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
     if x[_ATTEMPTS_1H] < p[1] or (x[_ATTEMPTS_1M] < p[0] and x[_ATTEMPTS_10M] < 5.0 * p[0]):

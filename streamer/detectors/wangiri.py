@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from streamer.compiled import loop
 from streamer.detectors.base import NONE, Cause, Detector
 from streamer.features import INDEX
 
@@ -21,7 +20,7 @@ _DISTINCT = INDEX["distinct_10m"]
 _SHORT_RING = INDEX["short_ring_10m"]
 
 
-@njit(cache=True)
+@loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
     if x[_DISTINCT] < p[0]:

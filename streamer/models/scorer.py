@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamer import features
 from streamer.calls.decisions import ModelSnapshot
+from streamer.compiled import loop
 from streamer.models.snapshot import check_layout
 
 
@@ -58,7 +59,7 @@ def tables(snapshot: ModelSnapshot | None) -> Tables:
     return made
 
 
-@njit(nogil=True, cache=True)
+@loop
 def bin_of(value: float, edges: NDArray[np.float64], n_edges: int) -> int:
     """The bin of `value`: the number of edges <= it (the padding left out), or `n_edges + 1` when it is missing (NaN)."""
     if math.isnan(value):
@@ -69,7 +70,7 @@ def bin_of(value: float, edges: NDArray[np.float64], n_edges: int) -> int:
     return min(found, n_edges)
 
 
-@njit(nogil=True, cache=True)
+@loop
 def score_row(x: NDArray[np.float64], model: Tables) -> float:
     """The score of one feature vector float64[features.COUNT], in [0, 1]; NaN when there is no model."""
     k = model.column.shape[0]
@@ -83,7 +84,7 @@ def score_row(x: NDArray[np.float64], model: Tables) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-@njit(nogil=True, cache=True)
+@njit(cache=True, nogil=True)
 def score_batch(x: NDArray[np.float64], model: Tables) -> NDArray[np.float64]:
     """The scores float64[n] of n feature vectors float64[n, features.COUNT]."""
     scores = np.empty(x.shape[0])
@@ -92,7 +93,7 @@ def score_batch(x: NDArray[np.float64], model: Tables) -> NDArray[np.float64]:
     return scores
 
 
-@njit(nogil=True, cache=True)
+@njit(cache=True, nogil=True)
 def parts_row(x: NDArray[np.float64], model: Tables) -> NDArray[np.float64]:
     """What each of the model's k features adds to the log-odds, float64[k], in the order of `model.column`."""
     parts = np.empty(model.column.shape[0])

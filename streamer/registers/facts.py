@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamer.calls.events import SubscriberFact
+from streamer.compiled import loop
 from streamer.registers.index import Index, get, grown, index, put, remove, widened
 from streamer.windows.hashing import Secret
 
@@ -49,13 +49,13 @@ def empty(secret: Secret) -> Facts:
     )
 
 
-@njit(cache=True)
+@loop
 def row_of(facts: Facts, number: int) -> int:
     """The row of a number id, -1 if nothing is known of it."""
     return get(facts.at, number, 0)
 
 
-@njit(cache=True)
+@loop
 def roaming(facts: Facts, row: int, at_ms: int) -> float:
     """1.0 roaming, 0.0 at home, NaN unknown or older than 24 h (or from the future by more than that)."""
     if row < 0 or facts.location[row] == UNKNOWN or abs(at_ms - facts.location_ms[row]) > FRESH_MS:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from streamer.compiled import loop
 from streamer.windows.hashing import Secret, hash_words
 
 EMPTY = -1
@@ -25,7 +25,7 @@ def index(secret: Secret, size: int = 64) -> Index:
     return Index(np.zeros(size, np.int64), np.full(size, EMPTY, np.int32), secret)
 
 
-@njit(cache=True)
+@loop
 def get(found: Index, key: int, salt: int) -> int:
     """The row under (key, salt), -1 if there is none. The salt must be below 2**15 and is folded into the key's hash."""
     mask = np.int64(found.rows.shape[0] - 1)
@@ -38,14 +38,14 @@ def get(found: Index, key: int, salt: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@loop
 def put(found: Index, key: int, salt: int, row: int) -> None:
     """Enter a row under a key that is not there yet."""
     mixed = np.int64(hash_words(key, salt, found.secret))
     _put_hash(found, mixed, row)
 
 
-@njit(cache=True)
+@loop
 def _put_hash(found: Index, mixed: int, row: int) -> None:
     mask = np.int64(found.rows.shape[0] - 1)
     cell = mixed & mask
@@ -55,7 +55,7 @@ def _put_hash(found: Index, mixed: int, row: int) -> None:
     found.rows[cell] = row
 
 
-@njit(cache=True)
+@loop
 def remove(found: Index, key: int, salt: int) -> None:
     """Take a key out, if it is there."""
     mask = np.int64(found.rows.shape[0] - 1)
@@ -77,7 +77,7 @@ def remove(found: Index, key: int, salt: int) -> None:
     found.rows[hole] = EMPTY
 
 
-@njit(cache=True)
+@loop
 def _move(old: Index, new: Index) -> None:
     for cell in range(old.rows.shape[0]):
         if old.rows[cell] != EMPTY:

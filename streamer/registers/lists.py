@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
-from numba import njit
 
 from streamer.calls.events import ListEntry, ListName
+from streamer.compiled import loop
 from streamer.registers.index import Index, get, grown, index, put, widened
 from streamer.windows.hashing import Secret
 
@@ -39,7 +39,7 @@ def empty(secret: Secret) -> Lists:
     return Lists(index(secret), np.zeros((64, 2, len(NAMES)), np.int64), np.zeros(2, np.int64))
 
 
-@njit(cache=True)
+@loop
 def _mask(lists: Lists, row: int, side: int, at_ms: int) -> int:
     found = 0
     for which in range(lists.until_ms.shape[2]):
@@ -48,7 +48,7 @@ def _mask(lists: Lists, row: int, side: int, at_ms: int) -> int:
     return found
 
 
-@njit(cache=True)
+@loop
 def lookup(lists: Lists, number: int, side: int, trunk: int, at_ms: int) -> int:
     """Bit mask (see `BIT`) of the lists that a number id is on at `at_ms`; trunk 0 is one that no entry names."""
     found = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from streamer.calls.decisions import MODES
 from streamer.calls.events import OperatorInfo
+from streamer.compiled import loop
 from streamer.registers.index import Index, get, index, put
 from streamer.windows.hashing import Secret
 
@@ -26,7 +26,7 @@ class Operators(NamedTuple):
     lengths: Any
 
 
-@njit(cache=True)
+@loop
 def owner_by_range(operators: Operators, number: int) -> int:
     """The row of the operator in whose longest range an E.164 number id lies, -1 if in none."""
     if operators.lengths[0] == 0 or number >= 10**15:

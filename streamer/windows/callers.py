@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from streamer.compiled import loop
 from streamer.windows import distinct, sliding
 from streamer.windows.hashing import Secret, cells_for, hash_words
 
@@ -115,16 +115,17 @@ def slot_bytes(callers: Callers) -> int:
     return sum(int(np.prod(getattr(callers, name).shape[1:])) * getattr(callers, name).itemsize for name in COLUMNS)
 
 
-@njit(cache=True)
-def _hash(callers: Callers, partition: int, key: int, origin: int) -> int:
-    return hash_words(key, np.int64(partition) * 2 + origin, callers.secret)
+@loop
+def hash_of(callers: Callers, partition: int, key: int, origin: int) -> int:
+    """The keyed hash of a caller, its bits as int64."""
+    return np.int64(hash_words(key, np.int64(partition) * 2 + origin, callers.secret))
 
 
-@njit(cache=True)
-def find(callers: Callers, partition: int, key: int, origin: int) -> int:
-    """The slot of a caller, -1 if there is none."""
+@loop
+def find_hashed(callers: Callers, mixed: int, partition: int, key: int, origin: int) -> int:
+    """The slot of a caller whose hash is `mixed`, -1 if there is none."""
     mask = np.int64(callers.cells.shape[0] - 1)
-    cell = np.int64(_hash(callers, partition, key, origin) & np.uint64(mask))
+    cell = mixed & mask
     while True:
         slot = callers.cells[cell]
         if slot < 0:
@@ -134,19 +135,23 @@ def find(callers: Callers, partition: int, key: int, origin: int) -> int:
         cell = (cell + 1) & mask
 
 
-@njit(cache=True)
+@loop
+def find(callers: Callers, partition: int, key: int, origin: int) -> int:
+    """The slot of a caller, -1 if there is none."""
+    return find_hashed(callers, hash_of(callers, partition, key, origin), partition, key, origin)
+
+
+@loop
 def _unlink(callers: Callers, slot: int) -> None:
     mask = np.int64(callers.cells.shape[0] - 1)
-    cell = np.int64(_hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask))
+    cell = hash_of(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & mask
     while callers.cells[cell] != slot:
         cell = (cell + 1) & mask
     hole = cell
     cell = (cell + 1) & mask
     while callers.cells[cell] >= 0:
         other = callers.cells[cell]
-        home = np.int64(
-            _hash(callers, callers.partition[other], callers.key[other], callers.origin[other]) & np.uint64(mask)
-        )
+        home = hash_of(callers, callers.partition[other], callers.key[other], callers.origin[other]) & mask
         if ((cell - home) & mask) >= ((cell - hole) & mask):
             callers.cells[hole] = other
             hole = cell
@@ -154,7 +159,7 @@ def _unlink(callers: Callers, slot: int) -> None:
     callers.cells[hole] = -1
 
 
-@njit(cache=True)
+@loop
 def release(callers: Callers, slot: int) -> None:
     """Give a slot back."""
     _unlink(callers, slot)
@@ -168,7 +173,7 @@ def release(callers: Callers, slot: int) -> None:
     callers.meta[FREE] += 1
 
 
-@njit(cache=True)
+@loop
 def reset(callers: Callers, slot: int, now_ms: int) -> None:
     """Make a slot as if its caller had never been seen; a wide sketch goes back."""
     callers.clock_ms[slot] = now_ms
@@ -189,7 +194,7 @@ def reset(callers: Callers, slot: int, now_ms: int) -> None:
     callers.wide_of[slot] = 0
 
 
-@njit(cache=True)
+@loop
 def take(callers: Callers) -> int:
     """A slot to use, not linked yet; evicts the longest silent of a few when the store is full."""
     if callers.meta[FREE] > 0:
@@ -212,20 +217,26 @@ def take(callers: Callers) -> int:
     return callers.free[callers.meta[FREE]]
 
 
-@njit(cache=True)
+@loop
 def link(callers: Callers, slot: int) -> None:
     """Put a slot whose key, partition and origin are set into the index."""
     mask = np.int64(callers.cells.shape[0] - 1)
-    cell = np.int64(_hash(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & np.uint64(mask))
+    cell = hash_of(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & mask
     while callers.cells[cell] >= 0:
         cell = (cell + 1) & mask
     callers.cells[cell] = slot
 
 
-@njit(cache=True)
+@loop
 def open_slot(callers: Callers, partition: int, key: int, origin: int, now_ms: int) -> int:
     """The caller's slot brought to `now_ms`, made if there was none (or only one that holds nothing any more)."""
-    slot = find(callers, partition, key, origin)
+    return open_hashed(callers, hash_of(callers, partition, key, origin), partition, key, origin, now_ms)
+
+
+@loop
+def open_hashed(callers: Callers, mixed: int, partition: int, key: int, origin: int, now_ms: int) -> int:
+    """`open_slot` of a caller whose hash is `mixed`."""
+    slot = find_hashed(callers, mixed, partition, key, origin)
     if slot < 0:
         slot = take(callers)
         callers.key[slot] = key
@@ -251,7 +262,7 @@ def open_slot(callers: Callers, partition: int, key: int, origin: int, now_ms: i
     return slot
 
 
-@njit(cache=True)
+@loop
 def note_callee(callers: Callers, slot: int, callee: int, at_ms: int, now_ms: int) -> None:
     """Count a called number in the sketches; widen them for a busy caller."""
     spread = hash_words(callee, 7, callers.secret)
@@ -277,7 +288,7 @@ def note_callee(callers: Callers, slot: int, callee: int, at_ms: int, now_ms: in
     distinct.hit(callers.wide[wide - 1], np.int64((spread >> np.uint64(32)) % np.uint64(distinct.WIDE)), at_ms, now_ms)
 
 
-@njit(cache=True)
+@loop
 def sweep(callers: Callers, watermarks: Any, look: int) -> None:
     """Look at so many slots and give back those that hold nothing any more."""
     used = callers.meta[USED]
@@ -294,7 +305,7 @@ def sweep(callers: Callers, watermarks: Any, look: int) -> None:
     callers.meta[HAND] = slot
 
 
-@njit(cache=True)
+@loop
 def drop(callers: Callers, partition: int) -> None:
     """Give back every slot of a partition."""
     for slot in range(callers.meta[USED]):
@@ -302,7 +313,7 @@ def drop(callers: Callers, partition: int) -> None:
             release(callers, slot)
 
 
-@njit(cache=True)
+@loop
 def _take_in(callers: Callers, partition: int, keys: Any, origins: Any, slots: Any) -> None:
     for row in range(keys.shape[0]):
         slot = take(callers)

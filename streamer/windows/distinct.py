@@ -17,8 +17,8 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from streamer.compiled import inlined, loop
 from streamer.windows.sliding import RINGS, SPAN_MS, STEPS, step_ms
 
 NARROW: Final = 32
@@ -29,13 +29,13 @@ _CYCLE: Final = 65_535
 _SPAN: Final = SPAN_MS // UNIT_MS
 
 
-@njit(inline="always")
+@inlined
 def _age(register: int, unit: int) -> int:
     """Units between a register's hit and `unit` (the present); the register is not empty."""
     return (unit - (np.int64(register) - 1)) % _CYCLE
 
 
-@njit(cache=True)
+@loop
 def hit(registers: Any, which: int, at_ms: int, now_ms: int) -> None:
     """Note a call at `at_ms` in one register of a sketch, unless a later one is there or it is too old to count."""
     now = now_ms // UNIT_MS
@@ -47,7 +47,7 @@ def hit(registers: Any, which: int, at_ms: int, now_ms: int) -> None:
         registers[which] = 1 + (at_ms // UNIT_MS) % _CYCLE
 
 
-@njit(cache=True)
+@loop
 def wipe(registers: Any, now_ms: int) -> None:
     """Empty the registers that no window holds any more."""
     now = now_ms // UNIT_MS
@@ -56,7 +56,7 @@ def wipe(registers: Any, now_ms: int) -> None:
             registers[which] = 0
 
 
-@njit(cache=True)
+@loop
 def filled(registers: Any, now_ms: int, out: Any) -> None:
     """How many registers each window holds: out is int64[RINGS]."""
     now = now_ms // UNIT_MS

@@ -13,9 +13,10 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
 from streamer.calls.compiled_hashes import sip_rounds, sip_start
+from streamer.compiled import loop
 
 Secret = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -25,7 +26,7 @@ def secret_words(secret: bytes) -> Secret:
     return np.frombuffer(hashlib.blake2b(secret, digest_size=16, person=b"streamer").digest(), dtype=np.uint64).copy()
 
 
-@njit(cache=True)
+@loop
 def _absorb(state: Any, word: int) -> Any:
     a, b, c, d = state
     d ^= word
@@ -34,7 +35,7 @@ def _absorb(state: Any, word: int) -> Any:
     return a, b, c, d
 
 
-@njit(cache=True)
+@loop
 def _end(state: Any) -> int:
     a, b, c, d = state
     c ^= uint64(0xFF)
@@ -42,7 +43,7 @@ def _end(state: Any) -> int:
     return a ^ b ^ c ^ d
 
 
-@njit(cache=True)
+@loop
 def hash_words(first: int, second: int, secret: Secret) -> int:
     """uint64: SipHash-1-3 of the two words."""
     state = _absorb(sip_start(secret), uint64(first))
@@ -50,7 +51,7 @@ def hash_words(first: int, second: int, secret: Secret) -> int:
     return _end(_absorb(state, uint64(16) << uint64(56)))
 
 
-@njit(cache=True)
+@loop
 def hash_bytes(buffer: Any, start: int, end: int, salt: int, secret: Secret) -> int:
     """uint64: SipHash-1-3 of `salt` (one word) and the bytes buffer[start:end] (uint8)."""
     state = _absorb(sip_start(secret), uint64(salt))

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from streamer.compiled import inlined, loop
 from streamer.features import WINDOWS
 
 RINGS: Final = len(WINDOWS)
@@ -40,7 +40,7 @@ _U32: Final = 4_294_967_295
 _STEP0, _STEP1, _STEP2, _STEP3 = (int(step) for step in STEP_MS)
 
 
-@njit(inline="always")
+@inlined
 def step_ms(ring: int) -> int:
     """Step length of a ring, ms."""
     if ring == 0:
@@ -52,7 +52,7 @@ def step_ms(ring: int) -> int:
     return _STEP3
 
 
-@njit(cache=True)
+@loop
 def advance(counts: Any, talk: Any, ten: Any, clock_ms: int, now_ms: int) -> None:
     """Empty the buckets of the steps between the two clocks.
 
@@ -75,7 +75,7 @@ def advance(counts: Any, talk: Any, ten: Any, clock_ms: int, now_ms: int) -> Non
                 ten[step % STEPS, 1] = 0
 
 
-@njit(cache=True)
+@loop
 def add(counts: Any, counter: int, at_ms: int, now_ms: int) -> None:
     """Count one event at `at_ms` in every window that still holds it."""
     for ring in range(RINGS):
@@ -87,7 +87,7 @@ def add(counts: Any, counter: int, at_ms: int, now_ms: int) -> None:
                 counts[bucket, counter] += 1
 
 
-@njit(cache=True)
+@loop
 def add_talk(talk: Any, talk_ms: int, at_ms: int, now_ms: int) -> None:
     """Add talk time (kept in tenths of a second, rounded) to every window that still holds `at_ms`."""
     tenths = (talk_ms + 50) // 100
@@ -99,7 +99,7 @@ def add_talk(talk: Any, talk_ms: int, at_ms: int, now_ms: int) -> None:
             talk[bucket] = min(_U32, np.int64(talk[bucket]) + tenths)
 
 
-@njit(cache=True)
+@loop
 def add_ten(ten: Any, counter: int, at_ms: int, now_ms: int) -> None:
     """Count one event in the 10-minute-only counters."""
     step = at_ms // _STEP1
@@ -107,7 +107,7 @@ def add_ten(ten: Any, counter: int, at_ms: int, now_ms: int) -> None:
         ten[step % STEPS, counter] += 1
 
 
-@njit(cache=True)
+@loop
 def total(counts: Any, ring: int, counter: int) -> int:
     """Sum of a counter over a ring that has been advanced to the present."""
     found = 0
@@ -116,7 +116,7 @@ def total(counts: Any, ring: int, counter: int) -> int:
     return found
 
 
-@njit(cache=True)
+@loop
 def oldest_attempt_ms(counts: Any, ring: int, now_ms: int) -> int:
     """Start of the oldest step of the ring that holds an attempt, ms; -1 when there is none."""
     width = step_ms(ring)

@@ -9,15 +9,15 @@ from streamer.windows import calls
 
 
 def put(table, pairs, wanted, partition, at):
-    for held, touched in ((table, table.touched_ms), (pairs, pairs.at_ms)):
-        cell = calls.find(held.hash, held.partition, np.uint64(wanted))
+    for held in (table, pairs):
+        cell = calls.find(held, wanted)
         if cell < 0:
-            cell = calls.place(held.hash, held.partition, touched, np.uint64(wanted))
-        held.hash[cell], held.partition[cell], touched[cell] = wanted, partition, at
+            cell = calls.place(held, wanted)
+        held.rows[cell, :3] = wanted, calls.held(partition, 0), at
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2**64 - 1)), max_size=120))
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2**63 - 1)), max_size=120))
 def test_place_and_remove_find_what_a_set_finds(moves):
     table, pairs = calls.calls(256), calls.pairs(256)
     model = set()
@@ -28,11 +28,11 @@ def test_place_and_remove_find_what_a_set_finds(moves):
             model.add(home)
         elif model:
             gone = model.pop()
-            calls.remove_call(table, calls.find(table.hash, table.partition, np.uint64(gone)))
-            calls.remove_pair(pairs, calls.find(pairs.hash, pairs.partition, np.uint64(gone)))
+            for held in (table, pairs):
+                calls.remove(held, calls.find(held, gone))
         for held in (table, pairs):
-            assert all(calls.find(held.hash, held.partition, np.uint64(known)) >= 0 for known in model)
-            assert (held.partition >= 0).sum() == len(model)
+            assert all(calls.find(held, known) >= 0 for known in model)
+            assert (held.rows[:, calls.HELD] != 0).sum() == len(model)
 
 
 @pytest.mark.parametrize("spread", [1, 7_919])
@@ -40,13 +40,13 @@ def test_a_full_table_can_be_swept_and_dropped(spread):
     table, pairs = calls.calls(1 << 12), calls.pairs(1 << 12)
     draw = np.random.default_rng(spread)
     for number in range(20_000):
-        put(table, pairs, int(draw.integers(0, 2**63)) * spread % 2**64, number % 2, number)
-    assert (table.partition >= 0).all()
+        put(table, pairs, int(draw.integers(0, 2**63)) * spread % 2**63, number % 2, number)
+    assert (table.rows[:, calls.HELD] != 0).all()
     watermarks = np.array([200_000, 0])
     for _ in range(40):
         calls.sweep(table, pairs, watermarks, 500)
-    assert not (table.partition == 0).any()
-    assert (table.partition == 1).any()
-    calls.drop(table, pairs, 1)
-    assert not (table.partition >= 0).any()
-    assert not (pairs.partition >= 0).any()
+    assert len(calls.copy_out(table, 0)) == 0
+    assert len(calls.copy_out(table, 1)) > 0
+    for held in (table, pairs):
+        calls.drop(held, 1)
+        assert not held.rows[:, calls.HELD].any()

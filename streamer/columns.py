@@ -1,0 +1,78 @@
+"""The arrays that a pass works on: the state it changes, what it only reads, the batch, and the verdicts it fills."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+SETUP: Final = 1
+ANSWER: Final = 2
+END: Final = 3
+
+# columns of `records`, int64[n, RECORD_COLUMNS]
+KIND, AT, APPENDED, PARTITION, OPERATOR = 0, 1, 2, 3, 4
+INGRESS, ATTESTATION, SCOPE, TRUNK, DIVERTED = 5, 6, 7, 8, 9
+RING, TALK, CAUSE = 5, 6, 7
+RECORD_COLUMNS: Final = 10
+
+# columns of `verdicts`, int64[n, VERDICT_COLUMNS]
+ACTION, SHADOW, POLICY, MODEL, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS = range(9)
+VERDICT_COLUMNS: Final = 9
+REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT = 1, 2, 4, 8, 16, 32, 64
+
+
+class State(NamedTuple):
+    """What a pass changes: callers, calls, pairs, and the watermark of each partition, int64[partitions], ms (-1: none yet)."""
+
+    callers: Any
+    calls: Any
+    pairs: Any
+    watermark: Any
+
+
+class World(NamedTuple):
+    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[4]: home region, policy row, model row, clamp."""
+
+    lists: Any
+    facts: Any
+    operators: Any
+    rules: Any
+    model: Any
+    emergency: Any
+    constants: Any
+    secret: Any
+
+
+class Columns(NamedTuple):
+    """The batch: `records` int64[n, RECORD_COLUMNS], `callee` and caller key as number ids int64[n], what
+    `streamer.calls.plan.classify` says of both (int32[n]), `withheld` bool[n], `call` the bits of the calls' hashes int64[n],
+    `skip` bool[n].
+    """
+
+    records: Any
+    callee: Any
+    key: Any
+    key_status: Any
+    key_region: Any
+    key_kind: Any
+    callee_status: Any
+    callee_region: Any
+    withheld: Any
+    call: Any
+    skip: Any
+
+
+class Verdicts(NamedTuple):
+    """What a pass fills, a row a record; rows of answers and ends stay as they were.
+
+    `columns` int64[n, VERDICT_COLUMNS], `reasons` int64[n] (bits of `streamer.policy.REASONS`), `score` float64[n] (NaN
+    without a model, not filled for what is repeated), `millionths` int64[n] the score as it is said (-1 without a model),
+    `x` float64[n, features], `found` float64[n, detectors, 4], `modes` uint8[n, detectors + 1].
+    """
+
+    columns: Any
+    reasons: Any
+    score: Any
+    millionths: Any
+    x: Any
+    found: Any
+    modes: Any

@@ -1,0 +1,165 @@
+"""Filling the feature vector of one call: the caller's windows and profile, the call itself, facts and lists."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from streamer.calls.plan import NOT_VALID, SHORT_NUMBER, VALID
+from streamer.columns import ATTESTATION, DIVERTED, INGRESS, Columns, World
+from streamer.compiled import loop
+from streamer.features import INDEX, WINDOWS
+from streamer.registers import facts as line_facts
+from streamer.registers import lists as number_lists
+from streamer.registers.operators import owner_by_range
+from streamer.windows import callers as slots
+from streamer.windows import distinct, sliding
+
+_DNO: Final = number_lists.BIT["do_not_originate"]
+_UNALLOCATED: Final = number_lists.BIT["unallocated"]
+_MSRN: Final = number_lists.BIT["roaming_numbers"]
+
+_PER_WINDOW: Final = 7
+_ORDER: Final = tuple(
+    INDEX[f"{name}_{window}"]
+    for window, _ in WINDOWS
+    for name in ("attempts", "blocked", "answered", "short", "distinct", "talk", "gap")
+)
+assert tuple(range(len(WINDOWS) * _PER_WINDOW)) == _ORDER, "the windowed columns come first, window by window"
+
+_AT_SHORT_RING = INDEX["short_ring_10m"]
+_AT_UNALLOCATED = INDEX["unallocated_10m"]
+_AT_RUN = INDEX["run_length"]
+_AT_GAP_MEAN = INDEX["gap_mean"]
+_AT_GAP_JITTER = INDEX["gap_jitter"]
+_AT_AGE = INDEX["age"]
+_AT_OWN_LINE = INDEX["own_line"]
+_AT_INTERNATIONAL = INDEX["international"]
+_AT_CALLER_HOME = INDEX["caller_home"]
+_AT_CALLER_VALID = INDEX["caller_valid"]
+_AT_CALLER_MOBILE = INDEX["caller_mobile"]
+_AT_WITHHELD = INDEX["withheld"]
+_AT_CALLEE_HOME = INDEX["callee_home"]
+_AT_CALLEE_VALID = INDEX["callee_valid"]
+_AT_CALLEE_SHORT = INDEX["callee_short"]
+_AT_SAME_PREFIX = INDEX["same_prefix"]
+_AT_DIVERTED = INDEX["diverted"]
+_AT_ATTESTED = INDEX["attested"]
+_AT_HOUR = INDEX["hour"]
+_AT_ROAMING = INDEX["caller_roaming"]
+_AT_UNPUBLISHED = INDEX["location_unpublished"]
+_AT_CALLER_SHORT = INDEX["caller_short"]
+_AT_DIVERSION_SEEN = INDEX["diversion_seen"]
+_AT_SAME_PARTY = INDEX["same_party"]
+_AT_MALFORMED = INDEX["caller_malformed"]
+_AT_MSRN = INDEX["callee_roaming_number"]
+_AT_DNO = INDEX["caller_dno"]
+_AT_UNALLOCATED_CALLER = INDEX["caller_unallocated"]
+_AT_UNALLOCATED_CALLEE = INDEX["callee_unallocated"]
+
+
+@loop
+def _shared_digits(one: int, other: int) -> int:
+    """Leading digits that two E.164 ids of equal length share, the country code's first digit left out."""
+    top = 1
+    while one // top >= 10:
+        top *= 10
+    shared = 0
+    while top > 0 and one // top == other // top:
+        shared += 1
+        top //= 10
+    return max(shared - 1, 0)
+
+
+@loop
+def fill_windows(callers: Any, slot: int, now_ms: int, x: Any, filled: Any) -> None:
+    """The windowed columns and the profile of one caller, read at the clock `now_ms` that the slot was brought to."""
+    counts = callers.counts[slot]
+    distinct.filled(callers.narrow[slot], now_ms, filled)
+    for ring in range(sliding.RINGS):
+        x[ring * _PER_WINDOW + 4] = distinct.NARROW_ESTIMATE[filled[ring]]
+    wide = callers.wide_of[slot]
+    if wide > 0:
+        distinct.filled(callers.wide[wide - 1], now_ms, filled)
+        for ring in range(sliding.RINGS):
+            column = ring * _PER_WINDOW + 4
+            x[column] = max(x[column], distinct.WIDE_ESTIMATE[filled[ring]])
+    back = callers.attempt_back[slot]
+    for ring in range(sliding.RINGS):
+        base = ring * _PER_WINDOW
+        attempts = sliding.total(counts, ring, sliding.ATTEMPTS)
+        x[base] = attempts
+        x[base + 1] = sliding.total(counts, ring, sliding.BLOCKED)
+        x[base + 2] = sliding.total(counts, ring, sliding.ANSWERED)
+        x[base + 3] = sliding.total(counts, ring, sliding.SHORT)
+        talk = 0
+        for bucket in range(ring * sliding.STEPS, (ring + 1) * sliding.STEPS):
+            talk += callers.talk[slot, bucket]
+        x[base + 5] = talk / 10.0
+        x[base + 6] = np.nan
+        if attempts >= 2 and back != slots.NEVER:
+            begin = max(sliding.oldest_attempt_ms(counts, ring, now_ms), np.int64(callers.first_s[slot]) * 1000)
+            x[base + 6] = max(now_ms - np.int64(back) - begin, 0) / (attempts - 1) / 1000.0
+    short_ring = 0
+    unallocated = 0
+    for step in range(sliding.STEPS):
+        short_ring += callers.ten[slot, step, sliding.SHORT_RING]
+        unallocated += callers.ten[slot, step, sliding.UNALLOCATED]
+    x[_AT_SHORT_RING] = short_ring
+    x[_AT_UNALLOCATED] = unallocated
+    x[_AT_RUN] = callers.run[slot]
+    x[_AT_GAP_MEAN] = callers.gap_mean[slot]
+    x[_AT_GAP_JITTER] = callers.gap_jitter[slot]
+    x[_AT_AGE] = now_ms // 1000 - np.int64(callers.first_s[slot])
+
+
+@loop
+def fill_call(
+    world: World, batch: Columns, row: int, at: int, fact: int, caller_lists: int, callee_lists: int,
+    diversion_seen: float, x: Any,
+) -> None:  # fmt: skip
+    """The columns that tell of the call itself; `fact` is the row of the caller's facts (-1: none), the lists are masks."""
+    record = batch.records[row]
+    key = batch.key[row]
+    callee = batch.callee[row]
+    own_line = record[INGRESS] == 0
+    status, kind = batch.key_status[row], batch.key_kind[row]
+    callee_status = batch.callee_status[row]
+    home = world.constants[0]
+    withheld = batch.withheld[row]
+    known = not withheld or status == VALID
+    caller_home = batch.key_region[row] == home and status != SHORT_NUMBER
+    callee_home = batch.callee_region[row] == home and callee_status != SHORT_NUMBER
+    x[_AT_OWN_LINE] = 1.0 if own_line else 0.0
+    x[_AT_INTERNATIONAL] = 1.0 if record[INGRESS] == 2 else 0.0
+    x[_AT_CALLER_HOME] = 1.0 if caller_home else 0.0
+    x[_AT_CALLER_VALID] = (1.0 if status == VALID else 0.0) if known else np.nan
+    x[_AT_CALLER_MOBILE] = 1.0 if status == VALID and (kind == 2 or kind == 3) else 0.0
+    x[_AT_WITHHELD] = 1.0 if withheld else 0.0
+    x[_AT_CALLEE_HOME] = 1.0 if callee_home else 0.0
+    x[_AT_CALLEE_VALID] = 1.0 if callee_status == VALID else 0.0
+    x[_AT_CALLEE_SHORT] = 1.0 if callee_status == SHORT_NUMBER else 0.0
+    x[_AT_SAME_PREFIX] = 0.0
+    if caller_home and callee_home:
+        x[_AT_SAME_PREFIX] = _shared_digits(key, callee)
+    x[_AT_DIVERTED] = 1.0 if record[DIVERTED] != 0 else 0.0
+    x[_AT_ATTESTED] = record[ATTESTATION] if record[ATTESTATION] > 0 else np.nan
+    x[_AT_HOUR] = at // 3_600_000 % 24
+    x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, at)
+    owner = -1
+    if fact >= 0 and world.facts.owner[fact] > 0:
+        owner = world.facts.owner[fact] - 1
+    else:
+        owner = owner_by_range(world.operators, key)
+    x[_AT_UNPUBLISHED] = 0.0 if owner >= 0 and world.operators.publishes[owner, 1] else 1.0
+    x[_AT_CALLER_SHORT] = 1.0 if status == SHORT_NUMBER else 0.0
+    x[_AT_DIVERSION_SEEN] = diversion_seen
+    x[_AT_SAME_PARTY] = 1.0 if key == callee else 0.0
+    x[_AT_MALFORMED] = (
+        1.0 if status != VALID and status != NOT_VALID and status != SHORT_NUMBER and not withheld else 0.0
+    )
+    x[_AT_MSRN] = 1.0 if callee_lists & _MSRN else 0.0
+    x[_AT_DNO] = 1.0 if caller_lists & _DNO else 0.0
+    x[_AT_UNALLOCATED_CALLER] = 1.0 if caller_lists & _UNALLOCATED else 0.0
+    x[_AT_UNALLOCATED_CALLEE] = 1.0 if callee_lists & _UNALLOCATED else 0.0
