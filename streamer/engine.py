@@ -14,6 +14,7 @@ import numpy as np
 from streamer import columns, features, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
+from streamer.calls.decisions import Policy
 from streamer.calls.events import Answer, CallEvent, Setup
 from streamer.calls.numbers import home_plan, number_id
 from streamer.calls.plan import emergency_numbers
@@ -102,9 +103,14 @@ class Engine:
         return int(self.state.callers.meta[callers.EVICTED])
 
     @property
+    def policy(self) -> Policy:
+        """The policy in force: the same object until another one is."""
+        return self._in_force.said.policies[-1]
+
+    @property
     def policy_version(self) -> str:
         """The version of the policy in force; `default` before one was published."""
-        return self._in_force.said.policies[-1].version
+        return self.policy.version
 
     @property
     def model_version(self) -> str | None:

@@ -6,7 +6,7 @@ the record that points to it and the version it points to have both come, in eit
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
@@ -19,6 +19,9 @@ from streamer.outcomes import Said
 from streamer.policy import compile_rules, demotion_table
 from streamer.registers import facts, lists, operators
 from streamer.windows.hashing import Secret
+
+_OVER_MS: Final = 24 * 3_600_000
+"""A demotion that ended so long before a new one began concerns no call any more."""
 
 
 class InForce:
@@ -33,7 +36,7 @@ class InForce:
     said : Said
         Every policy and model that was in force, the present ones last.
     scopes : dict[tuple[str, str], int]
-        Rows of (operator, trunk) pairs that a demotion names.
+        Rows of (operator, trunk) pairs that a demotion names; an empty trunk stands for calls without one.
     """
 
     def __init__(self, plan: HomePlan, numbers: Numbers, partitions: int, secret: Secret) -> None:
@@ -90,7 +93,10 @@ class InForce:
             if value is None:
                 self._demotions.pop(key, None)
             else:
-                self._demotions[key] = codec.decode_demotion(value)
+                demotion = codec.decode_demotion(value)
+                held = self._demotions.items()  # those long over go, so that ever new trunk names fill nothing
+                self._demotions = {k: d for k, d in held if d.until is None or d.until >= demotion.at - _OVER_MS}
+                self._demotions[key] = demotion
         elif key == "current":
             self._wanted = codec.decode_policy_pointer(value).version if value is not None else None
         elif value is None:
@@ -111,10 +117,11 @@ class InForce:
         demotions = [*self._demotions.values(), *self.said.policies[-1].demotions]
         self.scopes = {}
         for demotion in demotions:
-            if demotion.trunk:
+            if demotion.trunk is not None:
                 self.scopes.setdefault((demotion.operator, demotion.trunk), operators.CAPACITY + len(self.scopes))
-        named = {(demotion.operator, ""): self.operators.row(demotion.operator) for demotion in demotions}
-        return demotion_table(demotions, {**self.scopes, **named}, operators.CAPACITY + len(self.scopes))
+        rows: dict[tuple[str, str | None], int] = {(o, t): row for (o, t), row in self.scopes.items()}
+        rows |= {(d.operator, None): self.operators.row(d.operator) for d in demotions if d.trunk is None}
+        return demotion_table(demotions, rows, operators.CAPACITY + len(self.scopes))
 
     def _apply_operator(self, key: str, value: bytes | None) -> None:
         if value is None:

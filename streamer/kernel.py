@@ -29,6 +29,7 @@ from streamer.columns import (
     END,
     EVIDENCE,
     FLAGS,
+    GOVERNED,
     INGRESS,
     KIND,
     LATE_EVENT,
@@ -54,7 +55,7 @@ from streamer.columns import (
 from streamer.compiled import loop
 from streamer.detectors import judge_all
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, decide
+from streamer.policy import ALLOW, BLOCK, decide, governed
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.vector import fill_call, fill_windows
@@ -233,9 +234,11 @@ def _setup(
     )
     if counted and action == BLOCK:
         sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
-    if fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
+    # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
+    if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
             verdict[FLAGS] |= STANDING
+            verdict[GOVERNED] = governed(world.rules, score, out.found[row], out.modes[row])
     verdict[ACTION] = action
     verdict[SHADOW] = shadow
     verdict[POLICY] = world.constants[1]

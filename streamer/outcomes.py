@@ -29,13 +29,15 @@ class Outcomes:
 
     `decisions` (row, call id, value), exactly one a valid set-up and one a broken one that can still be answered, in
     batch order; `evidence` (row, caller key, value); `rejected` (row, reason, message) for the dead letters; `misplaced`
-    (row, caller key, partition it belongs to). Counters by action, reason and operator for the metrics.
+    (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits) of each
+    call from a line in good standing that something in `enforce` judged, for the governor. Counters by action, reason and operator for the metrics.
     """
 
     decisions: list[tuple[int, str, bytes]] = field(default_factory=list)
     evidence: list[tuple[int, str, bytes]] = field(default_factory=list)
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
     misplaced: list[tuple[int, str, int]] = field(default_factory=list)
+    standing: list[tuple[str, str, int, int]] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
     shadow_actions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -105,6 +107,7 @@ def report(
     judged = np.flatnonzero((records[:, columns.KIND] == columns.SETUP) & ~skip)
     if not len(judged):
         return
+    outcomes.standing = _standing(events, out.columns)
     picked = out.columns[judged].tolist()
     masks = out.reasons[judged].tolist()
     scores = out.millionths[judged].tolist()
@@ -167,6 +170,18 @@ def report(
             outcomes.actions[name] += acted[code]
         if shadowed[code]:
             outcomes.shadow_actions[name] += shadowed[code]
+
+
+def _standing(events: list[Any], verdicts: Any) -> list[tuple[str, str, int, int]]:
+    """What the governor counts: see `Outcomes.standing`. Repeats of a call have no bits, so they count once."""
+    rows = np.flatnonzero(verdicts[:, columns.GOVERNED])
+    if not len(rows):
+        return []
+    told = verdicts[rows][:, (columns.SAID_AT, columns.GOVERNED)].tolist()
+    return [
+        (events[row].operator, events[row].trunk or "", at, bits)
+        for row, (at, bits) in zip(rows.tolist(), told, strict=True)
+    ]
 
 
 def _evidence(

@@ -28,6 +28,8 @@ ALLOW, LABEL, BLOCK = ACTIONS.index("allow"), ACTIONS.index("label"), ACTIONS.in
 OFF, SHADOW, ENFORCE = (MODES.index(mode) for mode in ("off", "shadow", "enforce"))
 MODEL_ROW: Final = len(DETECTORS)
 """The row of the model in tables that have one row a detector."""
+ASKED: Final = 32
+"""In what `governed` gives, the bit of a row that asked for a block lies so many bits above the one that says it could."""
 CAUSES: Final = 8
 
 REASONS: Final[tuple[str, ...]] = (
@@ -118,16 +120,19 @@ def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
     return rules
 
 
-def demotion_table(demotions: list[Demotion], scopes: dict[tuple[str, str], int], rows: int) -> Any:
-    """int64[rows, D + 1]: until when each detector is demoted in each scope. Origin detectors are never demoted."""
+def demotion_table(demotions: list[Demotion], scopes: dict[tuple[str, str | None], int], rows: int) -> Any:
+    """int64[rows, D + 1]: until when each detector is demoted in each scope. Origin detectors are never demoted.
+
+    `scopes`: the row of each (operator, trunk), the trunk being None for the operator as a whole.
+    """
     table = np.zeros((rows, len(DETECTORS) + 1), np.int64)
     behaviour = {detector.id: row for row, detector in enumerate(DETECTORS) if detector.kind == "behaviour"}
     behaviour["model"] = MODEL_ROW
     for demotion in demotions:
         row = behaviour.get(demotion.detector)
-        scope = scopes.get((demotion.operator, demotion.trunk or ""))
+        scope = scopes.get((demotion.operator, demotion.trunk))
         if row is not None and scope is not None:
-            table[scope, row] = 2**62 if demotion.until is None else demotion.until
+            table[scope, row] = max(table[scope, row], 2**62 if demotion.until is None else demotion.until)
     return table
 
 
@@ -199,12 +204,11 @@ def decide(
         if mode == ENFORCE:
             reasons |= _ONE << bit
             action = max(action, asked)
-            if asked == BLOCK:
-                if behaviour:
-                    cache = rules.cache_s[row] if cache < 0 else min(cache, rules.cache_s[row])
-                else:
-                    sure = True
-                    cache = 0
+            if not behaviour:
+                cache = 0  # whatever it leads to: an origin finding is about this call alone
+                sure = sure or asked == BLOCK
+            elif asked == BLOCK:
+                cache = rules.cache_s[row] if cache < 0 else min(cache, rules.cache_s[row])
     control = action == BLOCK and not sure and draw < rules.numbers[2]
     if control:
         action = LABEL
@@ -216,6 +220,28 @@ def decide(
     return action, shadow, reasons, max(cache, 0), control
 
 
+@loop
+def governed(rules: Rules, score: float, found: Any, modes: Any) -> int:
+    """What the governor counts of a call: bit r for each row that ran in `enforce`, bit ASKED + r if it asked for a block.
+
+    Arguments as `decide` got and left them. A block let through as control was asked for all the same.
+    """
+    detectors = rules.thresholds.shape[0]
+    bits = 0
+    for row in range(detectors + 1):
+        if modes[row] != ENFORCE:
+            continue
+        bits |= 1 << row
+        over = np.int64(1 if score > rules.numbers[0] else 0)
+        cause = np.int64(found[row, 0]) if row < detectors else over
+        if cause != 0 and rules.action[row, cause] == BLOCK:
+            bits |= 1 << (ASKED + row)
+    return bits
+
+
 def names_of(mask: int) -> list[str]:
     """The reasons in a mask, in the order of `REASONS`."""
     return [REASONS[bit] for bit in range(len(REASONS)) if mask >> bit & 1]
+
+
+assert MODEL_ROW < ASKED - 1, "what is governed of a call fits into 63 bits"

@@ -137,7 +137,10 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         (
             ("policy", "policy@version"),
             ("policy-pointer", "current"),
-            ("demotion", "demotion/detector/operator/trunk, trunk empty for every trunk; a tombstone lifts it"),
+            (
+                "demotion",
+                "demotion/detector/operator/trunk, trunk empty: calls without one, left out: all; tombstone: lifted",
+            ),
         ),
         receives=True,
         sends=True,

@@ -92,14 +92,21 @@ class ModelPolicy(Struct, frozen=True, kw_only=True):
 
 
 class Band(Struct, frozen=True, kw_only=True):
-    """The governor's band: the largest share of calls from lines in good standing that a detector may block in an hour."""
+    """The governor's band: the largest share of calls from lines in good standing that a detector may block in an hour.
+
+    Judged from `min_calls` calls on, for each detector, operator and trunk; who leaves it is demoted for `demotion_s`.
+    """
 
     max_share: Annotated[float, Meta(gt=0, le=1)] = 0.002
     min_calls: Annotated[int, Meta(ge=1)] = 200
+    demotion_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
 
 
 class Demotion(Struct, frozen=True, kw_only=True):
-    """The governor's word: this detector runs in shadow on this operator's trunk (every trunk when null) until then."""
+    """The governor's word: this detector runs in shadow on this operator's trunk until then.
+
+    `trunk`: null is the operator as a whole, the empty string is its calls that name no trunk. `until` null: until lifted.
+    """
 
     detector: str
     operator: Operator

@@ -6,12 +6,14 @@ Times are integers, milliseconds since 1970-01-01 UTC. Numbers are strings as th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 CallId = Annotated[str, Meta(min_length=1, max_length=255, description="the call's id at the operator that reports it")]
-Millis = Annotated[int, Meta(ge=0, le=4_102_444_800_000, description="milliseconds since 1970-01-01 UTC")]
+LATEST_MS: Final = 4_102_444_800_000
+"""The latest time that a message may carry: the end of the year 2099."""
+Millis = Annotated[int, Meta(ge=0, le=LATEST_MS, description="milliseconds since 1970-01-01 UTC")]
 Duration = Annotated[int, Meta(ge=0, le=2_678_400_000, description="milliseconds")]
 Caller = Annotated[str, Meta(max_length=64, description="calling number as it came from the signalling; may be empty")]
 Callee = Annotated[str, Meta(min_length=1, max_length=64, description="called number as it came from the signalling")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from streamer.errors import MessageError
 from streamer.kafka.tables import Change, TableReader
@@ -18,7 +18,7 @@ _POLL_S: Final = 0.1
 class Control:
     """Follows every control topic whole, and of the facts the partitions that the worker owns.
 
-    `apply` hands what has come to the engine, on the event loop; `ready` is true once everything up to the ends that
+    `apply` hands what has come on, to the engine and whoever else follows, on the event loop; `ready` is true once everything up to the ends that
     were found at the start (and at each new partition) was applied.
     """
 
@@ -53,8 +53,12 @@ class Control:
         self._owned -= set(partitions)
         self._wishes.put((False, tuple(partitions), self._wanted))
 
-    def apply(self, judge: Any, refused: Callable[[Change, MessageError], None]) -> int:
-        """Apply everything that has come; gives the number of records. `refused` gets those that break the contract."""
+    def apply(
+        self,
+        take: Callable[[str, str, bytes | None], None],
+        refused: Callable[[Change, MessageError], None],
+    ) -> int:
+        """Hand everything that has come to `take`; gives the number of records. `refused` gets those that break the contract."""
         applied = 0
         while True:
             try:
@@ -68,7 +72,7 @@ class Control:
                 continue
             applied += 1
             try:
-                judge.apply(change.kind, change.key, change.value)
+                take(change.kind, change.key, change.value)
             except MessageError as error:
                 refused(change, error)
 

@@ -88,6 +88,20 @@ class Metrics:
             "streamer_shed_batches", "Batches whose sampled evidence was left out since the input lags", **own
         )
         self.control = Counter("streamer_control_records", "Records of control topics and facts applied", **own)
+        own_labels = ["detector", "operator"]
+        self.demotions = Counter(
+            "streamer_governor_demotions", "Demotions published by the governor", own_labels, **own
+        )
+        self.alarms = Counter(
+            "streamer_governor_alarms", "Origin detectors found outside their band", own_labels, **own
+        )
+        self._share = Gauge(
+            "streamer_governor_block_share",
+            "Blocks asked for over calls from lines in good standing, last hour, worst trunk; absent while none",
+            own_labels,
+            **own,
+        )
+        self._shares: set[tuple[str, str]] = set()
         self.versions = Info("streamer_versions", "Policy and model in force", **own)
 
     def operator(self, name: str) -> str:
@@ -97,6 +111,18 @@ class Metrics:
                 return "other"
             self._operators.add(name)
         return name
+
+    def show_shares(self, shares: dict[tuple[str, str], float]) -> None:
+        """Set the governor's shares by (detector, operator); those that are not given show nothing."""
+        shown: dict[tuple[str, str], float] = {}
+        for (detector, name), share in shares.items():
+            labels = detector, self.operator(name)
+            shown[labels] = max(shown.get(labels, 0.0), share)
+        for labels in self._shares - set(shown):
+            self._share.remove(*labels)
+        for labels, share in shown.items():
+            self._share.labels(*labels).set(share)
+        self._shares = set(shown)
 
     def lag(self, partition: int, records: int) -> None:
         """Set the lag of a partition; one with nothing waiting has no age either."""

@@ -6,7 +6,7 @@ import asyncio
 import collections
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -20,6 +20,7 @@ from streamer.settings import Settings
 from streamer.stream.batches import Batch
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries, Message
+from streamer.stream.governing import Governing
 from streamer.stream.metrics import Metrics
 from streamer.stream.polling import Poller
 
@@ -58,6 +59,7 @@ class Scoring:
         self.judge = judge
         self.metrics = Metrics()
         self.topics = Topics(settings)
+        self.governing = Governing(self.topics, self.metrics)
         self._app = app
         self._owned: set[int] = set()
         self._loop = asyncio.get_running_loop()
@@ -144,15 +146,20 @@ class Scoring:
                     self.metrics.lag(partition, lag)
         self.metrics.callers.set(getattr(self.judge, "callers_held", 0))
         self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
+        self.governing.show()
         versions = (getattr(self.judge, "policy_version", ""), getattr(self.judge, "model_version", None) or "none")
         if versions != self._versions:
             self._versions = versions
             self.metrics.versions.info({"policy": versions[0], "model": versions[1]})
             log.info("in force: policy %s, model %s", *versions)
 
+    def _take(self, kind: str, key: str, value: bytes | None) -> None:
+        self.judge.apply(kind, key, value)
+        self.governing.heard(kind, key, value)
+
     async def _apply_control(self) -> None:
         refused: list[tuple[Change, MessageError]] = []
-        applied = self.control.apply(self.judge, lambda change, error: refused.append((change, error)))
+        applied = self.control.apply(self._take, lambda change, error: refused.append((change, error)))
         if applied:
             self.metrics.control.inc(applied)
         for change, error in refused:
@@ -185,8 +192,11 @@ class Scoring:
             [bool(held) and any(name == _REKEYED for name, _ in held) for held in headers],
         )
         outcomes = self.judge.process(columns, now, shed)
-        count = len(outcomes.decisions) + len(outcomes.evidence) + len(outcomes.rejected) + len(outcomes.misplaced)
-        await self.deliveries.send(self._messages(records, columns, outcomes), count, batch.finish, holds)
+        policy: Any = getattr(self.judge, "policy", None)
+        said = self.governing.observe(outcomes.standing, policy)
+        parts = outcomes.decisions, outcomes.evidence, outcomes.rejected, outcomes.misplaced, said
+        messages = self._messages(records, columns, outcomes, said)
+        await self.deliveries.send(messages, sum(map(len, parts)), batch.finish, holds)
         self.metrics.observe(columns, outcomes, time.time() * 1000, shed=shed)
         for partition, span in batch.spans.items():
             self.metrics.age(partition, time.time() - span[-1].timestamp()[1] / 1000)
@@ -194,7 +204,9 @@ class Scoring:
             self._tell_of_misplaced(columns, outcomes)
         self._brake(len(records), len(outcomes.rejected))
 
-    def _messages(self, records: list[Any], columns: Records, outcomes: Any) -> Iterator[Message]:
+    def _messages(
+        self, records: list[Any], columns: Records, outcomes: Any, said: Sequence[Message]
+    ) -> Iterator[Message]:
         topics, partitions, offsets, of = self.topics, columns.partitions, columns.offsets, self._partition_headers
         decisions = topics.decisions
         for row, call_id, value in outcomes.decisions:
@@ -210,6 +222,7 @@ class Scoring:
         for row, key, partition in outcomes.misplaced:
             headers = [(_REKEYED, b"1"), *source_headers(partitions[row], offsets[row])]
             yield topics.calls, records[row].value(), key.encode("utf-8", "surrogatepass"), partition, headers
+        yield from said
 
     def _tell_of_misplaced(self, columns: Records, outcomes: Any) -> None:
         """Count by operator what lay in a wrong partition, and say so, once a minute for each."""

@@ -1,0 +1,48 @@
+"""The governor in a worker: what it says goes out with the batch that made it say so, into metrics and the log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from streamer.calls.codec import decode_demotion, encode
+from streamer.calls.decisions import Policy
+from streamer.governor import Alarm, Governor, demotion_key
+from streamer.kafka.topics import Topics
+from streamer.stream.deliveries import Message
+from streamer.stream.metrics import Metrics
+
+log = logging.getLogger("streamer.governor")
+
+
+class Governing:
+    """One worker's governor. A demotion is only published here: it takes effect by being read back."""
+
+    def __init__(self, topics: Topics, metrics: Metrics) -> None:
+        self._topics = topics
+        self._metrics = metrics
+        self._governor = Governor()
+
+    def heard(self, kind: str, key: str, value: bytes | None) -> None:
+        """A control record that the engine took in."""
+        if kind == "policy" and key.startswith("demotion/"):
+            self._governor.heard(key, None if value is None else decode_demotion(value))
+
+    def observe(self, standing: list[Any], policy: Policy) -> list[Message]:
+        """Count a batch's calls from lines in good standing; gives the demotions to send."""
+        messages: list[Message] = []
+        for said in self._governor.observe(standing, policy) if standing else ():
+            labels = said.detector, self._metrics.operator(said.operator)
+            where = said.detector, said.operator, said.trunk
+            if isinstance(said, Alarm):
+                self._metrics.alarms.labels(*labels).inc()
+                log.warning("%s of operator %r, trunk %r, is outside its band and stays in force: %s", *where, said.why)
+            else:
+                self._metrics.demotions.labels(*labels).inc()
+                log.warning("%s of operator %r, trunk %r, is demoted until %s: %s", *where, said.until, said.why)
+                messages.append((self._topics.policy, encode(said), demotion_key(said).encode(), 0, None))
+        return messages
+
+    def show(self) -> None:
+        """Once a second: the shares as they stand."""
+        self._metrics.show_shares(self._governor.shares())
