@@ -137,10 +137,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         (
             ("policy", "policy@version"),
             ("policy-pointer", "current"),
-            (
-                "demotion",
-                "demotion/detector/operator/trunk, trunk empty: calls without one, left out: all; tombstone: lifted",
-            ),
+            ("demotion", "demotion/detector/operator/trunk, trunk empty: none, left out: all; a tombstone lifts it"),
         ),
         receives=True,
         sends=True,
