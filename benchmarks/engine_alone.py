@@ -25,8 +25,9 @@ from streamer.calls.codec import decode_call
 from streamer.calls.events import Setup
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.calls.partitioner import partition_of
-from streamer.engine import Batch, Engine
+from streamer.engine import Engine
 from streamer.lab.traffic import Traffic
+from streamer.records import Batch
 from streamer.settings import load
 
 PARTITIONS = 4

@@ -19,6 +19,7 @@ _COMPILED = (
     "compiled.py",
     "vector.py",
     "kernel.py",
+    "outcomes.py",
 )
 
 

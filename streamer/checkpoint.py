@@ -19,7 +19,7 @@ import orjson
 from streamer.calls.decisions import Policy
 from streamer.columns import State
 from streamer.errors import StateError
-from streamer.outcomes import Said
+from streamer.in_force import Said
 from streamer.windows import callers, calls
 from streamer.windows.hashing import hash_words
 

@@ -7,7 +7,7 @@ decisions, however the stream is cut into batches and however partitions are int
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -15,34 +15,18 @@ from streamer import columns, features, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Policy
-from streamer.calls.events import Answer, CallEvent, Setup
+from streamer.calls.events import CallEvent
 from streamer.calls.numbers import home_plan, number_id
 from streamer.calls.plan import emergency_numbers
 from streamer.checkpoint import pack, unpack
-from streamer.errors import MessageError
 from streamer.in_force import InForce
-from streamer.outcomes import Outcomes, report
+from streamer.outcomes import Outcomes, Reporter
+from streamer.records import Batch, read
 from streamer.settings import Settings
 from streamer.windows import callers, calls, sliding
 from streamer.windows.hashing import secret_words
 
-_INGRESS: Final = {"subscriber": 0, "national": 1, "international": 2}
-_ATTESTATION: Final = {None: 0, "C": 1, "B": 2, "A": 3}
 _CALL_CELLS: Final = 1 << 20
-
-
-class Batch(NamedTuple):
-    """Records of `calls.v1` in log order of each partition: all lists have one entry a record.
-
-    `append_ms` is the broker's append time; `rekeyed` is true where the header of that name says that the record was
-    produced again into this partition.
-    """
-
-    partitions: list[int]
-    offsets: list[int]
-    append_ms: list[int]
-    values: list[bytes | None]
-    rekeyed: list[bool]
 
 
 class Engine:
@@ -77,6 +61,7 @@ class Engine:
         self._emergency = np.array(
             sorted(number_id(number, words) for number in emergency_numbers(home)) or [-1], np.int64
         )
+        self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
 
     @classmethod
@@ -126,21 +111,13 @@ class Engine:
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
         """Judge a batch. `now_ms` becomes `decided_at`; `shed` leaves the sampled evidence out."""
         outcomes = Outcomes()
-        rows: list[int] = []
-        events: list[CallEvent] = []
-        decode = codec.decode_call
-        for row, value in enumerate(batch.values):
-            try:
-                events.append(decode(value))
-            except MessageError as error:
-                outcomes.rejected.append((row, error.reason, str(error)))
-            else:
-                rows.append(row)
+        rows, events, refused = codec.decode_calls(batch.values)
+        outcomes.rejected = [(row, error.reason, str(error)) for row, error in refused]
         if events:
             self._judge(batch, rows, events, now_ms, shed, outcomes)
-        for row, _, _ in outcomes.rejected:
-            self._answer_broken(batch, row, now_ms, outcomes)
         if outcomes.rejected:
+            for row, _, _ in outcomes.rejected:
+                self._answer_broken(batch, row, now_ms, outcomes)
             outcomes.decisions.sort(key=lambda decision: decision[0])
         return outcomes
 
@@ -154,54 +131,13 @@ class Engine:
     def _judge(
         self, batch: Batch, rows: list[int], events: list[CallEvent], now_ms: int, shed: bool, outcomes: Outcomes
     ) -> None:
-        n = len(events)
-        flat: list[int] = []
-        texts: list[str] = []
         known = self._in_force
-        row_of, trunks, scopes = known.operators.row, known.lists.trunks, known.scopes
-        diverted: list[tuple[int, str]] = []
-        append_ms, partitions = batch.append_ms, batch.partitions
-        for row, event in zip(rows, events, strict=True):
-            operator = row_of(event.operator)
-            texts.append(f"{event.operator}\0{event.call_id}")
-            if isinstance(event, Setup):
-                trunk = trunks.get(event.trunk, 0) if event.trunk else 0
-                scope = scopes.get((event.operator, event.trunk or ""), operator) if scopes else operator
-                if event.diverted_from:
-                    diverted.append((len(texts) - 1, event.diverted_from))
-                told = (_INGRESS[event.ingress], _ATTESTATION[event.attestation], scope, trunk, 0)
-                flat += (columns.SETUP, event.at, append_ms[row], partitions[row], operator, *told)
-            elif isinstance(event, Answer):
-                flat += (columns.ANSWER, event.at, append_ms[row], partitions[row], operator, 0, 0, 0, 0, 0)
-            else:
-                ring = -1 if event.ring_ms is None else event.ring_ms
-                cause = -1 if event.cause is None else event.cause
-                flat += (
-                    columns.END,
-                    event.at,
-                    append_ms[row],
-                    partitions[row],
-                    operator,
-                    ring,
-                    event.talk_ms,
-                    cause,
-                    0,
-                    0,
-                )
-        records = np.array(flat, np.int64).reshape(n, columns.RECORD_COLUMNS)
-        if diverted:
-            records[[at for at, _ in diverted], columns.DIVERTED] = self._numbers.ids(
-                [number for _, number in diverted]
-            )
-        numbers = self._numbers.resolve(
-            [event.caller for event in events],
-            [event.callee for event in events],
-            [event.asserted for event in events],
-        )
-        skip = numbers.partition != records[:, columns.PARTITION]
-        if skip.any():
-            for at in np.flatnonzero(skip).tolist():
+        given = read(batch, rows, events, known, self._numbers, self._secret)
+        if given.columns.skip.any():
+            for at in np.flatnonzero(given.columns.skip).tolist():
+                numbers = given.numbers
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
+        n = len(events)
         out = columns.Verdicts(
             np.zeros((n, columns.VERDICT_COLUMNS), np.int64),
             np.zeros(n, np.int64),
@@ -211,26 +147,8 @@ class Engine:
             np.empty((n, len(known.rules.thresholds), 4)),
             np.empty((n, len(known.rules.mode)), np.uint8),
         )
-        given = columns.Columns(
-            records, numbers.callee_id, numbers.key_id, numbers.key_status, numbers.key_region, numbers.key_kind,
-            numbers.callee_status, numbers.callee_region, numbers.withheld, self._call_hashes(texts, records), skip,
-        )  # fmt: skip
-        kernel.run(self.state, self._world(), given, out, np.empty((n, 2), np.int64), self._filled)
-        report(known.said, batch, rows, events, numbers, records, skip, out, known.operators.compiled.deadline_ms,
-               known.tables, known.lists, now_ms, shed, outcomes)  # fmt: skip
-
-    def _call_hashes(self, texts: list[str], records: Any) -> Any:
-        joined = "".join(texts)
-        if joined.isascii():
-            buffer = np.frombuffer(joined.encode("ascii"), np.uint8)
-            ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-        else:
-            raw = [text.encode("utf-8", "surrogatepass") for text in texts]
-            buffer = np.frombuffer(b"".join(raw), np.uint8)
-            ends = np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))
-        out = np.empty(len(texts), np.int64)
-        kernel.call_hashes(buffer, ends, records[:, columns.PARTITION].copy(), self._secret, out)
-        return out
+        kernel.run(self.state, self._world(), given.columns, out, np.empty((n, 2), np.int64), self._filled)
+        self._reporter.report(given, out, known, now_ms, shed, outcomes)
 
     def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
         if batch.rekeyed[row]:

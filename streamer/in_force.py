@@ -6,7 +6,7 @@ the record that points to it and the version it points to have both come, in eit
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
@@ -15,13 +15,19 @@ from streamer.calls.numbers import HomePlan, normalise, utf8
 from streamer.calls.partitioner import partition_of
 from streamer.errors import MessageError, ModelError
 from streamer.models import scorer, snapshot
-from streamer.outcomes import Said
 from streamer.policy import compile_rules, demotion_table
 from streamer.registers import facts, lists, operators
 from streamer.windows.hashing import Secret
 
 _OVER_MS: Final = 24 * 3_600_000
 """A demotion that ended so long before a new one began concerns no call any more."""
+
+
+class Said(NamedTuple):
+    """Every policy and model that a verdict may have been made with, oldest first; a verdict names them by place."""
+
+    policies: list[Policy]
+    models: list[str | None]
 
 
 class InForce:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.columns import (
     ACTION,
     APPENDED,
@@ -62,15 +63,13 @@ from streamer.vector import fill_call, fill_windows
 from streamer.windows import callers as slots
 from streamer.windows import calls as recent
 from streamer.windows import sliding
-from streamer.windows.hashing import hash_bytes, hash_words
+from streamer.windows.hashing import hash_words
 
 CLAMP_BACK_MS: Final = 300_000
 CLAMP_AHEAD_MS: Final = 5_000
 SHORT_MS: Final = 6_000
 SHORT_RING_MS: Final = 5_000
 STANDING_MS: Final = 30 * 86_400_000
-MILLIONTHS: Final = 1_000_000
-"""A score is said, and remembered, in millionths."""
 _GAP_WEIGHT: Final = 0.2
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _LOW: Final = (1 << 32) - 1
@@ -358,12 +357,3 @@ def run(state: State, world: World, batch: Columns, out: Verdicts, hashes: Any, 
     slots.sweep(state.callers, state.watermark, 8 + 2 * n)
     recent.sweep(state.calls, state.pairs, state.watermark, 64 + 8 * n)
     return seen
-
-
-@loop
-def call_hashes(buffer: Any, ends: Any, partitions: Any, secret: Any, out: Any) -> None:
-    """int64[n], bits: the keyed hash of (partition, operator, call id); the texts lie end to end in `buffer`, uint8."""
-    begin = 0
-    for row in range(ends.shape[0]):
-        out[row] = np.int64(hash_bytes(buffer, begin, ends[row], partitions[row], secret))
-        begin = ends[row]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.calls.partitioner import partition_of
-from streamer.engine import Batch, Engine
+from streamer.engine import Engine
 from streamer.errors import MessageError, StateError
+from streamer.records import Batch
 from streamer.windows import callers
 
 NOW = 1_763_953_000_000
@@ -333,3 +334,21 @@ def test_a_bad_control_message_is_refused_and_changes_nothing(kind, key, value):
     with pytest.raises(MessageError):
         held.apply(kind, key, value)
     assert held.policy_version == "default"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(min_size=1, max_size=40),
+    st.text(max_size=40),
+    st.text(min_size=1, max_size=40),
+    st.text(min_size=1, max_size=40),
+)
+def test_texts_of_any_kind_come_back_as_they_were_sent(call_id, caller, callee, operator):
+    held = engine()
+    plain = setup("plain", "+77011234567", "+77272345678")
+    odd = {**setup(call_id, caller, callee), "operator": operator}
+    said = judge(held, [plain, odd, plain])
+    assert [(one["call_id"], one["caller"], one["callee"], one["operator"]) for one in said] == [
+        ("plain", "+77011234567", "+77272345678", "op-a"), (call_id, caller, callee, operator),
+        ("plain", "+77011234567", "+77272345678", "op-a"),
+    ]  # fmt: skip

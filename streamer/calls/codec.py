@@ -72,6 +72,7 @@ def _decoder(kind: type[T]) -> Callable[[bytes | None], T]:
 
 
 _decode_call: Callable[[bytes | None], CallEvent] = _decoder(Setup | Answer | End)  # type: ignore[arg-type]
+_decode_sound: Callable[[bytes | None], CallEvent] = msgspec.json.Decoder(Setup | Answer | End).decode  # type: ignore[assignment]
 decode_fact = _decoder(SubscriberFact)
 decode_operator = _decoder(OperatorInfo)
 decode_trunk = _decoder(TrunkInfo)
@@ -94,6 +95,26 @@ def decode_call(value: bytes | None) -> CallEvent:
     streamer.errors.MessageError: Object missing required field `call_id`
     """
     return _decode_call(value)
+
+
+def decode_calls(values: list[bytes | None]) -> tuple[list[int], list[CallEvent], list[tuple[int, MessageError]]]:
+    """The records of a batch: which rows are sound, what they say, and which rows are refused and why."""
+    try:
+        if max(map(len, values)) <= MAX_BYTES:  # type: ignore[arg-type]  # a tombstone is a TypeError, as below
+            return list(range(len(values))), list(map(_decode_sound, values)), []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError, TypeError):
+        pass  # one of them is not sound: each by itself, then
+    rows: list[int] = []
+    events: list[CallEvent] = []
+    refused: list[tuple[int, MessageError]] = []
+    for row, value in enumerate(values):
+        try:
+            events.append(_decode_call(value))
+        except MessageError as error:
+            refused.append((row, error))
+        else:
+            rows.append(row)
+    return rows, events, refused
 
 
 def encode(message: msgspec.Struct) -> bytes:

@@ -48,6 +48,8 @@ class NumberColumns(NamedTuple):
 
     `caller_id` (the shown number), `callee_id` and `key_id` (the caller key) int64; `partition` of the caller key int32; `withheld` bool;
     status, region and kind as `streamer.calls.plan.classify` gives them, int32, for the three numbers.
+    `data` uint8 holds all callers and then all called numbers, a mark after each, `ends` int64[2 n] where the marks are; the
+    texts of the rows in `odd` are not there, since they are not ASCII.
     """
 
     caller_id: Ints
@@ -68,6 +70,9 @@ class NumberColumns(NamedTuple):
     callees: Sequence[str]
     asserted: Sequence[str | None]
     plan: HomePlan
+    data: Bytes
+    ends: Ints
+    odd: set[int]
 
     @property
     def shown_id(self) -> Ints:
@@ -108,11 +113,14 @@ class Numbers:
         ids = np.empty((3, n), dtype=np.int64)
         codes = np.empty((10, n), dtype=np.int32)
         withheld = np.empty(n, dtype=np.bool_)
-        data, ends, odd = _laid_out([*callers, *callees])
+        data, ends, left_out = _laid_out([*callers, *callees])
+        odd = {at % n for at in left_out}
         hidden = _resolve(data, ends, n, self._rules, self._words, self.partitions, self.table, ids, codes, withheld)
         if hidden or odd:
-            self._finish(callers, callees, asserted, ids, codes, withheld, {at % n for at in odd})
-        return NumberColumns(*ids, codes[0], withheld, *codes[1:], callers, callees, asserted, self.plan)
+            self._finish(callers, callees, asserted, ids, codes, withheld, odd)
+        return NumberColumns(
+            *ids, codes[0], withheld, *codes[1:], callers, callees, asserted, self.plan, data, ends, odd
+        )
 
     def ids(self, raw: Sequence[str]) -> Ints:
         """int64 ids of raw numbers, for those that no other column is needed of."""

@@ -67,7 +67,8 @@ def run(seconds: float, rate: float, seed: int, console: Console) -> Watch:
 def engine_alone(seconds: float, rate: float, seed: int, console: Console) -> Watch:
     """The same traffic straight through the engine: what can be shown where no broker can be had."""
     from streamer.calls.partitioner import partition_of
-    from streamer.engine import Batch, Engine
+    from streamer.engine import Engine
+    from streamer.records import Batch
 
     engine = Engine(partitions=_PARTITIONS, max_callers=100_000, clamp=False)
     plan = home_plan("KZ")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from streamer.calls.partitioner import partition_of
-from streamer.engine import Batch, Engine
+from streamer.engine import Engine
 from streamer.lab.ordering import Message
+from streamer.records import Batch
 from streamer.settings import Settings
 
 

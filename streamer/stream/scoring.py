@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from streamer.calls.codec import decode_call
-from streamer.engine import Batch as Records
 from streamer.errors import BrakeError, MessageError
 from streamer.kafka.dead_letters import dead_letter_headers, source_headers
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics, dead_letter
+from streamer.records import Batch as Records
 from streamer.settings import Settings
 from streamer.stream.batches import Batch
 from streamer.stream.control import Control

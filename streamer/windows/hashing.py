@@ -68,6 +68,15 @@ def hash_bytes(buffer: Any, start: int, end: int, salt: int, secret: Secret) -> 
     return _end(_absorb(state, word))
 
 
+@loop
+def hash_texts(buffer: Any, ends: Any, salts: Any, secret: Secret, out: Any) -> None:
+    """Fill out int64[n] with the bits of `hash_bytes` of texts that lie end to end in `buffer`, uint8."""
+    begin = 0
+    for row in range(ends.shape[0]):
+        out[row] = np.int64(hash_bytes(buffer, begin, ends[row], salts[row], secret))
+        begin = ends[row]
+
+
 def cells_for(slots: int) -> np.ndarray[Any, np.dtype[np.int32]]:
     """An empty index for so many slots: int32, a power of two, at most three quarters full."""
     size = 16

@@ -1,0 +1,225 @@
+"""The decisions of a batch written as JSON in one compiled loop.
+
+Nearly all of a decision is either a number, one of the call's own texts, or words that thousands of decisions share (the
+action, the reasons, the versions). The words come ready as *closings*, the numbers are written as digits, and a text is
+copied as it is. A text that JSON would have to escape, or that is not ASCII, leaves its decision to the caller, who
+writes that one with orjson: `closing` and `plain` here give the same object either way.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import orjson
+
+from streamer.compiled import loop
+
+MILLIONTHS: Final = 1_000_000
+"""A score is said in millionths."""
+_MOST_CLOSINGS: Final = 256
+_FIXED_BYTES: Final = 256
+_UNKNOWN: Final = -1
+
+
+def _bytes(text: str) -> Any:
+    return np.frombuffer(text.encode("ascii"), np.uint8).copy()
+
+
+_CALL_ID, _AT, _DECIDED_AT, _OPERATOR = map(_bytes, ('{"call_id":"', '","at":', ',"decided_at":', ',"operator":"'))
+_CALLER, _CALLEE, _SCORE = map(_bytes, ('","caller":"', '","callee":"', '","score":'))
+_CACHE, _LATE, _NULL = map(_bytes, (',"cache_until":', ',"late":', "null"))
+_TRUE, _FALSE = _bytes("true"), _bytes("false")
+
+
+class Texts(NamedTuple):
+    """The texts of a batch of n records, end to end.
+
+    `calls` uint8 holds operator, NUL and call id of each, `call_ends` int64[n]; `numbers` uint8 holds n callers and then n
+    called numbers, a mark after each, `number_ends` int64[2 n] the places of the marks.
+    """
+
+    calls: Any
+    call_ends: Any
+    numbers: Any
+    number_ends: Any
+
+
+# columns of `lines`, int64[m, LINE_COLUMNS]: what is said of m calls
+ROW, SAID_AT, SCORE, CACHE_UNTIL, LATE, CLOSING = 0, 1, 2, 3, 4, 5
+"""The record's place in the batch, `at`, score in millionths (-1: none), `cache_until` (0: none), whether late, and three
+words that together name the closing (all -1: not to be written here)."""
+LINE_COLUMNS: Final = 8
+
+
+def score_of(millionths: int) -> float | None:
+    """A score as it is said: rounded to millionths, None without a model."""
+    return None if millionths < 0 else millionths / MILLIONTHS
+
+
+def plain(
+    call_id: str, at: int, decided_at: int, operator: str, caller: str, callee: str, millionths: int, cache_until: int,
+    late: bool, closing: bytes,
+) -> bytes:  # fmt: skip
+    """One decision, whatever its texts."""
+    opening = orjson.dumps(
+        {
+            "call_id": call_id, "at": at, "decided_at": decided_at, "operator": operator, "caller": caller,
+            "callee": callee, "score": score_of(millionths), "cache_until": cache_until or None, "late": late,
+        }
+    )  # fmt: skip
+    return opening[:-1] + closing
+
+
+class Writer:
+    """Writes decisions; keeps the closings met, which never change what is written."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self.closings: dict[tuple[int, ...], bytes] = {}
+        self._keys = np.zeros((0, 3), np.int64)
+        self._ends = np.zeros(0, np.int64)
+        self._bytes = np.zeros(0, np.uint8)
+        self._longest = 0
+
+    def learn(self, key: tuple[int, ...], closing: bytes) -> None:
+        """Remember the closing that three words name: the object's last members and its closing brace, after a comma."""
+        if len(self.closings) >= _MOST_CLOSINGS:
+            self._forget()
+        self.closings[key] = closing
+        self._keys = np.array(list(self.closings), np.int64).reshape(-1, 3)
+        self._ends = np.cumsum(np.array([len(known) for known in self.closings.values()], np.int64))
+        self._bytes = np.frombuffer(b"".join(self.closings.values()), np.uint8)
+        self._longest = max(map(len, self.closings.values()))
+
+    def write(self, texts: Texts, lines: Any, decided_at: int) -> tuple[bytes, list[int], list[int]]:
+        """The decisions end to end, where each begins and where it ends; one that could not be written ends where it begins."""
+        m = len(lines)
+        size = texts.calls.size + texts.numbers.size + m * (_FIXED_BYTES + self._longest)
+        out = np.empty(size, np.uint8)
+        places = np.empty((2, m), np.int64)
+        length = _write(texts, lines, decided_at, self._keys, self._ends, self._bytes, out, places)
+        begins, ends = places.tolist()
+        return out[:length].tobytes(), begins, ends
+
+
+@loop
+def _put(out: Any, at: int, text: Any) -> int:
+    for place in range(text.shape[0]):
+        out[at + place] = text[place]
+    return at + text.shape[0]
+
+
+@loop
+def _copy(out: Any, at: int, text: Any, begin: int, end: int) -> int:
+    """Where the copy ends; `_UNKNOWN` for a text that JSON would not take as it is."""
+    for place in range(begin, end):
+        char = text[place]
+        if char < 32 or char >= 127 or char == 34 or char == 92:
+            return _UNKNOWN
+        out[at + place - begin] = char
+    return at + end - begin
+
+
+@loop
+def _digits(out: Any, at: int, value: int) -> int:
+    length = 1
+    rest = value // 10
+    while rest > 0:
+        rest //= 10
+        length += 1
+    for place in range(at + length - 1, at - 1, -1):
+        out[place] = 48 + value % 10
+        value //= 10
+    return at + length
+
+
+@loop
+def _share(out: Any, at: int, millionths: int) -> int:
+    """A score from 0 to 1 as a decimal fraction without needless zeros."""
+    at = _digits(out, at, millionths // MILLIONTHS)
+    out[at] = 46
+    at += 1
+    rest = millionths % MILLIONTHS
+    unit = MILLIONTHS // 10
+    while True:
+        out[at] = 48 + rest // unit
+        at += 1
+        rest %= unit
+        unit //= 10
+        if rest == 0:
+            return at
+
+
+@loop
+def _closing(keys: Any, line: Any) -> int:
+    for place in range(keys.shape[0]):
+        if (
+            keys[place, 0] == line[CLOSING]
+            and keys[place, 1] == line[CLOSING + 1]
+            and keys[place, 2] == line[CLOSING + 2]
+        ):
+            return place
+    return _UNKNOWN
+
+
+@loop
+def _one(texts: Any, line: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, at: int) -> int:
+    """Where the decision ends; `_UNKNOWN` when it cannot be written."""
+    closing = _closing(keys, line)
+    if closing < 0:
+        return _UNKNOWN
+    record = line[ROW]
+    n = texts.call_ends.shape[0]
+    begin = texts.call_ends[record - 1] if record > 0 else 0
+    end = texts.call_ends[record]
+    middle = begin
+    while middle < end and texts.calls[middle] != 0:
+        middle += 1
+    at = _put(out, at, _CALL_ID)
+    at = _copy(out, at, texts.calls, middle + 1, end)
+    if at < 0:
+        return _UNKNOWN
+    at = _put(out, at, _AT)
+    at = _digits(out, at, line[SAID_AT])
+    at = _put(out, at, _DECIDED_AT)
+    at = _digits(out, at, decided_at)
+    at = _put(out, at, _OPERATOR)
+    at = _copy(out, at, texts.calls, begin, middle)
+    if at < 0:
+        return _UNKNOWN
+    at = _put(out, at, _CALLER)
+    begin = texts.number_ends[record - 1] + 1 if record > 0 else 0
+    at = _copy(out, at, texts.numbers, begin, texts.number_ends[record])
+    if at < 0:
+        return _UNKNOWN
+    at = _put(out, at, _CALLEE)
+    begin = texts.number_ends[n + record - 1] + 1
+    at = _copy(out, at, texts.numbers, begin, texts.number_ends[n + record])
+    if at < 0:
+        return _UNKNOWN
+    at = _put(out, at, _SCORE)
+    at = _share(out, at, line[SCORE]) if line[SCORE] >= 0 else _put(out, at, _NULL)
+    at = _put(out, at, _CACHE)
+    at = _digits(out, at, line[CACHE_UNTIL]) if line[CACHE_UNTIL] > 0 else _put(out, at, _NULL)
+    at = _put(out, at, _LATE)
+    at = _put(out, at, _TRUE) if line[LATE] else _put(out, at, _FALSE)
+    first = ends[closing - 1] if closing > 0 else 0
+    for place in range(first, ends[closing]):
+        out[at + place - first] = closings[place]
+    return at + ends[closing] - first
+
+
+@loop
+def _write(texts: Any, lines: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, places: Any) -> int:
+    """Fill `out` and `places` int64[2, m]; returns the length."""
+    at = 0
+    for row in range(lines.shape[0]):
+        places[0, row] = at
+        end = _one(texts, lines[row], decided_at, keys, ends, closings, out, at)
+        if end >= 0:
+            at = end
+        places[1, row] = at
+    return at
