@@ -43,6 +43,10 @@ class Governing:
                 messages.append((self._topics.policy, encode(said), demotion_key(said).encode(), 0, None))
         return messages
 
+    def forget(self) -> None:
+        """Begin anew: what a worker said when it lost its partitions may not have been sent."""
+        self._governor = Governor()
+
     def show(self) -> None:
         """Once a second: the shares as they stand."""
         self._metrics.show_shares(self._governor.shares())

@@ -118,6 +118,8 @@ class Scoring:
             for partition in partitions:
                 self.judge.drop(partition)
                 self.metrics.forget(partition)
+            if batch.kind == "lost":
+                self.governing.forget()
         log.info("partitions %s: %s", {"assigned": "gained"}.get(batch.kind, batch.kind), partitions)
         self.metrics.partitions.set(len(self._owned))
         batch.finish()
