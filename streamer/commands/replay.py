@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal
 
 import typer
 
@@ -20,15 +21,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
+_SHOW_S: Final = 0.1
 
-@app.command(epilog="Example: streamer replay calls.csv --mapping sichuan --to engine --decisions decisions.jsonl")
+
+@app.command(
+    epilog="Example: streamer replay calls.csv --mapping sichuan --to kafka --speed 10 --decisions decisions.jsonl"
+)
 def replay(
     files: Annotated[list[Path], typer.Argument(help="JSON Lines (.jsonl, .ndjson, .json) or CSV, perhaps with .gz.")],
     mapping: Annotated[
         str | None, typer.Option(help="sichuan, vast2008, ftc, or a TOML file; without: messages of the contract.")
     ] = None,
     to: Annotated[
-        Literal["engine", "kafka"], typer.Option(help="Straight through the engine, or into Kafka.")
+        Literal["engine", "kafka"],
+        typer.Option(help="Straight through the engine, or into Kafka for the workers there."),
     ] = "engine",
     speed: Annotated[str, typer.Option(help="Kafka: 1 as it was, N times as fast, or max.")] = "max",
     decisions: Annotated[Path | None, typer.Option(help="Write the decisions here, one JSON object a line.")] = None,
@@ -65,11 +71,13 @@ def replay(
 ) -> None:
     """Judge files of call records: put in order of time, sent through the engine or through Kafka.
 
-    Both ways give the same decisions but for `decided_at` and `late`, if the workers run with `--no-clamp` and with the
-    same settings, and nothing else calls meanwhile. The exit code is 1 when a set-up stayed without a decision.
+    Both ways give the same decisions but for `decided_at` and `late`, if the workers are fresh, run with `--no-clamp` and
+    the same settings (STREAMER_HOME is the home country), and nothing else calls meanwhile; topics of their own are had by
+    STREAMER_PREFIX. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C.
     """
     from streamer.calls.numbers import home_plan
     from streamer.lab import mapping as mappings
+    from streamer.lab.replay import Summary
     from streamer.lab.source import Rejects, Source
 
     if mapping is not None and at_column is not None:
@@ -85,16 +93,28 @@ def replay(
     country = home or (chosen.layout.home if chosen else None) or settings.home
     bad = Rejects(rejects or Path(f"{files[0].name.split('.')[0]}.rejects.jsonl"), strict=strict)
     pace = _speed(speed)
+    waited = wait or to == "engine"
     with ExitStack() as stack:
         stack.enter_context(bad)
         source = Source(files, chosen, home_plan(country), bad, hold=hold)
         write = stack.enter_context(_opened(decisions)).write if decisions else lambda _: 0
-        tell = stack.enter_context(_progress(source))
-        if to == "engine":
-            summary = _engine(source, settings, country, control, write, tell)
-        else:
-            summary = _kafka(source, settings, pace, control, write, tell, wait, patience)
-    _report(source, summary, bad, chosen, country, waited=wait or to == "engine")
+        summary = Summary()
+        interrupted = False
+        try:
+            with _progress(source) as tell:
+                if to == "engine":
+                    _engine(source, settings, country, control, write, tell, summary)
+                else:
+                    _kafka(source, settings, pace, control, write, tell, wait, patience, summary)
+        except KeyboardInterrupt:
+            interrupted = True
+    _report(source, summary, bad, chosen, country, waited=waited, interrupted=interrupted, decisions=decisions)
+    if interrupted:
+        raise typer.Exit(130)
+    if waited and summary.undecided:
+        raise typer.Exit(1)
+    if source.records and not summary.published:
+        raise ReplayError(f"none of {source.records:,} records is of use; see {bad.path}, and whether the mapping fits")
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -104,7 +124,9 @@ def _opened(path: Path) -> BinaryIO:
         raise ReplayError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _engine(source: Source, settings: Settings, home: str, control: Path | None, write: Any, tell: Any) -> Summary:
+def _engine(
+    source: Source, settings: Settings, home: str, control: Path | None, write: Any, tell: Any, summary: Summary
+) -> None:
     from streamer.errors import MessageError
     from streamer.lab import control as controls
     from streamer.lab.replay import history_engine, through_engine
@@ -115,7 +137,7 @@ def _engine(source: Source, settings: Settings, home: str, control: Path | None,
             engine.apply(record.kind, record.key, record.value)
         except MessageError as error:
             raise controls.refused(control or Path(), record, error) from None
-    return through_engine(source, engine, settings, write=write, progress=tell)
+    through_engine(source, engine, settings, write=write, progress=tell, summary=summary)
 
 
 def _kafka(
@@ -127,7 +149,8 @@ def _kafka(
     tell: Any,
     wait: bool,
     patience: float,
-) -> Summary:
+    summary: Summary,
+) -> None:
     from streamer.kafka import topics
     from streamer.lab import control as controls
     from streamer.lab.publishing import Publisher
@@ -140,18 +163,26 @@ def _kafka(
         patience_s=patience,
         decided=lambda value, _: write(value + b"\n"),
         progress=tell,
+        summary=summary,
     )
     try:
         if control is not None:
             publisher.control(controls.read(control))
-        return publisher.run(source)
+        publisher.run(source)
+    except KeyboardInterrupt:
+        if left := publisher.abandon():
+            typer.echo(f"{left:,} messages may not have reached {settings.bootstrap}", err=True)
+        raise
     finally:
         publisher.close()
 
 
 @contextmanager
 def _progress(source: Source) -> Iterator[Any]:
-    """A bar over the bytes of the files, on a terminal's standard error."""
+    """A bar over the bytes of the files that are dealt with, on a terminal's standard error.
+
+    A small file is read at once and published bit by bit: what counts is the part of the messages that went on.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -160,13 +191,15 @@ def _progress(source: Source) -> Iterator[Any]:
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
         console=console, transient=True, disable=not sys.stderr.isatty(),
     )  # fmt: skip
+    shown = [0.0]
     with bar:
         task = bar.add_task("replay", total=source.size)
 
         def tell(summary: Summary) -> None:
-            if not bar.disable:
+            if not bar.disable and (now := time.monotonic()) > shown[0] + _SHOW_S:
+                shown[0] = now
                 words = f"{summary.published:,} published, {summary.decided:,} decided"
-                bar.update(task, completed=source.taken, description=words)
+                bar.update(task, completed=source.taken * summary.published / max(1, source.made), description=words)
 
         yield tell
 
@@ -183,14 +216,42 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _report(source: Source, summary: Summary, bad: Rejects, chosen: Mapping | None, home: str, *, waited: bool) -> None:
+def _report(
+    source: Source,
+    summary: Summary,
+    bad: Rejects,
+    chosen: Mapping | None,
+    home: str,
+    *,
+    waited: bool,
+    interrupted: bool,
+    decisions: Path | None,
+) -> None:
     setups = f"{summary.setups:,} set-ups"
+    if interrupted:
+        typer.echo(
+            f"interrupted: of {source.made:,} messages read, {source.made - summary.published:,} were not sent on"
+        )
     typer.echo(f"{source.records:,} records read; {summary.published:,} messages, {setups}; home country {home}")
     if waited:
         actions = ", ".join(f"{action} {count:,}" for action, count in summary.actions.most_common())
-        typer.echo(f"{summary.decided:,} decided ({actions or 'none'}), {summary.undecided:,} undecided")
+        where = f", written to {decisions}" if decisions else ""
+        typer.echo(f"{summary.decided:,} decided ({actions or 'none'}){where}; {summary.undecided:,} undecided")
+    if waited and summary.undecided and not interrupted:
+        typer.echo(
+            "no worker answered in time: see that one runs (`streamer worker --no-clamp`), or raise --patience",
+            err=True,
+        )
+    if summary.clamped:
+        typer.echo(
+            f"{summary.clamped:,} decisions are for the time of arrival, not for the time of the call, so that windows"
+            " differ: start the workers with --no-clamp",
+            err=True,
+        )
     if summary.dead_letters:
-        typer.echo(f"{summary.dead_letters:,} dead letters")
+        typer.echo(
+            f"{summary.dead_letters:,} of the messages became dead letters: see the topic calls.v1.dlq", err=True
+        )
     if source.out_of_order:
         typer.echo(f"{source.out_of_order:,} messages came after later ones; a larger --hold may put them in order")
     if chosen is not None and chosen.unchecked:
@@ -200,5 +261,3 @@ def _report(source: Source, summary: Summary, bad: Rejects, chosen: Mapping | No
         typer.echo(f"{bad.counts.total():,} unusable records ({reasons}) in {bad.path}; the first ones:", err=True)
         for words in bad.first:
             typer.echo(f"  {words}", err=True)
-    if waited and summary.undecided:
-        raise typer.Exit(1)

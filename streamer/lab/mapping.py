@@ -105,6 +105,8 @@ class Mapping:
         self.name = name
         self.columns: set[str] = set()
         """Columns that the mapping reads."""
+        self.names_files = False
+        """Whether a value holds the name of the row's file, as the id of a call does by default."""
         self._pseudonyms = Pseudonyms(secret)
         values = layout.direction.values if layout.direction else {"": {}}
         for word, fields in values.items():
@@ -209,6 +211,7 @@ class Mapping:
         if any("{" in text or "}" in text for text in texts):
             raise ReplayError(f"mapping {self.name}: unmatched brace in {written!r}")
         self.columns.update(name for name in names if name not in {"#", "file"})
+        self.names_files |= "file" in names
         if not names:
             return lambda _: written
 
@@ -223,11 +226,20 @@ class Mapping:
         return fill
 
 
+def file_word(path: Path) -> str:
+    """What ``{file}`` stands for.
+
+    >>> file_word(Path("day/calls.csv.gz"))
+    'calls'
+    """
+    return path.name.split(".")[0]
+
+
 def _content(row: Row, name: str) -> str:
     if name == "#":
         return str(row.line)
     if name == "file":
-        return row.file.name.split(".")[0]
+        return file_word(row.file)
     try:
         return row.fields[name].strip()
     except KeyError:

@@ -21,8 +21,12 @@ from streamer.settings import Settings
 IN_FLIGHT: Final = 100_000
 """Set-ups published and not yet decided, at most: what is remembered of a replay."""
 
-_METADATA_S: Final = 10.0
-_CLOCK_S: Final = 0.001
+_LEADERS_S: Final = 15.0
+_PAUSE_S: Final = 0.02
+_SAME_CALL_MS: Final = 120_000
+_LAST_WORDS_S: Final = 10.0
+SETTLE_S: Final = 2.0
+"""Wait between control records and the first call: workers promise to act on them within a second."""
 
 
 class Publisher:
@@ -37,7 +41,7 @@ class Publisher:
     read_back
         Read the decisions; without it nobody waits for a worker.
     patience_s
-        How long no decision may come, once something waits for one, before the rest is given up as undecided.
+        How long no decision may come, once all is published, before the rest is given up as undecided.
     decided
         Called with each decision on one of our set-ups, as bytes and as a dictionary.
     """
@@ -51,24 +55,26 @@ class Publisher:
         patience_s: float = 30.0,
         decided: Callable[[bytes, dict[str, Any]], object] = lambda *_: None,
         progress: Callable[[Summary], object] = lambda _: None,
+        summary: Summary | None = None,
     ) -> None:
         self._topics = Topics(settings)
-        self._producer: Producer = clients.producer(settings, **{"linger.ms": 2})
+        self._producer: Producer = clients.producer(settings, **{"linger.ms": 2, "log_level": 3})
         self._speed = speed
         self._patience_s = patience_s
         self._decided = decided
         self._progress = progress
         self._waiting: Counter[tuple[str, str]] = Counter()
+        self._asked_at: dict[tuple[str, str], int] = {}
         self._ranges: dict[int, list[int]] = {}
         self._letters: list[tuple[int, int]] = []
         self._failed: str | None = None
         self._heard = 0.0
         self._gave_up = False
-        self.summary = Summary()
+        self.summary = Summary() if summary is None else summary
         self._reader = self._behind_the_last(settings) if read_back else None
 
-    def control(self, records: Iterable[Control]) -> int:
-        """Publish what the operators publish beside calls; returns when the brokers have it. Gives the number of records.
+    def control(self, records: Iterable[Control], *, settle_s: float = SETTLE_S) -> int:
+        """Publish what the operators publish beside calls; returns when workers act on it. Gives the number of records.
 
         Raises `ReplayError` for a kind without a topic.
         """
@@ -80,6 +86,8 @@ class Publisher:
             self._produce(named[kind], key, value)
             count += 1
         self._flush()
+        if count:
+            time.sleep(settle_s)
         return count
 
     def run(self, messages: Iterable[Message]) -> Summary:
@@ -91,26 +99,32 @@ class Publisher:
                 began = (now, message.at)
             due = began[0] + (message.at - began[1]) / 1000 / self._speed
             while (wait := due - time.monotonic()) > 0:
-                self._serve(min(wait, _CLOCK_S))
+                self._serve(min(wait, _PAUSE_S))
             self._produce(self._topics.calls, message.key, message.value, self._delivered)
             self.summary.published += 1
             if message.call is not None:
                 self.summary.setups += 1
-                if self._reader is not None and not self._gave_up:
-                    self._waiting[message.call] += 1
-                    if len(self._waiting) == 1:
-                        self._heard = time.monotonic()
+                self._ask(message.call, message.at)
             if self.summary.published % 256 == 0:
                 self._serve(0)
-                while len(self._waiting) >= IN_FLIGHT and not self._gave_up:
-                    self._serve(_CLOCK_S)
+                self._wait_until_fewer_than(IN_FLIGHT)
         self._flush()
-        while self._reader is not None and self._waiting and not self._gave_up:
-            self._serve(0.05)
+        self._wait_until_fewer_than(1)
         self._serve(0)
         self._count_letters()
         self._progress(self.summary)
         return self.summary
+
+    def abandon(self) -> int:
+        """End a replay that was interrupted: wait for what was handed to the client, count decisions that have come.
+
+        Gives the number of messages that the brokers have not confirmed.
+        """
+        until = time.monotonic() + _LAST_WORDS_S
+        while (left := self._producer.flush(0.1)) and time.monotonic() < until:
+            pass
+        self._serve(0)
+        return left
 
     def close(self) -> None:
         """Let go of the reader."""
@@ -120,21 +134,33 @@ class Publisher:
 
     def _behind_the_last(self, settings: Settings) -> Consumer:
         reader = clients.consumer(settings, f"{settings.group}-replay", **{"fetch.wait.max.ms": 10})
-        wanted = [(self._topics.decisions, partition) for partition in range(settings.partitions)]
-        wanted.append((dead_letter(self._topics.calls), 0))
-        try:
-            places = [
-                TopicPartition(*place, reader.get_watermark_offsets(TopicPartition(*place), timeout=_METADATA_S)[1])
-                for place in wanted
-            ]
-        except KafkaException as error:
-            reader.close()
-            raise TransportError(
-                f"{self._topics.decisions} cannot be read at {settings.bootstrap}: {error.args[0].str()};"
-                " `streamer worker` or `streamer broker start` makes the topics"
-            ) from None
+        places = [TopicPartition(self._topics.decisions, partition) for partition in range(settings.partitions)]
+        places.append(TopicPartition(dead_letter(self._topics.calls), 0))
+        until = time.monotonic() + _LEADERS_S
+        for place in places:
+            while True:
+                try:
+                    place.offset = reader.get_watermark_offsets(place, timeout=1.0, cached=False)[1]
+                except KafkaException as error:
+                    # A topic made a moment ago: not every broker knows yet that it leads it.
+                    if time.monotonic() < until:
+                        time.sleep(0.05)
+                        continue
+                    reader.close()
+                    raise TransportError(
+                        f"{place.topic} cannot be read at {settings.bootstrap}: {error.args[0].str()};"
+                        " see that the brokers run (`streamer broker status`) and let this user read it"
+                    ) from None
+                break
         reader.assign(places)
         return reader
+
+    def _ask(self, call: tuple[str, str], at: int) -> None:
+        """Wait for a decision on this call."""
+        if self._reader is None or self._gave_up:
+            return
+        self._waiting[call] += 1
+        self._asked_at[call] = at
 
     def _produce(self, topic: str, key: str, value: bytes | None, told: Callable[..., None] | None = None) -> None:
         while True:
@@ -178,14 +204,21 @@ class Publisher:
             if record is not None:
                 for each in (record, *self._reader.consume(2_000, 0)):
                     self._take(each)
-            if self._waiting and time.monotonic() - self._heard > self._patience_s:
+        self._progress(self.summary)
+
+    def _wait_until_fewer_than(self, waiting: int) -> None:
+        """Read decisions until that few calls lack one, or none has come for as long as patience lasts."""
+        self._heard = time.monotonic()
+        while len(self._waiting) >= waiting and not self._gave_up:
+            self._serve(_PAUSE_S)
+            if time.monotonic() - self._heard > self._patience_s:
                 self._gave_up = True
                 self._waiting.clear()
-        self._progress(self.summary)
+                self._asked_at.clear()
 
     def _take(self, record: Any) -> None:
         if record.error() is not None:
-            raise TransportError(f"decisions cannot be read: {record.error().str()}")
+            raise TransportError(f"{record.topic()} cannot be read any more: {record.error().str()}")
         if record.topic() != self._topics.decisions:
             headers = {name: value for name, value in record.headers() or [] if value is not None}
             if headers.get("source.topic") == self._topics.calls.encode():
@@ -197,9 +230,11 @@ class Publisher:
         if self._waiting[call] <= 0:
             del self._waiting[call]
             return
+        if abs(decision["at"] - self._asked_at[call]) > _SAME_CALL_MS:
+            self.summary.clamped += 1
         self._waiting[call] -= 1
         if not self._waiting[call]:
-            del self._waiting[call]
+            del self._waiting[call], self._asked_at[call]
         self._heard = time.monotonic()
         self.summary.decided += 1
         self.summary.actions[decision["action"]] += 1

@@ -25,6 +25,8 @@ class Summary:
     """Set-ups whose verdict came."""
     dead_letters: int = 0
     """Records of ours that were refused."""
+    clamped: int = 0
+    """Decisions whose `at` is another call's: a worker keeps `at` near the append time, so that windows differ."""
     actions: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -48,12 +50,14 @@ def through_engine(
     *,
     write: Callable[[bytes], object] = lambda _: None,
     progress: Callable[[Summary], object] = lambda _: None,
+    summary: Summary | None = None,
 ) -> Summary:
     """Judge every message, in batches and partitions as a worker would; `write` gets each decision as it goes on the wire.
 
-    A batch's `decided_at` is the time of its latest event, so that a second replay gives the same bytes.
+    A batch's `decided_at` is the time of its latest event, so that a second replay gives the same bytes. A `summary` that
+    is given is counted in, and is true at any moment.
     """
-    summary = Summary()
+    summary = Summary() if summary is None else summary
     offsets = [0] * settings.partitions
     partitions: list[int] = []
     places: list[int] = []

@@ -16,7 +16,7 @@ from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.numbers import HomePlan, caller_key
 from streamer.errors import MessageError, ReplayError
-from streamer.lab.mapping import Mapping
+from streamer.lab.mapping import Mapping, file_word
 from streamer.lab.ordering import ROWS, Message, in_time_order
 from streamer.lab.records import Counted, Line, Row, Unreadable, read_csv, read_lines
 
@@ -99,9 +99,12 @@ class Source:
         self._plan = plan
         self._rejects = rejects
         self._hold = hold
+        self._refuse_alike(files)
         self._files = [(path, self._is_json(path), Counted(path)) for path in files]
         self.records = 0
         """Records read, the bad ones included."""
+        self.made = 0
+        """Messages made of them so far; those held back to be put in order are among them."""
         self.out_of_order = 0
         """Messages that came after one of a later time."""
 
@@ -123,6 +126,21 @@ class Source:
             return streams[0]
         return heapq.merge(*streams, key=_time_of) if self._hold else itertools.chain.from_iterable(streams)
 
+    def _refuse_alike(self, files: Sequence[Path]) -> None:
+        """Calls of two files are told apart by the files' names, unless they bring ids of their own."""
+        held: dict[str, Path] = {}
+        for path in files:
+            if str(path) == "-":
+                raise ReplayError(
+                    "- : standard input is not read, since its name does not tell what it holds; write it to a file first"
+                )
+            name = str(path) if self._mapping is None else file_word(path)
+            other = held.setdefault(name, path)
+            if other is not path and (self._mapping is None or self._mapping.names_files):
+                raise ReplayError(
+                    f"{other} and {path}: calls of both would have the same ids; give each file once, and rename one of two"
+                )
+
     def _late(self, _: Message) -> None:
         self.out_of_order += 1
 
@@ -132,7 +150,8 @@ class Source:
             return True
         if self._mapping is None:
             raise ReplayError(
-                f"{path} is not JSON Lines by its name: a mapping has to say what its columns mean (--mapping)"
+                f"{path} is not JSON Lines by its name (.jsonl, .ndjson, .json, perhaps with .gz): for CSV a mapping has to"
+                " say what its columns mean (--mapping NAME or FILE, or --at-column)"
             )
         return False
 
@@ -159,6 +178,7 @@ class Source:
                     text = record.text if isinstance(record, Row) else record.text.decode("utf-8", "backslashreplace")
                     self._rejects.add(Unreadable(path, record.line, error.reason, str(error), text))
                     continue
+                self.made += len(messages)
                 yield messages
 
     def _messages(self, record: Line | Row) -> list[Message]:
