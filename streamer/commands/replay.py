@@ -155,7 +155,7 @@ def _kafka(
     from streamer.lab import control as controls
     from streamer.lab.publishing import Publisher
 
-    topics.ensure(settings)
+    topics.ensure(settings, wait_s=10)
     publisher = Publisher(
         settings,
         speed=pace,

@@ -4,79 +4,172 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import orjson
 import typer
-from rich.progress import Progress
 
-from streamer.errors import SettingsError
-from streamer.settings import load
+from streamer.errors import ReplayError, SettingsError
+from streamer.settings import Settings, load
+
+if TYPE_CHECKING:
+    from streamer.lab.ordering import Message
+    from streamer.lab.traffic import Traffic
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command(epilog="Example: streamer simulate --rate 500 --seconds 60 --out calls.jsonl --truth truth.jsonl")
+@app.command(
+    epilog="Example: streamer simulate --to calls.jsonl --control control.jsonl --truth truth.jsonl --rate 500, then"
+    " streamer replay calls.jsonl --control control.jsonl. Live: streamer simulate --to kafka --rate 100 --seconds 600"
+)
 def simulate(
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|kafka", help="A file of JSON Lines, as fast as it goes, or `kafka`, paced by the clock."
+        ),
+    ],
     rate: Annotated[float, typer.Option(min=0.1, help="Set-ups a second; answers and ends come on top.")] = 100,
     seconds: Annotated[float, typer.Option(min=1, help="How long calls are begun, in simulated time.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Write JSON lines to this file, as fast as it goes.")] = None,
-    kafka: Annotated[bool, typer.Option("--kafka", help="Publish into Kafka, paced by the clock.")] = False,
-    truth: Annotated[
-        Path | None, typer.Option(help="Write call id and fraud type (null: honest) of each set-up here.")
-    ] = None,
     frauds: Annotated[
         str | None, typer.Option(help="Fraud types and their part of all set-ups: robocall=0.02,wangiri=0.01; `none`.")
     ] = None,
     subscribers: Annotated[
-        int | None, typer.Option(min=100, help="Mobile lines; by default as many as make 8 calls a day.")
+        int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 8 calls a day.")
     ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Write call id and fraud type (null: honest) of each set-up here.")
+    ] = None,
+    control: Annotated[
+        Path | None,
+        typer.Option(help="Write operators, trunks and facts here, for `replay --control`; into Kafka they always go."),
+    ] = None,
+    partitions: Annotated[int | None, typer.Option(help="Partitions of calls.v1; the setting by default.")] = None,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers; the setting by default.")] = None,
 ) -> None:
-    """Make mixed honest and fraudulent traffic at a set rate. With `--kafka` operators and facts are published first.
+    """Make mixed honest and fraudulent traffic at a set rate, as messages of the contract that `replay` reads.
 
-    A file holds the end of every call; into Kafka it stops after the given seconds, calls under way or not.
+    A file holds the end of every call. Into Kafka, operators, trunks and facts go first, and it stops after the given
+    seconds, calls under way or not; Ctrl-C stops it earlier. Fraud types: cli_spoofing, number_invalid, robocall, wangiri,
+    range_probing, scam_centre.
     """
-    from streamer.calls.events import Setup
+    from streamer.lab import control as controls
+    from streamer.lab.publishing import SETTLE_S
     from streamer.lab.traffic import DEFAULT_START_MS, Traffic
 
-    if (out is None) == (not kafka):
-        raise SettingsError("say where to: either --out FILE or --kafka")
-    start_ms = int(time.time() * 1000) if kafka else DEFAULT_START_MS
+    live = to == "kafka"
+    settings = load(bootstrap=bootstrap, partitions=partitions)
+    start_ms = int((time.time() + SETTLE_S) * 1000) if live else DEFAULT_START_MS
     try:
         traffic = Traffic(
             seed, rate, seconds=seconds, frauds=_shares(frauds), start_ms=start_ms, subscribers=subscribers
         )
     except ValueError as error:
-        raise SettingsError(f"--frauds: {error}") from None
-    settings = load(bootstrap=bootstrap)
+        raise SettingsError(f"--frauds, --rate or --subscribers: {error}") from None
     with ExitStack() as stack:
-        told = stack.enter_context(truth.open("wb")) if truth is not None else None
-        progress = stack.enter_context(Progress(disable=not sys.stderr.isatty()))
-        task = progress.add_task("simulated seconds", total=seconds)
-        send: Any
-        if out is not None:
-            file = stack.enter_context(out.open("wb", buffering=1 << 20))
-            send = _to_file(file)
-        else:
-            send = stack.enter_context(_Publisher(settings, traffic))
-        made = setups = 0
-        for at, event, label in traffic:
-            if kafka and at >= start_ms + 1000 * seconds:
+        told = stack.enter_context(_opened(truth)) if truth is not None else None
+        if control is not None:
+            with _opened(control) as file:
+                file.writelines(map(controls.line, controls.of_traffic(traffic)))
+        run = _Run(traffic, settings, told, start_ms + int(1000 * seconds) if live else None)
+        interrupted = False
+        try:
+            with _progress(run, seconds) as messages:
+                if live:
+                    _publish(settings, traffic, messages)
+                else:
+                    _write(stack.enter_context(_opened(Path(to))), messages)
+        except KeyboardInterrupt:
+            interrupted = True
+    typer.echo(
+        f"{'interrupted: ' * interrupted}{run.made:,} events of {run.setups:,} calls"
+        f" {'published at ' + settings.bootstrap if live else 'written to ' + to}"
+    )
+    if interrupted:
+        raise typer.Exit(130)
+
+
+class _Run:
+    """The messages of some traffic: counted, with their truth written down, until `stop_ms` (None: to the last end)."""
+
+    def __init__(self, traffic: Traffic, settings: Settings, truth: BinaryIO | None, stop_ms: int | None) -> None:
+        self.traffic = traffic
+        self.made = 0
+        self.setups = 0
+        self._home = settings.home
+        self._truth = truth
+        self._stop_ms = stop_ms
+
+    def __iter__(self) -> Iterator[Message]:
+        from streamer.calls.codec import encode
+        from streamer.calls.events import Setup
+        from streamer.calls.numbers import caller_key, home_plan
+        from streamer.lab.ordering import Message
+
+        plan = home_plan(self._home)
+        for at, event, label in self.traffic:
+            if self._stop_ms is not None and at >= self._stop_ms:
                 break  # nobody waits an hour for the last conversation to end
-            send(at, event)
-            made += 1
+            self.made += 1
+            call = None
             if isinstance(event, Setup):
-                setups += 1
-                if told is not None:
-                    told.write(orjson.dumps({"call_id": event.call_id, "fraud_type": label}) + b"\n")
-            if made % 1_000 == 0:
-                progress.update(task, completed=min(seconds, (at - traffic.start_ms) / 1000))
-        progress.update(task, completed=seconds)
-    typer.echo(f"{made:,} events of {setups:,} calls written to {out if out is not None else 'Kafka'}")
+                call = (event.operator, event.call_id)
+                self.setups += 1
+                if self._truth is not None:
+                    self._truth.write(orjson.dumps({"call_id": event.call_id, "fraud_type": label}) + b"\n")
+            yield Message(at, caller_key(event.caller, event.asserted, event.callee, plan), encode(event), call)
+
+
+def _write(file: BinaryIO, messages: Iterator[Message]) -> None:
+    file.writelines(message.value + b"\n" for message in messages)
+
+
+def _publish(settings: Settings, traffic: Traffic, messages: Iterator[Message]) -> None:
+    from streamer.kafka import topics
+    from streamer.lab import control as controls
+    from streamer.lab.publishing import Publisher
+
+    topics.ensure(settings, wait_s=10)
+    publisher = Publisher(settings, speed=1.0, read_back=False)
+    try:
+        publisher.control(controls.of_traffic(traffic))
+        publisher.run(messages)
+    except KeyboardInterrupt:
+        if left := publisher.abandon():
+            typer.echo(f"{left:,} messages may not have reached {settings.bootstrap}", err=True)
+        raise
+    finally:
+        publisher.close()
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb", buffering=1 << 20)
+    except OSError as error:
+        raise ReplayError(f"{path} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _progress(run: _Run, seconds: float) -> Iterator[Iterator[Message]]:
+    """The messages, moving a bar over simulated time on a terminal's standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("simulated seconds", total=seconds)
+
+        def moved() -> Iterator[Message]:
+            for message in run:
+                yield message
+                if run.made % 100 == 0:
+                    bar.update(task, completed=min(seconds, (message.at - run.traffic.start_ms) / 1000))
+
+        yield moved()
 
 
 def _shares(text: str | None) -> dict[str, float] | None:
@@ -88,64 +181,3 @@ def _shares(text: str | None) -> dict[str, float] | None:
         return {name.strip(): float(share) for name, share in (part.split("=") for part in text.split(","))}
     except ValueError:
         raise ValueError(f"{text!r} is not a list like robocall=0.02,wangiri=0.01") from None
-
-
-def _to_file(file: Any) -> Any:
-    import msgspec
-
-    encode = msgspec.json.Encoder().encode
-
-    def send(at: int, event: Any) -> None:  # one signature for both ways
-        file.write(encode(event) + b"\n")
-
-    return send
-
-
-class _Publisher:
-    """Publishes at the pace of the clock, keyed by caller key."""
-
-    def __init__(self, settings: Any, traffic: Any) -> None:
-        import msgspec
-
-        from streamer.calls.numbers import home_plan
-        from streamer.kafka import clients, topics
-
-        topics.ensure(settings)
-        self._topics = topics.Topics(settings)
-        self._producer = clients.producer(settings, **{"linger.ms": 1})
-        self._plan = home_plan(settings.home)
-        self._encode = msgspec.json.Encoder().encode
-        self._traffic = traffic
-
-    def __enter__(self) -> Any:
-        for operator in self._traffic.operators():
-            self._put(self._topics.operators, operator.operator, operator)
-        for trunk in self._traffic.trunks():
-            self._put(self._topics.trunks, f"{trunk.operator}/{trunk.trunk}", trunk)
-        for fact in self._traffic.facts():
-            self._put(getattr(self._topics, fact.fact), fact.number, fact)
-        self._producer.flush(60)
-        self._began = time.time() - self._traffic.start_ms / 1000
-        return self._send
-
-    def __exit__(self, *_: object) -> None:
-        self._producer.flush(60)
-
-    def _send(self, at: int, event: Any) -> None:
-        from streamer.calls.numbers import caller_key
-
-        early = self._began + at / 1000 - time.time()
-        if early > 0:
-            self._producer.poll(0)
-            time.sleep(early)
-        self._put(self._topics.calls, caller_key(event.caller, event.asserted, event.callee, self._plan), event)
-
-    def _put(self, topic: str, key: str, message: Any) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, key=key, value=self._encode(message))
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                self._producer.poll(0)
-                return

@@ -161,10 +161,15 @@ def ensure(settings: Settings, *, wait_s: float = _WAIT_S) -> tuple[str, ...]:
     Raises `TopicError` when a topic exists with another number of partitions (fixed for life: state and order hang
     on it), when `calls` does not carry the broker's append time, or when the brokers do not do it within `wait_s`.
     """
-    client = admin(settings)
+    client = admin(settings, log_level=2)  # what goes wrong is raised; a line for every attempt to connect says no more
     topics = Topics(settings)
     specs = topics.specs
-    there = _partition_counts(client, wait_s)
+    try:
+        there = _partition_counts(client, wait_s)
+    except TopicError as error:
+        raise TopicError(
+            f"{settings.bootstrap}: {error}; start one with `streamer broker start`, or set bootstrap"
+        ) from error
     _compare(specs, there)
     created = _create(client, settings, [spec for spec in specs if spec.name not in there], wait_s)
     until = time.monotonic() + wait_s

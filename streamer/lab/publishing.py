@@ -58,7 +58,7 @@ class Publisher:
         summary: Summary | None = None,
     ) -> None:
         self._topics = Topics(settings)
-        self._producer: Producer = clients.producer(settings, **{"linger.ms": 2, "log_level": 3})
+        self._producer: Producer = clients.producer(settings, **{"linger.ms": 2, "log_level": 2})
         self._speed = speed
         self._patience_s = patience_s
         self._decided = decided

@@ -19,8 +19,8 @@ def run(*arguments):
 
 def test_the_same_seed_writes_the_same_file_and_the_truth_names_every_call(tmp_path):
     one, two, truth = tmp_path / "1.jsonl", tmp_path / "2.jsonl", tmp_path / "truth.jsonl"
-    assert run("--rate", "200", "--seconds", "20", "--seed", "5", "--out", str(one), "--truth", str(truth)) == 0
-    assert run("--rate", "200", "--seconds", "20", "--seed", "5", "--out", str(two)) == 0
+    assert run("--rate", "200", "--seconds", "20", "--seed", "5", "--to", str(one), "--truth", str(truth)) == 0
+    assert run("--rate", "200", "--seconds", "20", "--seed", "5", "--to", str(two)) == 0
     assert one.read_bytes() == two.read_bytes()
     events = [codec.decode_call(line) for line in one.read_bytes().splitlines()]
     kinds = Counter(type(event).__name__ for event in events)
@@ -34,11 +34,23 @@ def test_the_same_seed_writes_the_same_file_and_the_truth_names_every_call(tmp_p
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--out", "x", "--kafka"), ("--out", "x", "--frauds", "nosuch=0.1"), ("--out", "x", "--frauds", "y")],
+    [
+        ("--to", "x", "--frauds", "nosuch=0.1"),
+        ("--to", "x", "--frauds", "y"),
+        ("--to", "x", "--frauds", "robocall=1.5"),
+        ("--to", "nosuch/x"),
+        ("--to", "x", "--truth", "nosuch/x"),
+    ],
 )
-def test_wrong_usage_is_told(arguments, capsys):
+def test_wrong_usage_is_told(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert run(*arguments) == 1
-    assert "streamer: " in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("streamer: ")
+
+
+def test_where_to_has_to_be_said(capsys):
+    assert run() == 2
+    assert "--to" in capsys.readouterr().err
 
 
 @pytest.mark.broker
@@ -46,7 +58,7 @@ def test_traffic_in_kafka(make_settings, monkeypatch):
     settings = make_settings()
     for name in ("bootstrap", "prefix", "partitions"):
         monkeypatch.setenv(f"STREAMER_{name.upper()}", str(getattr(settings, name)))
-    assert run("--rate", "50", "--seconds", "2", "--subscribers", "2000", "--kafka") == 0
+    assert run("--rate", "50", "--seconds", "2", "--subscribers", "2000", "--to", "kafka") == 0
     reader = Consumer(clients.consumer_config(settings, "r"))
     reader.assign([TopicPartition(topics.Topics(settings).calls, p, 0) for p in range(4)])
     records = [record for record in reader.consume(1_000, 5) if record.error() is None]
