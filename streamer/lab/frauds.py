@@ -7,12 +7,16 @@ profiles, Sahin et al. (EuroS&P 2017) on the kinds of telephone fraud, published
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from random import Random
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, TypeVar
 
 from streamer.calls.events import FraudType
-from streamer.lab.drafts import Course, Draft, Ingress
+from streamer.lab.drafts import Course, Draft, Ingress, Releaser
 from streamer.lab.population import Foreign, Population
+
+T = TypeVar("T")
 
 
 class Line(NamedTuple):
@@ -27,17 +31,17 @@ class Line(NamedTuple):
     used: int = 0
 
 
-class Campaign:
-    """A fraud type in action.
+class Campaign(ABC):
+    """A fraud type in action: what it shows, whom it calls and how a call goes are up to each.
 
     `share` is its part of all set-ups by default, `calls_a_minute` the pace of one line, `calls_a_line` how many calls a
     number makes before it is given up.
     """
 
-    label: FraudType
-    share: float
-    calls_a_minute: float
-    calls_a_line: int
+    label: ClassVar[FraudType]
+    share: ClassVar[float]
+    calls_a_minute: ClassVar[float]
+    calls_a_line: ClassVar[int]
 
     def __init__(self, population: Population, rng: Random, calls_a_second: float) -> None:
         self.population = population
@@ -46,6 +50,18 @@ class Campaign:
         # Lines are at different points of their lives when the simulation begins.
         self.lines = [self.new_line()._replace(used=which * self.calls_a_line // (2 * count)) for which in range(count)]
         self.turn = 0
+
+    @abstractmethod
+    def new_line(self) -> Line:
+        """A fresh number; one without a caller shows the called number."""
+
+    @abstractmethod
+    def course(self) -> Course:
+        """How a call goes."""
+
+    def victim(self, line: Line) -> tuple[str, str]:
+        """Operator and number of the called line: any subscriber, unless the campaign has a plan."""
+        return self.population.line(int(self.population.subscribers * self.rng.random()))
 
     def draft(self) -> Draft:
         """The campaign's next call."""
@@ -60,62 +76,83 @@ class Campaign:
         caller = line.caller or callee
         return Draft(operator, caller, callee, line.ingress, trunk, line.country, ring, talk, cause, by, self.label)
 
-    def new_line(self) -> Line:
-        """A fresh number; one without a caller shows the called number."""
-        raise NotImplementedError
-
-    def course(self) -> Course:
-        """How a call goes."""
-        raise NotImplementedError
-
-    def victim(self, line: Line) -> tuple[str, str]:
-        """Operator and number of the called line: any subscriber, unless the campaign has a plan."""
-        return self.population.line(int(self.population.subscribers * self.rng.random()))
+    def one_of(self, choices: Sequence[T]) -> T:
+        """Any of `choices`, each as likely."""
+        return choices[int(len(choices) * self.rng.random())]
 
     def digits(self, count: int) -> str:
         """`count` random digits."""
         return f"{int(10**count * self.rng.random()):0{count}d}"
 
-    def abroad(self, countries: tuple[Foreign, ...]) -> Line:
+    def abroad(self, countries: Sequence[Foreign]) -> Line:
         """A number of one of `countries`, on an international trunk."""
-        country, prefix, digits = countries[int(len(countries) * self.rng.random())]
+        country, prefix, digits = self.one_of(countries)
         return Line(prefix + self.digits(digits), "international", country)
 
 
-class Spoofing(Campaign):
+class TalkingCampaign(Campaign):
+    """A campaign that wants to be heard: it rings until it is answered or nobody comes (Q.850 cause 19).
+
+    `ring_ms` is between which times it rings, `answered` how many of its calls are, `released_by` who ends those.
+    """
+
+    ring_ms: ClassVar[tuple[int, int]]
+    answered: ClassVar[float]
+    released_by: ClassVar[Releaser]
+
+    @abstractmethod
+    def talk_ms(self) -> int:
+        """How long an answered call lasts."""
+
+    def course(self) -> Course:
+        """Answered or not, by chance."""
+        shortest, longest = self.ring_ms
+        ring = shortest + int((longest - shortest) * self.rng.random())
+        if self.rng.random() < self.answered:
+            return ring, self.talk_ms(), 16, self.released_by
+        return ring, 0, 19, "network"
+
+    def about(self, mean_ms: int) -> int:
+        """An exponentially distributed time."""
+        return int(self.rng.expovariate(1 / mean_ms))
+
+
+class Spoofing(TalkingCampaign):
     """Numbers of home subscribers who are at home, shown on an international trunk."""
 
-    label: FraudType = "cli_spoofing"
+    label = "cli_spoofing"
     share = 0.012
     calls_a_minute = 6.0
     calls_a_line = 3
+    ring_ms = (4_000, 13_000)
+    answered = 0.6
+    released_by = "callee"
 
     def new_line(self) -> Line:
         """Somebody else's number."""
         return Line(self.population.line(self.population.located(self.rng))[1], "international", "GB")
 
-    def course(self) -> Course:
-        """A talk of well under a minute, if any."""
-        ring = 4_000 + int(9_000 * self.rng.random())
-        if self.rng.random() < 0.6:
-            return ring, 1_000 + int(self.rng.expovariate(1 / 40_000)), 16, "callee"
-        return ring, 0, 19, "network"
+    def talk_ms(self) -> int:
+        """Well under a minute."""
+        return 1_000 + self.about(40_000)
 
 
-class InvalidNumber(Campaign):
+class InvalidNumber(TalkingCampaign):
     """Calling numbers that nobody can have: vacant ranges, too many digits, words, the called number itself."""
 
     label = "number_invalid"
     share = 0.006
     calls_a_minute = 6.0
     calls_a_line = 4
+    ring_ms = (3_000, 15_000)
+    answered = 0.5
+    released_by = "caller"
 
     def new_line(self) -> Line:
         """One of the four kinds."""
         kind = int(4 * self.rng.random())
-        vacant = self.population.network.vacant
         shown = (
-            vacant[int(len(vacant) * self.rng.random())] + self.digits(7),
+            self.one_of(self.population.network.vacant) + self.digits(7),
             "+" + "9" * 9 + self.digits(9),
             "Bank-" + self.digits(3),
             "",
@@ -124,21 +161,21 @@ class InvalidNumber(Campaign):
             return Line(shown, "national")
         return Line(shown, "international", "GB")
 
-    def course(self) -> Course:
-        """As often answered as not, and brief."""
-        ring = 3_000 + int(12_000 * self.rng.random())
-        if self.rng.random() < 0.5:
-            return ring, 2_000 + int(self.rng.expovariate(1 / 30_000)), 16, "caller"
-        return ring, 0, 19, "network"
+    def talk_ms(self) -> int:
+        """Brief."""
+        return 2_000 + self.about(30_000)
 
 
-class Robocall(Campaign):
+class Robocall(TalkingCampaign):
     """A dialler: many calls a minute, most of the conversations over within seconds, hardly one above a minute."""
 
     label = "robocall"
     share = 0.012
     calls_a_minute = 30.0
     calls_a_line = 240
+    ring_ms = (3_000, 11_000)
+    answered = 0.6
+    released_by = "callee"
 
     def new_line(self) -> Line:
         """A landline or a number from abroad."""
@@ -146,13 +183,10 @@ class Robocall(Campaign):
             return Line(self.population.fixed(self.rng), "national")
         return self.abroad(self.population.network.neighbours)
 
-    def course(self) -> Course:
-        """Hung up on as soon as the recording is heard."""
-        ring = 3_000 + int(8_000 * self.rng.random())
-        if self.rng.random() < 0.6:
-            longest = 4_500 if self.rng.random() < 0.7 else 30_000
-            return ring, 1_000 + int(longest * self.rng.random()), 16, "callee"
-        return ring, 0, 19, "network"
+    def talk_ms(self) -> int:
+        """Hung up on as soon as the recording is heard, mostly."""
+        longest = 4_500 if self.rng.random() < 0.7 else 30_000
+        return 1_000 + int(longest * self.rng.random())
 
 
 class Wangiri(Campaign):
@@ -183,9 +217,8 @@ class RangeProbing(Campaign):
 
     def new_line(self) -> Line:
         """A landline that begins somewhere in a block of mobile numbers."""
-        carriers = self.population.network.carriers
-        carrier = carriers[int(len(carriers) * self.rng.random())]
-        block = carrier.prefixes[int(len(carrier.prefixes) * self.rng.random())]
+        carrier = self.one_of(self.population.network.carriers)
+        block = self.one_of(carrier.prefixes)
         first = int(10_000_000 * self.rng.random())
         return Line(self.population.fixed(self.rng), "national", None, carrier.operator, block, first)
 
@@ -201,7 +234,7 @@ class RangeProbing(Campaign):
         return (1_000, 0, 16, "caller") if draw < 0.92 else (4_000, 1_500, 16, "caller")
 
 
-class ScamCentre(Campaign):
+class ScamCentre(TalkingCampaign):
     """People who talk others out of their money: no rule of volume sees them, so the model has to.
 
     Its mark: mobile numbers over a transit trunk that share the victim's first eight characters, each number used for a few
@@ -212,6 +245,9 @@ class ScamCentre(Campaign):
     share = 0.012
     calls_a_minute = 3.0
     calls_a_line = 15
+    ring_ms = (5_000, 11_000)
+    answered = 0.85
+    released_by = "callee"
 
     def new_line(self) -> Line:
         """A number out of the block that is about to be called."""
@@ -225,12 +261,9 @@ class ScamCentre(Campaign):
             last = (last + 1) % 10_000
         return line.operator, f"{line.block}{last:04d}"
 
-    def course(self) -> Course:
-        """Answered as a neighbour's call is, and long."""
-        ring = 5_000 + int(6_000 * self.rng.random())
-        if self.rng.random() < 0.85:
-            return ring, 20_000 + int(self.rng.expovariate(1 / 90_000)), 16, "callee"
-        return ring, 0, 19, "network"
+    def talk_ms(self) -> int:
+        """Long: it takes time to talk somebody out of his money."""
+        return 20_000 + self.about(90_000)
 
 
 CAMPAIGNS: Final[tuple[type[Campaign], ...]] = (
