@@ -20,7 +20,7 @@ from benchmarks import environments as env
 from benchmarks import report
 from benchmarks.corpus import Corpus, simulate
 from benchmarks.engine_alone import in_own_process
-from benchmarks.processes import BenchmarkError
+from benchmarks.processes import BenchmarkError, end_in_order_when_asked
 from benchmarks.sizes import FULL, QUICK, Sizes
 from benchmarks.visits import Peer, Visit
 from streamer.errors import StreamerError
@@ -111,7 +111,7 @@ def machine() -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure what was chosen; 1 when a peer failed."""
+    """Measure what was chosen; 1 when a peer failed, 130 after Ctrl-C, 143 after SIGTERM."""
     asked = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     asked.add_argument("--quick", action="store_true", help="small numbers, one round: under 5 minutes")
     asked.add_argument("--only", default="", help=f"parts, comma-separated: {', '.join(PARTS)}")
@@ -122,6 +122,7 @@ def main() -> int:
     wanted = set(filter(None, told.only.split(","))) or set(PARTS)
     if wanted - set(PARTS):
         asked.error(f"unknown parts {sorted(wanted - set(PARTS))}; known are {', '.join(PARTS)}")
+    end_in_order_when_asked()
     sizes = QUICK if told.quick else FULL
     if told.rounds:
         sizes = sizes._replace(repeats=told.rounds)

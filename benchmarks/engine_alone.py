@@ -20,6 +20,7 @@ import msgspec
 import orjson
 
 from benchmarks.environments import ROOT
+from benchmarks.processes import tied
 from benchmarks.sizes import BATCHES, TRAFFIC_RATE
 from streamer.calls.codec import decode_call
 from streamer.calls.events import Setup
@@ -168,7 +169,7 @@ def _resident_mib() -> float:
 def in_own_process(**task: Any) -> dict[str, Any]:
     """Run `speed` or `memory` apart from what this process holds."""
     command = [sys.executable, "-m", "benchmarks.engine_alone", json.dumps(task)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(ROOT), timeout=900)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(ROOT), timeout=900, **tied())
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

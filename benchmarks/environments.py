@@ -15,7 +15,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks.processes import BenchmarkError
+from benchmarks.processes import BenchmarkError, tied
 from streamer.kafka.install import find_java
 from streamer.settings import cache_folder
 
@@ -43,7 +43,7 @@ def own(name: str, pins: tuple[str, ...], script: str, console: Console) -> list
         console.print(f"  installing {', '.join(pins)} …")
         venv.create(folder, with_pip=True, clear=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins]
-        installed = subprocess.run(pip, capture_output=True, text=True, check=False)
+        installed = subprocess.run(pip, capture_output=True, text=True, check=False, **tied())
         if installed.returncode:
             raise BenchmarkError(f"{name} cannot be installed: {installed.stderr.strip().splitlines()[-1]}")
         done.touch()
@@ -69,7 +69,7 @@ def java(source: str, console: Console) -> list[str]:
         main = "org.eclipse.jdt.internal.compiler.batch.Main"
         ask = [runtime, "-cp", ":".join(map(str, compiler)), main, "-source", "17", "-target", "17", "-nowarn"]
         ask += ["-cp", path, "-d", str(classes), str(PEERS / f"{source}.java")]
-        compiled = subprocess.run(ask, capture_output=True, text=True, check=False)
+        compiled = subprocess.run(ask, capture_output=True, text=True, check=False, **tied())
         if compiled.returncode:
             raise BenchmarkError(f"{source} cannot be compiled: {compiled.stdout}{compiled.stderr}")
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"

@@ -7,13 +7,32 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import psutil
+
+from streamer.kafka.processes import ON_LINUX, die_with
 
 
 class BenchmarkError(Exception):
     """A peer did not start, stopped by itself or did not get done in time; the text holds the end of its log."""
+
+
+def tied() -> dict[str, Any]:
+    """Arguments of `Popen` for a child that the kernel kills when this process is gone, however that ends."""
+    return {"preexec_fn": die_with(os.getpid(), signal.SIGKILL)} if ON_LINUX else {}
+
+
+def end_in_order_when_asked() -> None:
+    """Let SIGTERM and Ctrl-C unwind the stack, so that whatever was started is stopped on the way out."""
+
+    def end(number: int, _: object) -> NoReturn:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)  # asked once is enough: nothing may cut the tidying short
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 class Usage(NamedTuple):
@@ -36,6 +55,7 @@ class Running:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
+                **tied(),
             )
         self._watched = psutil.Process(self._process.pid)
 

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.corpus import Corpus
 from benchmarks.environments import ROOT
-from benchmarks.processes import BenchmarkError, Running, until
+from benchmarks.processes import BenchmarkError, Running, tied, until
 from benchmarks.sizes import SPARE, Sizes
 from streamer.kafka import topics
 from streamer.kafka.clients import admin, consumer_config, producer, producer_config
@@ -202,4 +202,4 @@ class Visit:
 
 def _start(module: str, task: dict[str, Any]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", module, json.dumps(task)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, **tied())

@@ -91,14 +91,14 @@ def write(file: Path, text: str) -> None:
     new.replace(file)
 
 
-def die_with(parent: int) -> Callable[[], None]:
-    """What a child calls before it becomes the broker: have the kernel send SIGTERM when the parent's thread ends."""
+def die_with(parent: int, number: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
+    """What a child calls before it becomes another program: have the kernel send `number` when the parent's thread ends."""
     if not ON_LINUX:
-        raise BrokerError("a broker that dies with its parent needs Linux; start it without")
+        raise BrokerError("a process that dies with its parent needs Linux; start it without")
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def bind() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # it died before the call above
             os._exit(1)
 
