@@ -1,0 +1,105 @@
+"""Files of records: every row comes out as it went in, or is told with its line and its text; memory stays bounded."""
+
+import csv
+import gzip
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.errors import ReplayError
+from streamer.lab.records import LONGEST_LINE, Counted, Line, Row, Unreadable, read_csv, read_lines
+
+CELLS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("records")
+
+
+def read(path, content, reader=read_csv, **more):
+    path.write_bytes(content)
+    with Counted(path) as file:
+        found = list(reader(path, file, **more))
+        assert file.taken == file.size == len(content)
+    return found
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=20), st.sampled_from(",;\t"), st.booleans())
+def test_rows_come_out_as_a_csv_writer_put_them_in(folder, rows, delimiter, packed):
+    text = io.StringIO()
+    written = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    written.writerows([("a", "b", "c"), *rows])
+    content = text.getvalue().encode()
+    path = folder / ("x.csv.gz" if packed else "x.csv")
+    found = read(path, gzip.compress(content) if packed else content, delimiter=delimiter)
+    assert [tuple(row.fields.values()) for row in found] == rows
+
+
+def test_lines_are_those_of_the_file_and_a_record_may_span_several(tmp_path):
+    found = read(tmp_path / "x.csv", b'a,b\r\n1,"two\nlines"\r\n\r\n3,4\r\n')
+    assert [(row.line, row.fields) for row in found] == [
+        (2, {"a": "1", "b": "two\nlines"}),
+        (5, {"a": "3", "b": "4"}),
+    ]
+    assert found[0].text == '1,"two\nlines"'
+
+
+def test_broken_rows_are_told_and_reading_goes_on(tmp_path):
+    found = read(
+        tmp_path / "x.csv",
+        b'a,b\n1\n1,2,3\n"x"y,2\n\xff,2\n' + b"y" * (LONGEST_LINE + 10) + b",1\n8,9\n",
+    )
+    assert [type(row) for row in found] == [Unreadable] * 5 + [Row]
+    assert [row.line for row in found] == [2, 3, 4, 5, 6, 7]
+    wanted = [
+        "1 fields; the first line names 2 columns",
+        "3 fields;",
+        "expected after",
+        "not utf-8",
+        "a line of more than",
+    ]
+    for row, text in zip(found, wanted, strict=False):
+        assert text in row.message
+        assert row.reason == "not_csv"
+        assert row.text
+    assert found[3].text == "\\xff,2"
+    assert len(found[4].text) <= 1_000
+
+
+def test_other_encodings_and_a_byte_order_mark(tmp_path):
+    assert read(tmp_path / "x.csv", "\ufeffa\nя\n".encode())[0].fields == {"a": "я"}
+    assert read(tmp_path / "x.csv", "a\nя\n".encode("cp1251"), encoding="cp1251")[0].fields == {"a": "я"}
+    with pytest.raises(ReplayError, match="line 1: unknown encoding"):
+        read(tmp_path / "x.csv", b"a\n1\n", encoding="klingon")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "is empty: a first line"), (b"a,b,a\n1,2,3\n", "a column name comes twice")]
+)
+def test_a_file_without_sound_column_names_is_refused(tmp_path, content, message):
+    with pytest.raises(ReplayError, match=message):
+        read(tmp_path / "x.csv", content)
+
+
+def test_json_lines_blank_too_long_and_without_a_last_line_end(tmp_path):
+    content = b'{"a":1}\n\n  {"b":2} \r\n' + b"x" * (LONGEST_LINE * 3) + b"\nlast"
+    found = read(tmp_path / "x.jsonl", content, read_lines)
+    assert [(record.line, type(record)) for record in found] == [(1, Line), (3, Line), (4, Unreadable), (5, Line)]
+    assert [found[0].text, found[1].text, found[3].text] == [b'{"a":1}', b'{"b":2}', b"last"]
+    assert found[2].reason == "too_large"
+
+
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"a\n" * 9_999)[:-9]])
+def test_a_packed_file_that_breaks_off_is_told(tmp_path, content):
+    with pytest.raises(ReplayError, match=r"x.jsonl.gz breaks off"):
+        read(tmp_path / "x.jsonl.gz", content, read_lines)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(ReplayError, match=r"nosuch\.csv cannot be read: No such file"):
+        Counted(tmp_path / "nosuch.csv")
+    with pytest.raises(ReplayError, match="cannot be read: Is a directory"):
+        Counted(tmp_path)

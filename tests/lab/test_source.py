@@ -1,0 +1,117 @@
+"""Files as one stream: merged by time, keyed by caller, bad records told; files that cannot be told apart are refused."""
+
+import orjson
+import pytest
+
+from streamer.calls.codec import decode_call
+from streamer.calls.numbers import home_plan
+from streamer.errors import ReplayError
+from streamer.lab import control, mapping
+from streamer.lab.source import Rejects, Source
+from streamer.lab.traffic import Traffic
+
+PLAN = home_plan("KZ")
+COLUMNS = {"at": "at", "caller": "from", "callee": "to", "talk": None}
+
+
+def source(files, bad, columns=None, **more):
+    mapped = mapping.of_columns(columns, "s", "UTC", {"operator": "o", "ingress": "national"}) if columns else None
+    return Source(files, mapped, PLAN, bad, **more)
+
+
+@pytest.fixture
+def bad(tmp_path):
+    with Rejects(tmp_path / "rejects.jsonl") as rejects:
+        yield rejects
+
+
+def test_messages_of_the_contract_go_on_byte_for_byte_keyed_by_caller(tmp_path, bad):
+    sent = [value for _, _, value, _ in Traffic(1, 50, seconds=5).encoded()]
+    path = tmp_path / "calls.jsonl"
+    path.write_bytes(b"\n".join(sent))
+    read = source([path], bad)
+    found = list(read)
+    assert sorted(message.value for message in found) == sorted(sent)
+    assert [message.at for message in found] == sorted(message.at for message in found)
+    assert (read.records, read.made, read.taken, read.out_of_order) == (len(sent), len(sent), read.size, 0)
+    for message in found:
+        event = decode_call(message.value)
+        assert message.call == ((event.operator, event.call_id) if type(event).__name__ == "Setup" else None)
+    assert not bad.path.exists()
+
+
+def test_several_files_are_merged_by_time(tmp_path, bad):
+    for name, times in (("a.csv", (1, 5, 3)), ("b.csv", (4, 2))):
+        rows = "".join(f"{at},+7701000000{at},+77010000009\n" for at in times)
+        (tmp_path / name).write_text("at,from,to\n" + rows)
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    assert [message.at for message in source(files, bad, COLUMNS)] == [1_000, 2_000, 3_000, 4_000, 5_000]
+    in_turn = source(files, bad, COLUMNS, hold=0)
+    assert [message.at for message in in_turn] == [1_000, 5_000, 3_000, 4_000, 2_000]
+
+
+def test_bad_records_are_counted_written_down_and_passed_over(tmp_path, bad):
+    path = tmp_path / "calls.csv"
+    path.write_text("at,from,to\n1,+77010000001,+77010000009\nsoon,1,2\n1,2\n2,+77010000001,\n")
+    assert len(list(source([path], bad, COLUMNS))) == 1
+    bad.__exit__(None, None, None)
+    told = [orjson.loads(line) for line in bad.path.read_bytes().splitlines()]
+    assert [(row["line"], row["reason"], row["record"]) for row in told] == [
+        (3, "wrong_type", "soon,1,2"),
+        (4, "not_csv", "1,2"),
+        (5, "missing_field", "2,+77010000001,"),
+    ]
+    assert bad.counts.total() == 3
+    assert bad.first[0].startswith(f"{path}, line 3: no time in s: 'soon'")
+
+
+def test_strict_stops_at_the_first_one(tmp_path):
+    path = tmp_path / "calls.jsonl"
+    path.write_bytes(b"{}\n")
+    with Rejects(tmp_path / "rejects", strict=True) as bad, pytest.raises(ReplayError, match="line 1"):
+        list(source([path], bad))
+
+
+def test_json_rows_are_mapped_like_csv_objects_inside_by_dots(tmp_path, bad):
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(b'{"at":1,"who":{"from":"+77010000001"},"to":"+77010000002"}\n[1]\n{"at":null}\n')
+    found = list(source([path], bad, COLUMNS | {"caller": "who.from"}))
+    assert [decode_call(message.value).caller for message in found] == ["+77010000001"]
+    assert bad.counts == {"wrong_type": 1, "missing_field": 1}
+
+
+def test_files_whose_calls_could_not_be_told_apart_are_refused(tmp_path, bad):
+    (tmp_path / "d").mkdir()
+    files = [tmp_path / "x.csv", tmp_path / "d" / "x.csv"]
+    for path in files:
+        path.write_text("at,from,to\n")
+    with pytest.raises(ReplayError, match="calls of both would have the same ids"):
+        source(files, bad, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "message"),
+    [
+        ("-", COLUMNS, "standard input is not read"),
+        ("-", None, "standard input is not read"),
+        ("x.csv", None, r"x\.csv is not JSON Lines by its name .*--mapping"),
+        ("nosuch.jsonl", None, r"nosuch\.jsonl cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_told(name, columns, message, tmp_path, bad, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReplayError, match=message):
+        source([Path(name)], bad, columns)
+
+
+def test_control_records_survive_the_way_through_a_file(tmp_path):
+    path = tmp_path / "control.jsonl"
+    sent = [*control.of_traffic(Traffic(1, 1, subscribers=400)), control.Control("lists", "gone", None)]
+    path.write_bytes(b"".join(map(control.line, sent)))
+    assert list(control.read(path)) == sent
+    assert {"operators", "trunks", "subscribers.location", "subscribers.line"} <= {record.kind for record in sent}
+    path.write_bytes(control.line(sent[0]) + b'{"kind":"lists"}\n')
+    with pytest.raises(ReplayError, match=r"control\.jsonl, line 2: .*key"):
+        list(control.read(path))
