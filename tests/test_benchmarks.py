@@ -1,7 +1,13 @@
 """The benchmarks' page: ratios are taken within a round, every promise is judged from the figures, gaps stay gaps."""
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks import report
@@ -61,3 +67,24 @@ def test_what_was_not_measured_is_no_pass() -> None:
     assert "pass" not in judged
     assert "**miss**" not in judged
     assert judged.count("not measured") > 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_whatever_was_started_ends_with_the_benchmark(number: int, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from benchmarks.processes import Running, end_in_order_when_asked\n"
+        "end_in_order_when_asked()\n"
+        "peer = Running([sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(99)'], Path(sys.argv[1]), {})\n"
+        "try:\n    time.sleep(99)\nfinally:\n    peer.stop()\n"
+    )
+    log = tmp_path / "log"
+    benchmark = subprocess.Popen([sys.executable, "-c", code, str(log)])
+    end = time.monotonic() + 20
+    while not (log.exists() and log.read_text()) and time.monotonic() < end:
+        time.sleep(0.02)
+    [peer] = psutil.Process(benchmark.pid).children()
+    benchmark.send_signal(number)
+    assert benchmark.wait(20) == (-number if number == signal.SIGKILL else 128 + number)
+    psutil.wait_procs([peer], 5)
+    assert not peer.is_running() or peer.status() == psutil.STATUS_ZOMBIE

@@ -7,8 +7,10 @@ command's name. Anything that is a `StreamerError` leaves as one line on standar
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import typer
@@ -76,6 +78,16 @@ app = typer.Typer(
 @app.callback()
 def root() -> None:
     """Judges telephone calls for fraud while they are being set up."""
+
+
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise `KeyboardInterrupt`, so that a command ends in order whoever asks it to."""
+    kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal
 
 import typer
 
+from streamer.commands import ended_like_ctrl_c
 from streamer.errors import ReplayError, SettingsError
 from streamer.settings import Settings, load
 
@@ -73,7 +74,7 @@ def replay(
 
     Both ways give the same decisions but for `decided_at` and `late`, if the workers are fresh, run with `--no-clamp` and
     the same settings (STREAMER_HOME is the home country), and nothing else calls meanwhile; topics of their own are had by
-    STREAMER_PREFIX. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C.
+    STREAMER_PREFIX. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C or SIGTERM.
     """
     from streamer.calls.numbers import home_plan
     from streamer.lab import mapping as mappings
@@ -101,7 +102,7 @@ def replay(
         summary = Summary()
         interrupted = False
         try:
-            with _progress(source) as tell:
+            with ended_like_ctrl_c(), _progress(source) as tell:
                 if to == "engine":
                     _engine(source, settings, country, control, write, tell, summary)
                 else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import orjson
 import typer
 
+from streamer.commands import ended_like_ctrl_c
 from streamer.errors import ReplayError, SettingsError
 from streamer.settings import Settings, load
 
@@ -79,7 +80,7 @@ def simulate(
         run = _Run(traffic, settings, told, start_ms + int(1000 * seconds) if live else None)
         interrupted = False
         try:
-            with _progress(run, seconds) as messages:
+            with ended_like_ctrl_c(), _progress(run, seconds) as messages:
                 if live:
                     _publish(settings, traffic, messages)
                 else:

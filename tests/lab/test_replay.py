@@ -170,8 +170,10 @@ def test_without_a_worker_it_ends_with_1_and_says_what_to_do(at_broker, tmp_path
     assert "see that one runs (`streamer worker --no-clamp`)" in said.err
 
 
-@pytest.mark.parametrize("to", ["kafka", "engine"])
-def test_ctrl_c_ends_in_order_with_whole_lines_and_a_summary(at_broker, tmp_path, to):
+@pytest.mark.parametrize(
+    ("to", "number"), [("kafka", signal.SIGINT), ("kafka", signal.SIGTERM), ("engine", signal.SIGINT)]
+)
+def test_ctrl_c_ends_in_order_with_whole_lines_and_a_summary(at_broker, tmp_path, to, number):
     path, out = tmp_path / "calls.jsonl", tmp_path / "out.jsonl"
     path.write_bytes(b"\n".join(value for _, _, value, _ in Traffic(1, 400, seconds=120).encoded()))
     running = subprocess.Popen(
@@ -182,7 +184,7 @@ def test_ctrl_c_ends_in_order_with_whole_lines_and_a_summary(at_broker, tmp_path
     while not out.exists() and time.monotonic() < end:
         time.sleep(0.05)
     time.sleep(1.0)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     said, errors = running.communicate(timeout=30)
     assert running.returncode == 130, errors
     assert said.startswith("interrupted: of ")
