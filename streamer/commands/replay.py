@@ -72,7 +72,7 @@ def replay(
 ) -> None:
     """Judge files of call records: put in order of time, sent through the engine or through Kafka.
 
-    Both ways give the same decisions but for `decided_at` and `late`, if the workers are fresh, run with `--no-clamp` and
+    Both ways give the same decisions but for `decided_at` and `late`, if the workers are fresh, have shared the partitions, run with `--no-clamp` and
     the same settings (STREAMER_HOME is the home country), and nothing else calls meanwhile; topics of their own are had by
     STREAMER_PREFIX. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C or SIGTERM.
     """
@@ -247,6 +247,12 @@ def _report(
         typer.echo(
             f"{summary.clamped:,} decisions are for the time of arrival, not for the time of the call, so that windows"
             " differ: start the workers with --no-clamp",
+            err=True,
+        )
+    if summary.moved:
+        typer.echo(
+            f"{summary.moved} partitions went to another worker meanwhile, with windows that began empty there: for the"
+            " engine's decisions begin when no worker joins or leaves any more",
             err=True,
         )
     if summary.dead_letters:

@@ -24,6 +24,7 @@ IN_FLIGHT: Final = 100_000
 _LEADERS_S: Final = 15.0
 _PAUSE_S: Final = 0.02
 _SAME_CALL_MS: Final = 120_000
+_GROUP_S: Final = 5.0
 _LAST_WORDS_S: Final = 10.0
 SETTLE_S: Final = 2.0
 """Wait between control records and the first call: workers promise to act on them within a second."""
@@ -57,6 +58,7 @@ class Publisher:
         progress: Callable[[Summary], object] = lambda _: None,
         summary: Summary | None = None,
     ) -> None:
+        self._settings = settings
         self._topics = Topics(settings)
         self._producer: Producer = clients.producer(settings, **{"linger.ms": 2, "log_level": 2})
         self._speed = speed
@@ -69,6 +71,7 @@ class Publisher:
         self._letters: list[tuple[int, int]] = []
         self._failed: str | None = None
         self._heard = 0.0
+        self._sharing: frozenset[tuple[int, str]] | None = None
         self._gave_up = False
         self.summary = Summary() if summary is None else summary
         self._reader = self._behind_the_last(settings) if read_back else None
@@ -112,6 +115,7 @@ class Publisher:
         self._wait_until_fewer_than(1)
         self._serve(0)
         self._count_letters()
+        self._count_moved()
         self._progress(self.summary)
         return self.summary
 
@@ -236,6 +240,8 @@ class Publisher:
         if not self._waiting[call]:
             del self._waiting[call], self._asked_at[call]
         self._heard = time.monotonic()
+        if not self.summary.decided:
+            self._sharing = self._shared()
         self.summary.decided += 1
         self.summary.actions[decision["action"]] += 1
         self._decided(value, decision)
@@ -245,3 +251,27 @@ class Publisher:
             ours = self._ranges.get(partition)
             if ours is not None and ours[0] <= offset <= ours[1]:
                 self.summary.dead_letters += 1
+
+    def _count_moved(self) -> None:
+        before, after = self._sharing, self._shared() if self._sharing is not None else None
+        if before is not None and after is not None:
+            self.summary.moved = len({partition for partition, _ in before ^ after})
+
+    def _shared(self) -> frozenset[tuple[int, str]] | None:
+        """Which worker has which partition of the calls; None when the brokers do not tell."""
+        admin = clients.admin(self._settings, log_level=2)  # held while it is asked: its answers go with it
+        try:
+            members = (
+                admin.describe_consumer_groups([self._settings.group])[self._settings.group]
+                .result(timeout=_GROUP_S)
+                .members
+            )
+        except (KafkaException, TimeoutError):
+            return None
+        return frozenset(
+            (place.partition, member.member_id)
+            for member in members
+            if member.assignment is not None
+            for place in member.assignment.topic_partitions
+            if place.topic == self._topics.calls
+        )

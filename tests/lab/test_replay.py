@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import islice
 from random import Random
 
 import orjson
@@ -159,6 +160,18 @@ def test_a_worker_that_clamps_is_told_of(at_broker, tmp_path, capsys):
         worker.says("partitions gained")
         assert replay(path, "--to", "kafka") == 0
     assert "start the workers with --no-clamp" in capsys.readouterr().err
+
+
+def test_a_worker_that_joins_in_the_middle_is_told_of(at_broker, tmp_path, capsys):
+    path = tmp_path / "calls.jsonl"
+    path.write_bytes(b"\n".join(value for _, _, value, _ in islice(Traffic(1, 40, frauds={}).encoded(), 1_000)))
+    with Worker(at_broker, "--no-clamp") as first:
+        first.says("partitions gained")
+        with Worker(at_broker, "--no-clamp"):
+            assert replay(path, "--to", "kafka", "--speed", "1x") == 0, first.log
+    said = capsys.readouterr()
+    assert " 0 undecided" in said.out
+    assert "2 partitions went to another worker meanwhile" in said.err
 
 
 def test_without_a_worker_it_ends_with_1_and_says_what_to_do(at_broker, tmp_path, capsys):
