@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import struct
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from operator import truediv
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import orjson
@@ -33,6 +34,7 @@ from streamer.settings import load
 
 PARTITIONS = 4
 START_MS = 1_763_953_200_000
+_FRAME = struct.Struct("<HqH")
 
 
 def _traffic(seconds: float | None, setups_only: bool) -> Iterator[tuple[int, int, bytes]]:
@@ -128,27 +130,34 @@ def speed(seconds: float, repeats: int) -> dict[str, Any]:
 
 
 def memory(callers: int) -> dict[str, float]:
-    """Resident memory of an engine that is warm but empty, and with `callers` callers of the simulated mix."""
+    """Resident memory of an engine that is warm but empty, and with `callers` callers of the simulated mix.
+
+    The traffic comes from a process of its own: its subscribers would otherwise be counted as the engine's.
+    """
     engine = _engine()
-    records: list[tuple[int, int, bytes]] = []
     offset, idle, events = 0, 0.0, 0
-    for record in _traffic(None, setups_only=False):
-        records.append(record)
-        if len(records) < 2_000:
-            continue
-        columns = [list(column) for column in zip(*records, strict=True)]
-        engine.process(
-            Batch(columns[0], list(range(offset, offset + 2_000)), columns[1], columns[2], [False] * 2_000),
-            columns[1][-1],
-        )
-        offset, events, records = offset + 2_000, events + 2_000, []
-        if not idle:
-            for partition in range(PARTITIONS):
-                engine.drop(partition)
-                engine.adopt(partition)
-            idle = _resident_mib()
-        if engine.callers_held >= callers:
-            break
+    feeder = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.engine_alone", json.dumps({"what": "feed"})],
+        stdout=subprocess.PIPE, cwd=ROOT, **tied(),
+    )  # fmt: skip
+    try:
+        assert feeder.stdout is not None
+        while engine.callers_held < callers or not idle:
+            records = [_fed(feeder.stdout) for _ in range(2_000)]
+            columns = [list(column) for column in zip(*records, strict=True)]
+            engine.process(
+                Batch(columns[0], list(range(offset, offset + 2_000)), columns[1], columns[2], [False] * 2_000),
+                columns[1][-1],
+            )
+            offset, events = offset + 2_000, events + 2_000
+            if not idle:
+                for partition in range(PARTITIONS):
+                    engine.drop(partition)
+                    engine.adopt(partition)
+                idle = _resident_mib()
+    finally:
+        feeder.kill()
+        feeder.wait()
     full = _resident_mib()
     return {
         "callers": engine.callers_held,
@@ -158,6 +167,18 @@ def memory(callers: int) -> dict[str, float]:
         "above_mib": full - idle,
         "bytes_a_caller": (full - idle) * 2**20 / engine.callers_held,
     }
+
+
+def feed() -> None:
+    """Simulated traffic without end on standard output, for `memory`."""
+    out = sys.stdout.buffer
+    for partition, at, value in _traffic(None, setups_only=False):
+        out.write(_FRAME.pack(partition, at, len(value)) + value)
+
+
+def _fed(source: IO[bytes]) -> tuple[int, int, bytes]:
+    partition, at, length = _FRAME.unpack(source.read(_FRAME.size))
+    return partition, at, source.read(length)
 
 
 def _resident_mib() -> float:
@@ -177,5 +198,8 @@ def in_own_process(**task: Any) -> dict[str, Any]:
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
     parts: dict[str, Callable[..., dict[str, Any]]] = {"speed": speed, "memory": memory}
-    part = parts[asked.pop("what")]
-    print(json.dumps(part(**asked)))
+    what = asked.pop("what")
+    if what == "feed":
+        feed()
+    else:
+        print(json.dumps(parts[what](**asked)))

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
+from streamer import features
+from streamer.detectors import DETECTORS
+
 SETUP: Final = 1
 ANSWER: Final = 2
 END: Final = 3
@@ -76,3 +81,16 @@ class Verdicts(NamedTuple):
     x: Any
     found: Any
     modes: Any
+
+
+def verdicts(n: int) -> Verdicts:
+    """Arrays for n records, not filled."""
+    return Verdicts(
+        np.empty((n, VERDICT_COLUMNS), np.int64),
+        np.empty(n, np.int64),
+        np.empty(n),
+        np.empty(n, np.int64),
+        np.empty((n, features.COUNT)),
+        np.empty((n, len(DETECTORS), 4)),
+        np.empty((n, len(DETECTORS) + 1), np.uint8),
+    )

@@ -14,7 +14,7 @@ from numba import njit
 
 _compile: Final[Any] = njit
 
-loop: Final[Any] = _compile(cache=True, nogil=True, _nrt=False)
+loop: Final[Any] = _compile(cache=True, _nrt=False)
 """Compile a function that makes no array."""
 
 inlined: Final[Any] = _compile(inline="always", _nrt=False)

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from streamer import columns, features, kernel
+from streamer import columns, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Policy
@@ -57,6 +57,7 @@ class Engine:
             calls.pairs(cells),
             np.full(partitions, -1, np.int64),
         )
+        self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
         self._emergency = np.array(
             sorted(number_id(number, words) for number in emergency_numbers(home)) or [-1], np.int64
@@ -137,18 +138,20 @@ class Engine:
             for at in np.flatnonzero(given.columns.skip).tolist():
                 numbers = given.numbers
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
-        n = len(events)
-        out = columns.Verdicts(
-            np.zeros((n, columns.VERDICT_COLUMNS), np.int64),
-            np.zeros(n, np.int64),
-            np.full(n, np.nan),
-            np.full(n, -1, np.int64),
-            np.empty((n, features.COUNT)),
-            np.empty((n, len(known.rules.thresholds), 4)),
-            np.empty((n, len(known.rules.mode)), np.uint8),
-        )
-        kernel.run(self.state, self._world(), given.columns, out, np.empty((n, 2), np.int64), self._filled)
+        out = self._verdicts(len(events))
+        kernel.run(self.state, self._world(), given.columns, out, np.empty((len(events), 2), np.int64), self._filled)
         self._reporter.report(given, out, known, now_ms, shed, outcomes)
+
+    def _verdicts(self, n: int) -> columns.Verdicts:
+        """What a pass of n records fills: the beginning of arrays that are made once, so that no batch has to touch new memory."""
+        if n > len(self._out.score):
+            self._out = columns.verdicts(max(n, 2 * len(self._out.score)))
+        out = columns.Verdicts(*(column[:n] for column in self._out))
+        out.columns.fill(0)
+        out.reasons.fill(0)
+        out.score.fill(np.nan)
+        out.millionths.fill(-1)
+        return out
 
     def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
         if batch.rekeyed[row]:

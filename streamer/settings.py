@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 
     # the worker
     batch_records: int = Field(500, ge=1, le=10_000, description="most records of one batch")
-    linger_ms: float = Field(1.0, ge=0, le=100, description="how long a poll waits for company")
+    linger_ms: float = Field(1.0, ge=0, le=100, description="how long a poll waits for company, when many records come")
     batch_timeout_s: float = Field(60.0, gt=0, description="a batch that is not finished by then stops the worker")
     drain_s: float = Field(10.0, gt=0, description="how long a leaving worker may take to finish what is in flight")
     max_callers: int = Field(2_000_000, ge=1_000, description="callers held at most; the idlest go first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Annotated, Any
 
@@ -40,6 +41,8 @@ def worker(
 
 def run(settings: Settings, judge: Any = None, *, child: bool = False) -> None:
     """One worker in this process; raises what made it stop."""
+    import uvloop
+
     from streamer.kafka import topics
     from streamer.stream.app import create_app
     from streamer.stream.logs import configure
@@ -51,6 +54,7 @@ def run(settings: Settings, judge: Any = None, *, child: bool = False) -> None:
         from streamer.engine import warm
 
         warm()  # a compiler at work on the first call would make it wait
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = create_app(settings, judge)
     faust_worker = app.Worker(loglevel="warning", override_logging=False, redirect_stdouts=False, quiet=True)
     if child:

@@ -1,4 +1,4 @@
-"""What leaves the worker: one idempotent producer, each message awaited, served by a thread of its own.
+"""What leaves the worker: one idempotent producer, each message awaited.
 
 A batch is finished when every one of its messages was delivered: the last of a partition cannot stand for the others,
 since one that is too large or times out is lost while later ones arrive. A failed delivery ends the worker. Brokers that
@@ -22,7 +22,7 @@ from streamer.settings import Settings
 
 log = logging.getLogger("streamer.deliveries")
 
-_POLL_S: Final = 0.1
+_LOOK_S: Final = 0.005
 _ROOM_S: Final = 0.002
 
 Message = tuple[str, Any, Any, int, Any]
@@ -58,6 +58,7 @@ class Deliveries:
         self._producer = producer(settings, **{"delivery.timeout.ms": 0, "error_cb": self._hear})
         self._fail = fail
         self._stop = threading.Event()
+        self._serving = threading.Lock()
         self.trouble: str | None = None
         """What librdkafka is retrying at the moment."""
         self._thread = threading.Thread(target=self._serve, name="deliveries", daemon=True)
@@ -82,11 +83,25 @@ class Deliveries:
                 try:
                     produce(topic, value, key, partition, on_delivery=delivered, headers=headers)
                 except BufferError:
+                    self.serve()
                     await asyncio.sleep(_ROOM_S)
                 except (KafkaException, ValueError, TypeError) as error:
                     raise DeliveryError(f"a message to {topic}[{partition}] cannot be sent: {error}") from error
                 else:
                     break
+        self.serve()
+
+    def serve(self) -> None:
+        """Take in the deliveries that are reported, unless somebody is at it.
+
+        Whoever sends does so in passing: every report needs the interpreter, and a thread of their own that took it
+        thousands of times a second kept the judging waiting. That thread looks in every few milliseconds for the rest.
+        """
+        if self._serving.acquire(blocking=False):
+            try:
+                self._producer.poll(0)
+            finally:
+                self._serving.release()
 
     def close(self, wait_s: float) -> bool:
         """End the thread, then wait for what is under way; gives whether all of it was delivered."""
@@ -97,7 +112,8 @@ class Deliveries:
     def _serve(self) -> None:
         asked_at = 0.0
         while not self._stop.is_set():
-            self._producer.poll(_POLL_S)
+            self._stop.wait(_LOOK_S)
+            self.serve()
             if self.trouble is not None and time.monotonic() - asked_at > 1.0:
                 try:
                     self._producer.list_topics(timeout=0.5)

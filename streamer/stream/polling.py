@@ -27,6 +27,7 @@ from streamer.settings import Settings
 from streamer.stream.batches import Batch, Place
 from streamer.stream.lookout import Lookout
 from streamer.stream.offsets import Offsets
+from streamer.stream.pace import Pace
 
 log = logging.getLogger("streamer.polling")
 
@@ -81,6 +82,7 @@ class Poller:
         self._paused = False
         self._hold_since = 0.0
         self._second_at = self._held_up_at = 0.0
+        self._pace = Pace(settings.linger_ms / 1000)
         self._client = self._join()
         self._alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
@@ -149,10 +151,13 @@ class Poller:
         self._lookout.check()
         if first is None:
             return
-        if self._settings.linger_ms:
+        most = self._settings.batch_records
+        batch: list[Any] = [first, *self._client.consume(most - 1, 0)]
+        if len(batch) < most // 2 and self._pace.company_comes(now):
             time.sleep(self._settings.linger_ms / 1000)
+            batch += self._client.consume(most - len(batch), 0)
+        self._pace.arrived(len(batch))
         found: dict[str, dict[int, list[Any]]] = {}
-        batch: list[Any] = [first, *self._client.consume(self._settings.batch_records - 1, 0)]
         for record in batch:
             if record.error() is not None:
                 self._lookout.hear(record.error())

@@ -41,13 +41,13 @@ class Consumer(FaustConsumer):
         self.settings: Settings = getattr(self.app, "streamer_settings", None) or load()
         self.poller: Poller | None = None
         self._queue: collections.deque[Batch] = collections.deque()
+        self._waiting: asyncio.Future[None] | None = None
         self._shown: list[str] = []
         self._serial = 0
 
     async def on_start(self) -> None:
         """Nothing is read before `subscribe`."""
         self._home = asyncio.get_running_loop()
-        self._arrived = asyncio.Event()
 
     async def subscribe(self, topics: Any) -> None:
         """Join the group and start the polling thread."""
@@ -76,7 +76,11 @@ class Consumer(FaustConsumer):
 
     def _take(self, batch: Batch) -> None:
         self._queue.append(batch)
-        self._home.call_soon_threadsafe(self._arrived.set)
+        self._home.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def _fail(self, reason: BaseException) -> None:
         """End the worker; called by the polling thread. An event loop that does not answer any more is not waited for."""
@@ -98,12 +102,12 @@ class Consumer(FaustConsumer):
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
         if not self._queue:
-            self._arrived.clear()
-            if not self._queue:
-                try:
-                    await asyncio.wait_for(self._arrived.wait(), timeout)
-                except TimeoutError:
-                    return {}
+            self._waiting = self._home.create_future()
+            late = self._home.call_later(timeout, self._wake)
+            try:
+                await self._waiting
+            finally:
+                late.cancel()
         found: dict[TP, list[Batch]] = {}
         while self._queue:
             batch = self._queue.popleft()
