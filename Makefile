@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "1/4 environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "2/4 packages (about 40 s)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[broker,dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[broker,dev]'
 	@echo "3/4 Apache Kafka"
 	@$(BIN)/python -c 'from streamer.kafka import install; install.install(show=True)'
 	@echo "4/4 compiled loops"

@@ -24,7 +24,8 @@ from streamer.windows import callers, calls
 from streamer.windows.hashing import hash_words
 
 _MAGIC: Final = b"STRM"
-VERSION: Final = 1
+VERSION: Final = 2
+_LOW: Final = (1 << 32) - 1
 _HEAD: Final = struct.Struct("<4sHI")
 
 
@@ -44,8 +45,8 @@ def pack(state: State, said: Said, partition: int) -> bytes:
             "partition": partition,
             "watermark": int(state.watermark[partition]),
             "secret": _check(state),
-            "policies": [msgspec.to_builtins(policy) for policy in said.policies],
-            "models": said.models,
+            "policies": {at: msgspec.to_builtins(said.policies[int(at)]) for at in _places(columns["calls"], 32)},
+            "models": {at: said.models[int(at)] for at in _places(columns["calls"], 0)},
             "columns": [[name, rows.dtype.str, list(rows.shape)] for name, rows in columns.items()],
         }
     )
@@ -89,19 +90,16 @@ def unpack(state: State, said: Said, partition: int, packed: bytes) -> None:
     state.watermark[partition] = header["watermark"]
 
 
+def _places(entries: Any, shift: int) -> list[str]:
+    """Which policies (shift 32) or models (0) calls name, by place."""
+    return [str(at) for at in np.unique(entries[:, calls.VERSIONS] >> shift & _LOW).tolist()]
+
+
 def _renamed(said: Said, header: dict[str, Any], entries: Any) -> Any:
     """Calls name policies and models by place; the places of the exporter become ours."""
-    policies = []
-    for raw in header["policies"]:
-        policy = msgspec.convert(raw, Policy)
-        if policy not in said.policies:
-            said.policies.insert(-1, policy)
-        policies.append(policy)
-    models = list(header["models"])
-    for model in models:
-        if model not in said.models:
-            said.models.insert(-1, model)
-    judged_by = np.array([said.policies.index(policy) for policy in policies])[entries[:, calls.VERSIONS] >> 32]
-    scored_by = np.array([said.models.index(model) for model in models])[entries[:, calls.VERSIONS] & 0xFFFFFFFF]
-    entries[:, calls.VERSIONS] = judged_by << 32 | scored_by
+    judged_by = {int(at): said.place_of_policy(msgspec.convert(raw, Policy)) for at, raw in header["policies"].items()}
+    scored_by = {int(at): said.place_of_model(model) for at, model in header["models"].items()}
+    entries[:, calls.VERSIONS] = [
+        judged_by[versions >> 32] << 32 | scored_by[versions & _LOW] for versions in entries[:, calls.VERSIONS].tolist()
+    ]
     return entries

@@ -26,6 +26,8 @@ from streamer.settings import Settings
 from streamer.windows import callers, calls, sliding
 from streamer.windows.hashing import secret_words
 
+_SKEW_MS: Final = 60_000
+"""How far the clocks of a worker and the brokers may differ."""
 _CALL_CELLS: Final = 1 << 20
 
 
@@ -91,7 +93,7 @@ class Engine:
     @property
     def policy(self) -> Policy:
         """The policy in force: the same object until another one is."""
-        return self._in_force.said.policies[-1]
+        return self._in_force.said.policy
 
     @property
     def policy_version(self) -> str:
@@ -101,7 +103,7 @@ class Engine:
     @property
     def model_version(self) -> str | None:
         """The model in force, as `name@version`; None before one was published."""
-        return self._in_force.said.models[-1]
+        return self._in_force.said.model
 
     def watermark(self, partition: int) -> int:
         """The latest `at` seen in a partition, ms; -1 before the first record."""
@@ -123,11 +125,16 @@ class Engine:
         return outcomes
 
     def tick(self, partition: int, now_ms: int) -> None:
-        """The clock of an idle partition: lets go of callers and calls that nothing can ask for any more."""
-        if self._clamp and self.state.watermark[partition] >= 0:  # history is not measured by today's clock
-            self.state.watermark[partition] = max(int(self.state.watermark[partition]), now_ms - 60_000)
-        callers.sweep(self.state.callers, self.state.watermark, 2_000)
-        calls.sweep(self.state.calls, self.state.pairs, self.state.watermark, 2_000)
+        """The clock: lets go of what nothing can ask for any more, in a partition where no calls come too.
+
+        It never changes a verdict, so that a replay needs no ticks: a record's `at` lies at most `CLAMP_BACK_MS` before its
+        append time, so what the watermark will be when the next one comes is known, but for a little.
+        """
+        sure = self.state.watermark.copy()
+        if self._clamp and sure[partition] >= 0:  # history is not measured by today's clock
+            sure[partition] = max(int(sure[partition]), now_ms - kernel.CLAMP_BACK_MS - _SKEW_MS)
+        callers.sweep(self.state.callers, sure, 2_000)
+        calls.sweep(self.state.calls, self.state.pairs, sure, 2_000)
 
     def _judge(
         self, batch: Batch, rows: list[int], events: list[CallEvent], now_ms: int, shed: bool, outcomes: Outcomes
@@ -167,7 +174,7 @@ class Engine:
 
     def _world(self) -> columns.World:
         known = self._in_force
-        versions = len(known.said.policies) - 1, len(known.said.models) - 1
+        versions = known.said.policy_now, known.said.model_now
         return columns.World(
             known.lists.compiled,
             known.facts.compiled,
@@ -206,20 +213,3 @@ class Engine:
     def import_state(self, partition: int, state: bytes) -> None:
         """Put exported state in the place of what the partition holds; raises `StateError` when it cannot be read."""
         unpack(self.state, self._in_force.said, partition, state)
-
-
-def warm() -> None:
-    """Compile every loop (or read it from the cache): one set-up, answer and end through a small engine."""
-    engine = Engine(partitions=1, max_callers=1_000)
-    engine.adopt(0)
-    engine.apply(
-        "lists",
-        "block/exact/caller//+77010000000",
-        b'{"list":"block","match":"exact","number":"+77010000000","side":"caller"}',
-    )
-    value = b'{"type":"setup","call_id":"warm","at":1,"operator":"o","caller":"+77010000001","callee":"+77010000002","ingress":"national"}'
-    end = b'{"type":"end","call_id":"warm","at":2,"operator":"o","caller":"+77010000001","callee":"+77010000002"}'
-    engine.process(Batch([0, 0], [0, 1], [1, 2], [value, end], [False, False]), 3)
-    engine.tick(0, 10)
-    engine.import_state(0, engine.export(0))
-    engine.drop(0)

@@ -6,7 +6,8 @@ the record that points to it and the version it points to have both come, in eit
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
@@ -23,11 +24,39 @@ _OVER_MS: Final = 24 * 3_600_000
 """A demotion that ended so long before a new one began concerns no call any more."""
 
 
-class Said(NamedTuple):
-    """Every policy and model that a verdict may have been made with, oldest first; a verdict names them by place."""
+@dataclass
+class Said:
+    """Every policy and model that a verdict may have been made with; a verdict names them by place, so none ever moves.
 
-    policies: list[Policy]
-    models: list[str | None]
+    `policy_now` and `model_now` are the places of those in force.
+    """
+
+    policies: list[Policy] = field(default_factory=lambda: [Policy(version="default")])
+    models: list[str | None] = field(default_factory=lambda: [None])
+    policy_now: int = 0
+    model_now: int = 0
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.policies[self.policy_now]
+
+    @property
+    def model(self) -> str | None:
+        """The model in force, as `name@version`; None before one was published."""
+        return self.models[self.model_now]
+
+    def place_of_policy(self, policy: Policy) -> int:
+        """Where a policy stands, at the end if it is new."""
+        if policy not in self.policies:
+            self.policies.append(policy)
+        return self.policies.index(policy)
+
+    def place_of_model(self, model: str | None) -> int:
+        """Where a model stands, at the end if it is new."""
+        if model not in self.models:
+            self.models.append(model)
+        return self.models.index(model)
 
 
 class InForce:
@@ -40,7 +69,7 @@ class InForce:
     rules, tables
         Policy and model as the compiled pass reads them.
     said : Said
-        Every policy and model that was in force, the present ones last.
+        Every policy and model that was in force, and which are.
     scopes : dict[tuple[str, str], int]
         Rows of (operator, trunk) pairs that a demotion names; an empty trunk stands for calls without one.
     """
@@ -52,7 +81,7 @@ class InForce:
         self.facts = facts.Register(secret, numbers.ids)
         self.operators = operators.Register(secret)
         self.scopes: dict[tuple[str, str], int] = {}
-        self.said = Said([Policy(version="default")], [None])
+        self.said = Said()
         self._policies: dict[str, Policy] = {}
         self._wanted: str | None = None
         self._demotions: dict[str, Demotion] = {}
@@ -60,7 +89,7 @@ class InForce:
         self._model: ModelSnapshot | None = None
         self._model_wanted: str | None = None
         self.tables = scorer.no_model()
-        self.rules = compile_rules(self.said.policies[0], self._demoted())
+        self.rules = compile_rules(self.said.policy, self._demoted())
 
     def apply(self, kind: str, key: str, value: bytes | None) -> None:
         """Take in one record of a control topic; None is a tombstone.
@@ -115,12 +144,12 @@ class InForce:
 
     def _enforce(self) -> None:
         chosen = self._policies.get(self._wanted) if self._wanted is not None else Policy(version="default")
-        if chosen is not None and chosen != self.said.policies[-1]:
-            self.said.policies.append(chosen)
-        self.rules = compile_rules(self.said.policies[-1], self._demoted())
+        if chosen is not None and chosen != self.said.policy:
+            self.said.policy_now = self.said.place_of_policy(chosen)
+        self.rules = compile_rules(self.said.policy, self._demoted())
 
     def _demoted(self) -> Any:
-        demotions = [*self._demotions.values(), *self.said.policies[-1].demotions]
+        demotions = [*self._demotions.values(), *self.said.policy.demotions]
         self.scopes = {}
         for demotion in demotions:
             if demotion.trunk is not None:
@@ -170,5 +199,5 @@ class InForce:
         if snapshot.accepts(current, (offered_now.epoch, offered_now.version)):
             self._model = offered_now
             self.tables = scorer.tables(offered_now)
-            self.said.models.append(snapshot.key(offered_now))
+            self.said.model_now = self.said.place_of_model(snapshot.key(offered_now))
             self._models = {snapshot.key(offered_now): offered_now}

@@ -73,7 +73,7 @@ class Outcomes:
                 -1,
                 0,
                 False,
-                _words(0, 0, ["input.invalid"], said.policies[-1], None),
+                _words(0, 0, ["input.invalid"], said.policy, None),
             )
         except (TypeError, orjson.JSONEncodeError):
             return

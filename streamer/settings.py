@@ -110,7 +110,8 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, *toml)
 
 
-_NOT_SETTINGS = {"STREAMER_CONFIG", "STREAMER_CACHE", "STREAMER_JAVA_HOME"}
+NOT_SETTINGS = frozenset({"STREAMER_CONFIG", "STREAMER_CACHE", "STREAMER_JAVA_HOME"})
+"""Names in the environment that begin like a setting and are none."""
 
 
 def load(**given: Any) -> Settings:
@@ -120,7 +121,7 @@ def load(**given: Any) -> Settings:
     """
     known = set(Settings.model_fields)
     for name in os.environ:
-        if name.startswith("STREAMER_") and name not in _NOT_SETTINGS and name[9:].lower() not in known:
+        if name.startswith("STREAMER_") and name not in NOT_SETTINGS and name[9:].lower() not in known:
             raise _unknown(name, [f"STREAMER_{field.upper()}" for field in known], "the environment")
     file = os.environ.get("STREAMER_CONFIG")
     if file:

@@ -1,5 +1,6 @@
 """The engine as a whole: any cutting, any interleaving, duplicates, late events, hand-over, bad input, control messages."""
 
+import math
 import random
 
 import orjson
@@ -7,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.calls.codec import encode
+from streamer.calls.decisions import ModelSnapshot
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.calls.partitioner import partition_of
 from streamer.engine import Engine
 from streamer.errors import MessageError, StateError
+from streamer.models import snapshot
 from streamer.records import Batch
 from streamer.windows import callers
 
@@ -352,3 +356,84 @@ def test_texts_of_any_kind_come_back_as_they_were_sent(call_id, caller, callee, 
         ("plain", "+77011234567", "+77272345678", "op-a"), (call_id, caller, callee, operator),
         ("plain", "+77011234567", "+77272345678", "op-a"),
     ]  # fmt: skip
+
+
+def in_force(held, version):
+    held.apply("policy", f"policy@{version}", orjson.dumps({"version": version, "evidence_sample": 1.0}))
+    held.apply("policy", "current", orjson.dumps({"version": version}))
+
+
+def test_an_imported_partition_changes_nothing_that_was_said_before():
+    """Policies and models are named by place: those that come with another worker's state must not move ours."""
+    ours, theirs = engine(), engine()
+    first = judge(ours, [setup("ours", "+77011234567", "+77272345678")])
+    for version in ("p1", "p2"):
+        in_force(theirs, version)
+        judge(theirs, [setup(version, "+77011234567", f"+7727234567{version[1]}")])
+    partition = batch([setup("x", "+77011234567", "+77272345678")]).partitions[0]
+    other = (partition + 1) % PARTITIONS
+    in_force(ours, "mine")
+    elsewhere = next(
+        f"+7701{n:07d}" for n in range(99) if batch([setup("x", f"+7701{n:07d}", "1")]).partitions[0] == other
+    )
+    second = judge(ours, [setup("kept", elsewhere, "+77272345678")])
+    ours.import_state(partition, theirs.export(partition))
+    assert judge(ours, [setup("kept", elsewhere, "+77272345678", NOW + 5)]) == second
+    assert [
+        one["policy"]
+        for one in judge(
+            ours, [setup("p1", "+77011234567", "+77272345671"), setup("p2", "+77011234567", "+77272345672")]
+        )
+    ] == ["p1", "p2"]
+    assert (first[0]["policy"], second[0]["policy"], ours.policy_version) == ("default", "mine", "mine")
+
+
+def test_ticks_never_change_a_verdict(undisturbed):
+    whole, _, _ = undisturbed
+    held, plain, found = engine(), engine(), {}
+    shifted = whole._replace(append_ms=[at + 200_000 for at in whole.append_ms])
+    for row in range(0, len(whole.values), 20):
+        piece = part(shifted, range(row, min(row + 20, len(whole.values))))
+        for partition in range(PARTITIONS):
+            held.tick(partition, piece.append_ms[-1])
+        found |= {piece.offsets[at]: value for at, _, value in held.process(piece, NOW).decisions}
+    without = {shifted.offsets[at]: value for at, _, value in plain.process(shifted, NOW).decisions}
+    assert found == without
+    assert [windows(held, p) for p in range(PARTITIONS)] == [windows(plain, p) for p in range(PARTITIONS)]
+
+
+def model(version, bias, epoch=1):
+    found = ModelSnapshot(
+        name="champion", version=version, epoch=epoch, trained_at=0, cases=1, features=["attempts_1h"], edges=[[1.5, 3.5]],
+        weights=[[-2.0, 0.5, 3.0, 0.0]], bias=bias,
+    )  # fmt: skip
+    return snapshot.seal(found)
+
+
+def offer(held, found):
+    held.apply("models", snapshot.key(found), encode(found))
+    held.apply("models", snapshot.pointer_key(found.name), encode(snapshot.pointer(found)))
+
+
+def test_models_are_swapped_between_batches_and_enforced_by_policy():
+    held = engine()
+    callers = [setup(f"c{n}", "+77011234567", f"+772723456{n:02d}", NOW + n) for n in range(6)]
+    assert judge(held, callers[:1])[0]["score"] is None
+    offer(held, model(1, 0.0))
+    second, third = judge(held, callers[1:3])
+    assert (second["model"], second["score"]) == ("champion@1", round(1 / (1 + math.exp(-0.5)), 6))
+    assert (third["action"], third["shadow_action"]) == ("allow", "allow")
+    offer(held, model(2, 2.0))
+    fourth = judge(held, callers[3:4])[0]
+    assert (fourth["model"], fourth["score"]) == ("champion@2", round(1 / (1 + math.exp(-5.0)), 6))
+    assert (fourth["action"], fourth["shadow_action"], fourth["reasons"]) == ("allow", "block", [])
+    held.apply(
+        "policy",
+        "policy@m",
+        b'{"version":"m","control_share":0.0,"model":{"mode":"enforce","threshold":0.9},"block_sip_code":603}',
+    )
+    held.apply("policy", "current", b'{"version":"m"}')
+    fifth = judge(held, callers[4:5])[0]
+    assert (fifth["action"], fifth["reasons"], fifth["sip_code"], fifth["q850"]) == ("block", ["model.score"], 603, 21)
+    offer(held, model(3, 0.0, epoch=0))  # of a trainer that has lost its lease
+    assert judge(held, callers[5:6])[0]["model"] == "champion@2"

@@ -29,6 +29,10 @@ def test_samples_decode_and_fit_their_schema(sample):
     jsonschema.validate(json.loads(raw), schema)
 
 
+def test_the_published_folder_is_what_the_code_says():
+    assert schemas.differences(ROOT / "schemas") == []
+
+
 def test_what_the_engine_sends_fits_the_schemas():
     held = engine()
     held.apply("policy", "policy@all", b'{"version":"all","evidence_sample":1.0}')

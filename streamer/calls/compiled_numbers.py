@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
-from numba import njit
 
 from streamer.calls.compiled_hashes import Bytes, Words, partition_of_bytes
 from streamer.calls.compiled_spelling import (
@@ -115,7 +114,9 @@ class Numbers:
         withheld = np.empty(n, dtype=np.bool_)
         data, ends, left_out = _laid_out([*callers, *callees])
         odd = {at % n for at in left_out}
-        hidden = _resolve(data, ends, n, self._rules, self._words, self.partitions, self.table, ids, codes, withheld)
+        hidden = _resolve(
+            data, ends, n, self._rules, self._words, self.partitions, self.table, ids, codes, withheld, _room(data)
+        )
         if hidden or odd:
             self._finish(callers, callees, asserted, ids, codes, withheld, odd)
         return NumberColumns(
@@ -126,7 +127,7 @@ class Numbers:
         """int64 ids of raw numbers, for those that no other column is needed of."""
         ids = np.empty(len(raw), dtype=np.int64)
         data, ends, odd = _laid_out(raw)
-        _ids(data, ends, self._rules, self._words, ids)
+        _ids(data, ends, self._rules, self._words, ids, _room(data))
         for at in odd:
             ids[at] = self._id_of(normalise(raw[at], self.plan))
         return ids
@@ -172,6 +173,11 @@ class Numbers:
                 codes[7:10, row] = found.caller_status[at], found.caller_region[at], found.caller_kind[at]
 
 
+def _room(data: Bytes) -> Bytes:
+    """Where a loop spells numbers out: none is longer than all texts together and a prefix."""
+    return np.empty(data.size + 64, dtype=np.uint8)
+
+
 def _utf8_bytes(text: str) -> Bytes:
     return np.frombuffer(utf8(text), dtype=np.uint8)
 
@@ -202,9 +208,8 @@ def _find_ends(data: Bytes, ends: Ints) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
-def _ids(data: Bytes, ends: Ints, rules: PlanRules, secret: Words, ids: Ints) -> None:
-    out = np.empty(data.size + 32, dtype=np.uint8)
+@loop
+def _ids(data: Bytes, ends: Ints, rules: PlanRules, secret: Words, ids: Ints, out: Bytes) -> None:
     begin = 0
     for row in range(ids.size):
         ids[row] = plain_number(data, begin, ends[row])
@@ -218,7 +223,7 @@ def _ids(data: Bytes, ends: Ints, rules: PlanRules, secret: Words, ids: Ints) ->
 _HIDDEN = np.frombuffer(WITHHELD_PREFIX.encode(), dtype=np.uint8).copy()
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _resolve(
     data: Bytes,
     ends: Ints,
@@ -230,9 +235,9 @@ def _resolve(
     ids: Ints,
     codes: Codes,
     withheld: Flags,
+    out: Bytes,
 ) -> int:
     """Fill all columns as if no number were asserted; the number of withheld callers."""
-    out = np.empty(data.size + 64, dtype=np.uint8)
     hidden = 0
     for row in range(n):
         begin = ends[row - 1] + 1 if row else 0

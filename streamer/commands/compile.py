@@ -14,7 +14,7 @@ def compile_loops() -> None:
     """Compile the hot loops ahead of the first call and keep them in the cache folder."""
     started = time.perf_counter()
     typer.echo("compiling the engine's loops; the first time takes up to a minute")
-    from streamer import engine
+    from streamer.warming import warm
 
-    engine.warm()
+    warm()
     typer.echo(f"compiled in {time.perf_counter() - started:.1f} s")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from streamer.errors import BrokerError
+from streamer.settings import NOT_SETTINGS
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -22,6 +24,11 @@ def demo(
     from streamer.demo.run import engine_alone, finish, run
 
     console = Console()
+    left = [name for name in os.environ if name.startswith("STREAMER_") and name not in NOT_SETTINGS]
+    if left or "STREAMER_CONFIG" in os.environ:
+        console.print("the demonstration has settings of its own; those from the environment are left aside")
+    for name in (*left, "STREAMER_CONFIG"):
+        os.environ.pop(name, None)
     try:
         watch = run(seconds, rate, seed, console)
     except BrokerError as error:

@@ -51,7 +51,7 @@ def run(settings: Settings, judge: Any = None, *, child: bool = False) -> None:
     configure(settings.log_format, settings.log_level)
     topics.ensure(settings)
     if judge is None:
-        from streamer.engine import warm
+        from streamer.warming import warm
 
         warm()  # a compiler at work on the first call would make it wait
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

@@ -50,7 +50,7 @@ def run(seconds: float, rate: float, seed: int, console: Console) -> Watch:
             )
             topics.ensure(settings)
             children += [_child(settings, folder, name) for name in ("worker", "trainer")]
-            _Run(settings, watch, rate, seed, children).go(seconds, console)
+            _Run(settings, watch, rate, seed, children, folder).go(seconds, console)
         finally:
             for child in children:
                 child.send_signal(signal.SIGTERM)
@@ -100,10 +100,7 @@ def _frauds() -> dict[str, float]:
 
 
 def _child(settings: Settings, folder: str, name: str) -> subprocess.Popen[bytes]:
-    env = {
-        key: value for key, value in os.environ.items() if not key.startswith("STREAMER_") or key == "STREAMER_CACHE"
-    }
-    env |= {
+    env = os.environ | {
         "STREAMER_BOOTSTRAP": settings.bootstrap,
         "STREAMER_PARTITIONS": str(_PARTITIONS),
         "STREAMER_METRICS_PORT": "0",
@@ -115,20 +112,27 @@ def _child(settings: Settings, folder: str, name: str) -> subprocess.Popen[bytes
         "STREAMER_LOG_LEVEL": "warning",
         "STREAMER_LOG_FORMAT": "text",
     }
-    log = (Path(folder) / f"{name}.log").open("wb")
-    return subprocess.Popen(
-        [sys.executable, "-m", "streamer", name],
-        env=env,
-        stdout=log,
-        stderr=log,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is ours; the children are stopped in order
-        preexec_fn=processes.die_with(os.getpid()),  # noqa: PLW1509 - before any thread of ours was started
-    )
+    with _log(folder, name).open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "streamer", name],
+            env=env,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is ours; the children are stopped in order
+            preexec_fn=processes.die_with(os.getpid()),  # noqa: PLW1509 - before any thread of ours was started
+        )
+
+
+def _log(folder: str, name: str) -> Path:
+    return Path(folder) / f"{name}.log"
 
 
 class _Run:
-    def __init__(self, settings: Settings, watch: Watch, rate: float, seed: int, children: list[Any]) -> None:
+    def __init__(
+        self, settings: Settings, watch: Watch, rate: float, seed: int, children: list[Any], folder: str
+    ) -> None:
+        self.folder = folder
         self.watch = watch
         self.topics = topics.Topics(settings)
         self.children = children
@@ -246,8 +250,11 @@ class _Run:
     def _check(self) -> None:
         for child in self.children:
             if child.poll() is not None:
+                name = child.args[-1]
+                said = _log(self.folder, name).read_text("utf-8", "replace").strip().splitlines()[-5:]
                 raise StreamerError(
-                    f"{' '.join(child.args[-2:])} ended with code {child.returncode} during the demonstration"
+                    f"streamer {name} ended with code {child.returncode} during the demonstration; its last words:\n"
+                    + "\n".join(said)
                 )
 
 

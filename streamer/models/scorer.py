@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamer import features
@@ -84,25 +83,15 @@ def score_row(x: NDArray[np.float64], model: Tables) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-@njit(cache=True, nogil=True)
-def score_batch(x: NDArray[np.float64], model: Tables) -> NDArray[np.float64]:
-    """The scores float64[n] of n feature vectors float64[n, features.COUNT]."""
-    scores = np.empty(x.shape[0])
-    for row in range(x.shape[0]):
-        scores[row] = score_row(x[row], model)
-    return scores
-
-
-@njit(cache=True, nogil=True)
-def parts_row(x: NDArray[np.float64], model: Tables) -> NDArray[np.float64]:
-    """What each of the model's k features adds to the log-odds, float64[k], in the order of `model.column`."""
-    parts = np.empty(model.column.shape[0])
+@loop
+def fill_parts(x: NDArray[np.float64], model: Tables, parts: NDArray[np.float64]) -> None:
+    """Fill float64[k] with what each of the model's k features adds to the log-odds, in the order of `model.column`."""
     for row in range(parts.shape[0]):
         parts[row] = model.weights[row, bin_of(x[model.column[row]], model.edges[row], model.n_edges[row])]
-    return parts
 
 
 def contributions(x: NDArray[np.float64], model: Tables) -> dict[str, float]:
     """What each feature adds to the log-odds of one vector, by name; with the bias they sum to the score's log-odds."""
-    parts = parts_row(x, model)
+    parts = np.empty(len(model.column))
+    fill_parts(x, model, parts)
     return {features.NAMES[column]: float(part) for column, part in zip(model.column, parts, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from typing import Any
@@ -106,9 +107,15 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
         gc.freeze()
         made.scoring = scoring
 
+    async def begun() -> bool:
+        """Whether scoring has begun; False once it never will. Faust's own sleep does not sleep while the app stops."""
+        while made.scoring is None and made.failure is None and not made.should_stop:  # noqa: ASYNC110 - of three things any ends the wait
+            await asyncio.sleep(0.01)
+        return made.scoring is not None
+
     async def guarded(work: str) -> None:
-        while made.scoring is None:
-            await made.sleep(0.01)
+        if not await begun():
+            return
         try:
             await getattr(made.scoring, work)()
         except Exception as reason:
@@ -124,8 +131,8 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
 
     @made.agent(calls)
     async def score(stream: Any) -> None:
-        while made.scoring is None:
-            await made.sleep(0.01)
+        if not await begun():
+            return
         async for event in stream.noack().events():
             if made.failure is not None:
                 continue  # nothing may leave after a failure; offsets stay where they were

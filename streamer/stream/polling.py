@@ -157,17 +157,29 @@ class Poller:
             time.sleep(self._settings.linger_ms / 1000)
             batch += self._client.consume(most - len(batch), 0)
         self._pace.arrived(len(batch))
-        found: dict[str, dict[int, list[Any]]] = {}
-        for record in batch:
-            if record.error() is not None:
-                self._lookout.hear(record.error())
-            # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
-            elif (record.topic(), record.partition()) in self.owned:
-                found.setdefault(record.topic(), {}).setdefault(record.partition(), []).append(record)
+        found = self._by_place(batch)
         if found:
             self._lookout.trouble = None
         for topic, spans in found.items():
             self._hand_over("records", topic, spans)
+
+    def _by_place(self, batch: list[Any]) -> dict[str, dict[int, list[Any]]]:
+        """The records of each topic and partition, those left out that are not ours any more."""
+        found: dict[str, dict[int, list[Any]]] = {}
+        span: list[Any] = []
+        last: Place | None = None
+        for record in batch:
+            if record.error() is not None:
+                self._lookout.hear(record.error())
+                continue
+            place = record.topic(), record.partition()
+            if place != last:  # what librdkafka gives comes in runs of one partition
+                last, span = place, []
+                # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
+                if place in self.owned:
+                    span = found.setdefault(place[0], {}).setdefault(place[1], span)
+            span.append(record)
+        return found
 
     def _holding(self, now: float) -> bool:
         """Whether to take nothing for the moment; what librdkafka prefetched stays where it is."""

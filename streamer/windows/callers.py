@@ -1,12 +1,12 @@
 """The store of callers: one slot for each (partition, calling number, origin class), a struct of arrays.
 
 The arrays are reserved for `capacity` slots at once; the system gives memory only to pages that are touched, so a store
-for millions costs what the callers in it cost, and growing never copies. A slot is 489 bytes (`SLOT_BYTES`), the index 5
-to 11 more, a busy caller's wide sketch 512 more.
+for millions costs what the callers in it cost, and growing never copies. A slot is 473 bytes (`slot_bytes`), index and free list
+9 to 15 more, a busy caller's wide sketch 512 more.
 
 A slot that was silent for `SPAN_MS` holds nothing: finding it again starts it afresh, so it never matters for a verdict
 when the sweep gives it back. When the store is full, the slot that was silent longest among a few looked at is taken
-over (`evicted` counts them).
+over, whatever its partition (`evicted` counts them): verdicts are those of a store that is large enough while it is 0.
 """
 
 from __future__ import annotations

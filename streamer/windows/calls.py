@@ -2,8 +2,9 @@
 
 Both tables are open-addressing tables of whole entries, found by a keyed 64-bit hash that includes the partition, so
 that partitions never touch each other. Whether an entry still counts is decided by times alone; the sweep only gives
-back what nothing can ask for any more, so when it runs never changes a verdict. A full table drops, among the entries
-near the new one, that which was touched longest ago.
+back what nothing can ask for any more, so when it runs never changes a verdict. Only a full table, which is too small
+for its worker, drops what still counts: among the entries near the new one that which was touched longest ago, whatever
+its partition.
 
 An entry is one row of int64 words: calls of 64 bytes, pairs of 32, so that looking at one costs one line of the
 processor's cache (as columns, each look cost eight, and they were a third of the engine's time).

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamer import features
 from streamer.models.binning import Bins, refined
-from streamer.models.scorer import contributions, no_model, score_batch, score_row, tables
+from streamer.models.scorer import contributions, no_model, score_row, tables
 from streamer.models.trainer import SAMPLE, Trainer
 
 CLOSE = 1e-9
@@ -43,7 +43,8 @@ def taught() -> Trainer:
 def test_equals_river_on_whole_batches(taught):
     random = np.random.default_rng(8)
     drawn = [draw(random, fraud=bool(n % 2)) for n in range(500)]
-    scores = score_batch(np.array([row(x) for x in drawn]), tables(taught.snapshot(1, 1, 0, {})))
+    model = tables(taught.snapshot(1, 1, 0, {}))
+    scores = np.array([score_row(row(x), model) for x in drawn])
     assert np.abs(scores - [taught.score(x) for x in drawn]).max() < CLOSE
 
 
@@ -77,7 +78,7 @@ def test_contributions_are_exact(taught):
 
 def test_no_model_gives_no_score():
     assert math.isnan(score_row(np.zeros(features.COUNT), no_model()))
-    assert np.isnan(score_batch(np.zeros((3, features.COUNT)), tables(None))).all()
+    assert math.isnan(score_row(np.zeros(features.COUNT), tables(None)))
 
 
 def test_an_untaught_model_is_undecided():

@@ -1,5 +1,7 @@
 """What ends a worker ends it with an error and leaves the offset where it was; brokers that are away are waited for."""
 
+import socket
+
 import orjson
 import pytest
 
@@ -93,3 +95,13 @@ def test_metrics_tell_what_happened(kafka_settings):
             assert line in text, text
         assert get(page, "/nothing")[0] == 404
         assert worker.stop() == 0, worker.log
+
+
+def test_a_metrics_port_that_is_taken_ends_the_worker_with_its_reason(kafka_settings):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with Worker(kafka_settings, STREAMER_METRICS_PORT=str(port)) as worker:
+            assert worker.ended() != 0
+            assert str(port) in worker.log

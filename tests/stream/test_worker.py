@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import orjson
 import psutil
@@ -137,3 +138,42 @@ def test_when_one_of_several_processes_dies_all_of_them_end(kafka_settings, whom
         if whom == "child":
             assert "the others were stopped" in workers.log
         wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), 30)
+
+
+def test_lists_policy_operators_and_facts_take_effect_while_calls_come(kafka_settings):
+    """Each change is published to a running worker, and calls follow until one shows it."""
+    calls = Calls(kafka_settings)
+    spoofed, listed, invalid = "+77011234567", "+77017654321", "+77030000001"
+    fact = {"number": spoofed, "at": int(time.time() * 1000), "fact": "location", "operator": "op-a"}
+    told = {"operator": "op-a", "ranges": ["+7701"], "publishes_locations": True}
+    entry = {"list": "block", "match": "exact", "number": listed, "side": "caller"}
+    policy = {"version": "p2", "detectors": {"number_invalid": {"mode": "shadow"}}}
+    home, away = orjson.dumps(fact | {"value": "home"}), orjson.dumps(fact | {"value": "roaming", "country": "TR"})
+    abroad = {"ingress": "international"}
+    changes = [
+        ("operators", "op-a", orjson.dumps(told), spoofed, abroad, None),
+        ("subscribers.location", spoofed, home, spoofed, abroad, "block"),
+        ("subscribers.location", spoofed, away, spoofed, abroad, "allow"),
+        ("lists", "one", orjson.dumps(entry), listed, {}, "block"),
+        ("lists", "one", None, listed, {}, "allow"),
+        ("policy", "policy@p2", orjson.dumps(policy), invalid, {}, None),
+        ("policy", "current", b'{"version":"p2"}', invalid, {}, "allow"),
+        ("operators", "op-a", orjson.dumps(told | {"mode": "off"}), spoofed, abroad, "allow"),
+    ]  # fmt: skip
+    names = {"operators": calls.topics.operators, "lists": calls.topics.lists, "policy": calls.topics.policy,
+             "subscribers.location": calls.topics.location}  # fmt: skip
+    with Worker(kafka_settings) as worker:
+        calls.publish(setup("before", invalid))
+        assert not calls.until({"before"}), worker.log
+        assert calls.decided["before"][0][0]["action"] == "block"
+        for number, (kind, key, value, caller, more, action) in enumerate(changes):
+            calls.producer.produce(names[kind], key=key, value=value)
+            calls.producer.flush()
+            end, seen = time.monotonic() + 15, action is None
+            while not seen and time.monotonic() < end:
+                call_id = f"{number}-{time.monotonic_ns()}"
+                calls.publish(setup(call_id, caller, **more))
+                assert not calls.until({call_id}), worker.log
+                seen = calls.decided[call_id][0][0]["action"] == action
+            assert seen, (kind, key, value, calls.decided[call_id][0][0])
+        assert worker.stop() == 0, worker.log

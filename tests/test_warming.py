@@ -1,0 +1,43 @@
+"""Nothing is left for a compiler when calls come."""
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+import gc
+from numba.core.registry import CPUDispatcher
+from streamer.warming import warm
+warm()
+loops = [found for found in gc.get_objects() if isinstance(found, CPUDispatcher)]
+loops = [found for found in loops if found.py_func.__module__.startswith("streamer.")]
+before = {id(found): len(found.signatures) for found in loops}
+from tests.test_engine import batch, engine, model, offer, setup, end, traffic, orjson, NOW
+held = engine()
+offer(held, model(1, 0.0))
+held.apply("lists", "p", b'{"list":"block","match":"prefix","number":"+7702","side":"caller","trunk":"t"}')
+for n in range(300):
+    fact = {"number": f"+77030000{n:03d}", "at": NOW, "fact": "line", "value": "active", "operator": "o"}
+    held.apply("subscribers.line", str(n), orjson.dumps(fact))
+    held.apply("lists", str(n), orjson.dumps({"list": "allow", "match": "exact", "number": f"+7705{n:07d}", "side": "caller"}))
+for n in range(300):
+    held.apply("lists", str(n), None)
+held.apply("operators", "o", b'{"operator":"o","ranges":["+7703"],"publishes_locations":true}')
+odd = [setup("\\u00e9", "\\u0663", "+77010000001"), setup("a", "anonymous", "112", asserted="+77010000001", diverted_from="+77010000009")]
+held.process(batch([*traffic(3, 200), *odd, end("zz", "+77010000001", "1")]), NOW)
+for partition in range(4):
+    held.tick(partition, NOW)
+    state = held.export(partition)
+    held.drop(partition)
+    held.import_state(partition, state)
+print("judged")
+for found in loops:
+    if len(found.signatures) != before[id(found)]:
+        print("not warm:", found.py_func.__module__, found.py_func.__qualname__)
+"""
+
+
+def test_a_warm_worker_meets_no_loop_that_is_not_compiled():
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=os.environ, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "judged\n"
