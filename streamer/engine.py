@@ -15,9 +15,9 @@ from streamer import columns, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Policy
+from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CallEvent
 from streamer.calls.numbers import home_plan, number_id
-from streamer.calls.plan import emergency_numbers
 from streamer.checkpoint import pack, unpack
 from streamer.in_force import InForce
 from streamer.outcomes import Outcomes, Reporter
@@ -61,9 +61,13 @@ class Engine:
         )
         self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
-        self._emergency = np.array(
-            sorted(number_id(number, words) for number in emergency_numbers(home)) or [-1], np.int64
-        )
+        emergency = [
+            spelled
+            for number in emergency_numbers(home)
+            for spelled in (number, f"+{self._plan.code}{number}", f"{self._plan.trunk}{number}")
+        ]
+        ids = self._numbers.ids([*emergency, *URGENT]).tolist()
+        self._emergency = np.array(sorted({*(number_id(number, words) for number in emergency), *ids}), np.int64)
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
 

@@ -59,6 +59,10 @@ class Said:
         return self.models.index(model)
 
 
+CHAMPION: Final = "champion"
+"""The one model that is scored with; pointers to others (challengers) are not heeded."""
+
+
 class InForce:
     """The registers and their compiled forms.
 
@@ -97,6 +101,12 @@ class InForce:
         `kind`: lists, policy, operators, trunks, models, subscribers.location (line, sim, device, holder, network).
         Raises `MessageError` for a record that breaks the contract, which then changes nothing.
         """
+        try:
+            self._apply(kind, key, value)
+        except (TypeError, OverflowError, ArithmeticError) as error:
+            raise MessageError("out_of_range", f"{kind} record under {key!r}: {error}") from error
+
+    def _apply(self, kind: str, key: str, value: bytes | None) -> None:
         if kind == "lists":
             self._apply_list(key, value)
         elif kind == "policy":
@@ -180,6 +190,8 @@ class InForce:
             if value is None:
                 return
             pointer = codec.decode_model_pointer(value)
+            if pointer.name != CHAMPION:
+                return
             self._model_wanted = f"{pointer.name}@{pointer.version}"
         elif value is None:
             self._models.pop(key, None)

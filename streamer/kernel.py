@@ -54,9 +54,9 @@ from streamer.columns import (
     World,
 )
 from streamer.compiled import loop
-from streamer.detectors import judge_all
+from streamer.detectors import DETECTORS, judge_all
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, decide, governed
+from streamer.policy import ALLOW, BLOCK, LABEL, decide, governed
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.vector import fill_call, fill_windows
@@ -72,6 +72,9 @@ SHORT_RING_MS: Final = 5_000
 STANDING_MS: Final = 30 * 86_400_000
 _GAP_WEIGHT: Final = 0.2
 _BLOCK_LIST: Final = number_lists.BIT["block"]
+_CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
+_RANG: Final = (16, 19, 31, 127)
+"""Causes (Q.850) of a call that rang and was given up; a busy line, a failing network or an absent one is no wangiri."""
 _LOW: Final = (1 << 32) - 1
 
 
@@ -185,25 +188,34 @@ def _setup(
     pairs = state.pairs
     at_pair = recent.find(pairs, hashes[row, 1])
     counted = True
+    seen_own = own_line
     if at_pair >= 0 and now - pairs.rows[at_pair, recent.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
         seen_ms = pairs.rows[at_pair, recent.TOUCHED_MS]
         if pairs.rows[at_pair, recent.OPERATOR] != record[OPERATOR] and abs(at - seen_ms) <= recent.SIGHTING_MS:
             counted = False
+            seen_own = recent.flags_at(pairs, at_pair) & recent.OWN_LINE != 0
     diversion_seen = 0.0
-    if record[DIVERTED] != 0:
+    if record[DIVERTED] != 0 and record[DIVERTED] != callee:
         found = recent.find(pairs, _pair_hash(world, key, record[DIVERTED], partition))
         if found >= 0:
             seen_ms = pairs.rows[found, recent.TOUCHED_MS]
-            if now - seen_ms <= recent.PAIR_KEEP_MS and 0 <= at - seen_ms <= recent.DIVERSION_MS:
-                diversion_seen = 1.0
-    slot = slots.open_hashed(state.callers, hashes[row, 0], partition, key, 0 if own_line else 1, now)
+            sound = recent.flags_at(pairs, found) & (recent.OWN_LINE | recent.LET_THROUGH) != 0
+            since = at - seen_ms
+            if sound and now - seen_ms <= recent.PAIR_KEEP_MS:
+                if -recent.DIVERSION_BACK_MS <= since <= recent.DIVERSION_MS:
+                    diversion_seen = 1.0
+    # Another operator's sighting of a call is judged by the windows that the call was counted in.
+    mixed = (
+        hashes[row, 0] if seen_own == own_line else slots.hash_of(state.callers, partition, key, 0 if seen_own else 1)
+    )
+    slot = slots.open_hashed(state.callers, mixed, partition, key, 0 if seen_own else 1, now)
     if counted:
         _count_attempt(state.callers, slot, callee, at, now)
         if at_pair < 0:
             at_pair = recent.place(pairs, hashes[row, 1])
         entry = pairs.rows[at_pair]
         entry[recent.HASH] = hashes[row, 1]
-        entry[recent.HELD] = recent.held(partition, 0)
+        entry[recent.HELD] = recent.held(partition, recent.OWN_LINE if own_line else 0)
         entry[recent.TOUCHED_MS] = at
         entry[recent.OPERATOR] = record[OPERATOR]
     x = out.x[row]
@@ -233,6 +245,8 @@ def _setup(
     )
     if world.constants[3] == 0:
         cache_s = 0  # history: for no switch's cache, and whether it came in time hangs on the judge's clock
+    if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0:
+        pairs.rows[at_pair, recent.HELD] |= recent.LET_THROUGH << 16
     if counted and action == BLOCK:
         sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
@@ -323,7 +337,7 @@ def _outcome(state: State, batch: Columns, row: int, at: int) -> None:
         if record[TALK] < SHORT_MS:
             sliding.add(counts, sliding.SHORT, at, now)
         sliding.add_talk(state.callers.talk[slot], record[TALK], at, now)
-    elif 0 <= record[RING] < SHORT_RING_MS:
+    elif 0 < record[RING] < SHORT_RING_MS and (record[CAUSE] < 0 or record[CAUSE] in _RANG):
         sliding.add_ten(state.callers.ten[slot], sliding.SHORT_RING, at, now)
     if record[CAUSE] == 1 or record[CAUSE] == 28:
         sliding.add_ten(state.callers.ten[slot], sliding.UNALLOCATED, at, now)

@@ -22,14 +22,21 @@ from streamer.calls.compiled_decisions import (
     plain,
 )
 from streamer.calls.decisions import ACTIONS
+from streamer.calls.events import LATEST_MS
 from streamer.columns import Verdicts
 from streamer.compiled import loop
+from streamer.detectors import DETECTORS
 from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Said
 from streamer.policy import BLOCK, REASONS, names_of
 from streamer.records import Read
 
 _LOW: Final = (1 << 32) - 1
+_ANALYTICS: Final = 603
+"""Network blocked (ATIS-1000099)."""
+_REJECTED: Final = 608
+"""Rejected by a machine (RFC 8688)."""
+_BEHAVIOUR: Final = frozenset({"model", *(detector.id for detector in DETECTORS if detector.kind == "behaviour")})
 _BLOCKED_Q850: Final = 21
 """Call rejected (ITU-T Q.850)."""
 
@@ -65,7 +72,7 @@ class Outcomes:
         try:
             value = plain(
                 call_id,
-                at if isinstance(at, int) and not isinstance(at, bool) and at >= 0 else append_ms,
+                at if isinstance(at, int) and not isinstance(at, bool) and 0 <= at <= LATEST_MS else append_ms,
                 now_ms,
                 operator if isinstance(operator, str) and 0 < len(operator) <= 64 else "unknown",
                 str(found["caller"]),
@@ -85,11 +92,14 @@ class Outcomes:
 def _words(action: int, shadow: int, reasons: list[str], policy: Any, model: str | None) -> bytes:
     """The members of a decision that many share, and its closing brace; after a comma."""
     blocks = action == BLOCK
+    code = policy.block_sip_code
+    if code == _ANALYTICS and not all(reason.split(".")[0] in _BEHAVIOUR for reason in reasons):
+        code = _REJECTED  # 603 is for analytics alone
     closing = {
         "action": ACTIONS[action],
         "reasons": reasons,
         "shadow_action": ACTIONS[shadow],
-        "sip_code": policy.block_sip_code if blocks else None,
+        "sip_code": code if blocks else None,
         "sip_reason": policy.block_sip_reason if blocks else None,
         "q850": _BLOCKED_Q850 if blocks else None,
         "revises": False,

@@ -10,6 +10,7 @@ from streamer import features
 from streamer.calls.codec import encode
 from streamer.calls.decisions import ModelSnapshot
 from streamer.engine import Engine
+from streamer.in_force import CHAMPION
 from streamer.models import snapshot
 from streamer.records import Batch
 
@@ -34,7 +35,7 @@ def warm() -> None:
     engine.apply("policy", "current", b'{"version":"warm"}')
     model = snapshot.seal(
         ModelSnapshot(
-            name="warm", version=1, epoch=1, trained_at=0, cases=0, bias=0.0,
+            name=CHAMPION, version=1, epoch=1, trained_at=0, cases=0, bias=0.0,
             features=[features.NAMES[0]], edges=[[1.0]], weights=[[0.0, 0.0, 0.0]],
         )
     )  # fmt: skip
@@ -48,7 +49,8 @@ def warm() -> None:
         _call("answer"),
         _call("end", talk_ms=1_000, ring_ms=1, cause=16),
     ]
-    engine.process(Batch([0] * 3, [0, 1, 2], [1, 2, 3], list(records), [False] * 3), 3)
+    for _ in range(2):  # the second time the words that decisions share are known
+        engine.process(Batch([0] * 3, [0, 1, 2], [1, 2, 3], list(records), [False] * 3), 3)
     engine.tick(0, 10)
     engine.import_state(0, engine.export(0))
     engine.apply("lists", "listed", None)

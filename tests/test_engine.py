@@ -1,15 +1,18 @@
 """The engine as a whole: any cutting, any interleaving, duplicates, late events, hand-over, bad input, control messages."""
 
+import json
 import math
 import random
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.calls.codec import encode
+from streamer.calls.codec import decode_decision, encode
 from streamer.calls.decisions import ModelSnapshot
+from streamer.calls.events import LATEST_MS
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.calls.partitioner import partition_of
 from streamer.engine import Engine
@@ -437,3 +440,47 @@ def test_models_are_swapped_between_batches_and_enforced_by_policy():
     assert (fifth["action"], fifth["reasons"], fifth["sip_code"], fifth["q850"]) == ("block", ["model.score"], 603, 21)
     offer(held, model(3, 0.0, epoch=0))  # of a trainer that has lost its lease
     assert judge(held, callers[5:6])[0]["model"] == "champion@2"
+
+
+@pytest.mark.parametrize("at", [2**63, LATEST_MS + 1, -1, "soon", None])
+def test_the_answer_to_a_broken_setup_is_a_sound_decision(at):
+    broken = batch([json.dumps({**setup("1", "+77011234567", "+77272345678"), "at": at}).encode()])
+    ((_, _, value),) = engine().process(broken._replace(append_ms=[NOW]), NOW).decisions
+    assert decode_decision(value).reasons == ["input.invalid"]
+
+
+@pytest.mark.parametrize("more", [{"version": 10**20}, {"epoch": 10**20}, {"cases": 10**20}, {"version": -1}])
+def test_numbers_beyond_64_bits_in_a_model_are_refused(more):
+    message = {
+        "name": "champion",
+        "version": 1,
+        "epoch": 1,
+        "trained_at": 0,
+        "cases": 0,
+        "features": [],
+        "edges": [],
+        "weights": [],
+        "bias": 0.0,
+    }
+    with pytest.raises(MessageError):
+        engine().apply("models", "champion@1", json.dumps(message | more).encode())
+
+
+def test_invented_operators_take_no_row_from_those_that_are_registered():
+    held = engine()
+    for n in range(5_000):
+        held._in_force.operators.row(f"invented-{n}")
+    held.apply("operators", "new", b'{"operator":"new","mode":"off"}')
+    held.apply("lists", "k", b'{"list":"block","match":"exact","number":"+77011234567","side":"caller"}')
+    stranger, registered = (
+        {**setup(name, "+77011234567", "+77272345678"), "operator": name} for name in ("invented-4999", "new")
+    )
+    assert [one["action"] for one in judge(held, [stranger, registered])] == ["block", "allow"]
+
+
+def test_a_pointer_to_another_model_puts_nothing_in_force():
+    held = engine()
+    offer(held, model(1, 0.0))
+    challenger = snapshot.seal(msgspec.structs.replace(model(9, 5.0), name="challenger"))
+    offer(held, challenger)
+    assert held.model_version == "champion@1"

@@ -9,7 +9,7 @@ from streamer import governor as governing
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Band, Demotion, Policy
 from streamer.engine import Engine
-from streamer.governor import HOUR_STEP_MS, MOST_SCOPES, NAMES, Alarm, Governor, demotion_key
+from streamer.governor import HOUR_STEP_MS, MOST_SCOPES, NAMES, Alarm, Governor, at_least, demotion_key
 from streamer.policy import ASKED
 from tests.test_engine import NOW, PARTITIONS, batch, judge, setup
 
@@ -46,7 +46,7 @@ class Oracle:
         fired = []
         for name in NAMES:
             kept = [did for s, which, did in self.calls if which == name and self.step - 7 < s]
-            if len(kept) >= self.band.min_calls and sum(kept) / len(kept) > self.band.max_share:
+            if len(kept) >= self.band.min_calls and at_least(sum(kept), len(kept)) > self.band.max_share:
                 fired.append((name, self.clock))
                 self.calls = [call for call in self.calls if call[1] != name]
                 self.held[name] = self.clock + 1_000 * self.band.demotion_s
@@ -97,11 +97,11 @@ def test_any_cutting_counts_the_same(moves, size):
 
 
 def test_what_is_said_names_share_calls_and_band():
-    (word,) = observe(Governor(), policy(), *[(NOW, ["robocall"])] * 2, *[(NOW, [])] * 2)
+    (word,) = observe(Governor(), policy(), (NOW, []), *[(NOW, ["robocall"])] * 3)
     assert (word.detector, word.operator, word.trunk) == ("robocall", "op-a", "")
     assert (word.at, word.until) == (NOW, NOW + 1_800_000)
-    assert "2 of 4 calls" in word.why
-    assert "50.000%" in word.why
+    assert "3 of 4 calls" in word.why
+    assert "75.000%" in word.why
     assert "25.000% from 4 calls on" in word.why
 
 
@@ -333,3 +333,8 @@ def test_switches_may_keep_behaviour_blocks_but_none_with_an_origin_finding_and_
     assert labelled["cache_until"] is None
     late = judge(held, scan("l", "+77014444444", ingress="national"), NOW + HOUR)[-1]
     assert (late["action"], late["late"], late["cache_until"]) == ("block", True, None)
+
+
+def test_a_single_block_among_few_calls_switches_nothing_off():
+    calls = [(NOW + n, []) for n in range(250)]
+    assert observe(Governor(), policy(max_share=0.002, min_calls=200), *calls, (NOW + 250, ["robocall"])) == []

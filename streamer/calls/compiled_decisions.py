@@ -91,7 +91,7 @@ class Writer:
         self.closings[key] = closing
         self._keys = np.array(list(self.closings), np.int64).reshape(-1, 3)
         self._ends = np.cumsum(np.array([len(known) for known in self.closings.values()], np.int64))
-        self._bytes = np.frombuffer(b"".join(self.closings.values()), np.uint8)
+        self._bytes = np.frombuffer(b"".join(self.closings.values()), np.uint8).copy()  # of the type it began with
         self._longest = max(map(len, self.closings.values()))
 
     def write(self, texts: Texts, lines: Any, decided_at: int) -> tuple[bytes, list[int], list[int]]:

@@ -11,6 +11,9 @@ from streamer.calls.events import Callee, Caller, CallId, Millis, Operator
 Action = Literal["allow", "label", "withhold_cli", "divert", "block"]
 Mode = Literal["off", "shadow", "enforce"]
 
+Whole = Annotated[int, Meta(ge=0, le=9_007_199_254_740_992)]
+"""A count or a place: what every JSON reader takes as a whole number."""
+
 ACTIONS: tuple[Action, ...] = ("allow", "label", "withhold_cli", "divert", "block")
 """Actions by rising severity; a compiled action code is an index into this tuple."""
 
@@ -28,7 +31,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     caller: Caller
     callee: Callee
     action: Action
-    score: float | None = None
+    score: Annotated[float, Meta(ge=0, le=1)] | None = None
     reasons: list[str] = []
     shadow_action: Action = "allow"
     sip_code: int | None = None
@@ -60,17 +63,17 @@ class Evidence(Struct, frozen=True, kw_only=True):
     caller_key: str
     origin: Literal["own_line", "interconnect"]
     trunk: str | None
-    partition: int
-    offset: int
+    partition: Whole
+    offset: Whole
     features: dict[str, float | None]
     findings: list[Finding] = []
     lists: list[str] = []
     contributions: dict[str, float] = {}
     policy: str = ""
     model: str | None = None
-    weight: float = 1.0
+    weight: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
     control: bool = False
-    propensity: float | None = None
+    propensity: Annotated[float, Meta(gt=0, le=1)] | None = None
 
 
 class DetectorPolicy(Struct, frozen=True, kw_only=True):
@@ -98,7 +101,7 @@ class Band(Struct, frozen=True, kw_only=True):
     """
 
     max_share: Annotated[float, Meta(gt=0, le=1)] = 0.002
-    min_calls: Annotated[int, Meta(ge=1)] = 200
+    min_calls: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 200
     demotion_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
 
 
@@ -148,10 +151,10 @@ class ModelSnapshot(Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    version: int
-    epoch: int
+    version: Whole
+    epoch: Whole
     trained_at: Millis
-    cases: int
+    cases: Whole
     features: list[str]
     edges: list[list[float]]
     weights: list[list[float]]
@@ -164,5 +167,5 @@ class ModelPointer(Struct, frozen=True, kw_only=True):
     """The record under the key `current/<name>`: which version scorers use."""
 
     name: str
-    version: int
-    epoch: int
+    version: Whole
+    epoch: Whole

@@ -18,8 +18,10 @@ Duration = Annotated[int, Meta(ge=0, le=2_678_400_000, description="milliseconds
 Caller = Annotated[str, Meta(max_length=64, description="calling number as it came from the signalling; may be empty")]
 Callee = Annotated[str, Meta(min_length=1, max_length=64, description="called number as it came from the signalling")]
 Operator = Annotated[str, Meta(min_length=1, max_length=64, description="who reports")]
-Opaque = Annotated[str, Meta(max_length=255)]
-Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
+Opaque = str
+"""Of any form and length: nothing that a caller can write into an optional field may keep his call from being judged."""
+Country = Annotated[str, Meta(description="ISO 3166-1 alpha-2")]
+Line = Annotated[str, Meta(description="a number as it came from the signalling")]
 
 
 class Setup(Struct, frozen=True, kw_only=True, tag="setup", tag_field="type"):
@@ -33,13 +35,13 @@ class Setup(Struct, frozen=True, kw_only=True, tag="setup", tag_field="type"):
     ingress: Literal["subscriber", "national", "international"]
     trunk: Opaque | None = None
     ingress_country: Country | None = None
-    asserted: Caller | None = None
-    diverted_from: Caller | None = None
+    asserted: Line | None = None
+    diverted_from: Line | None = None
     imsi: Opaque | None = None
     imei: Opaque | None = None
     cell: Opaque | None = None
     attestation: Literal["A", "B", "C"] | None = None
-    identity: Annotated[str, Meta(max_length=16_384)] | None = None
+    identity: Opaque | None = None
     user_agent: Opaque | None = None
     cached: bool | None = None
 
@@ -53,7 +55,7 @@ class Answer(Struct, frozen=True, kw_only=True, tag="answer", tag_field="type"):
     caller: Caller
     callee: Callee
     ring_ms: Duration | None = None
-    asserted: Caller | None = None
+    asserted: Line | None = None
     imsi: Opaque | None = None
     imei: Opaque | None = None
     cell: Opaque | None = None
@@ -71,7 +73,7 @@ class End(Struct, frozen=True, kw_only=True, tag="end", tag_field="type"):
     talk_ms: Duration = 0
     cause: Annotated[int, Meta(ge=0, le=127, description="Q.850 cause value")] | None = None
     released_by: Literal["caller", "callee", "network"] | None = None
-    asserted: Caller | None = None
+    asserted: Line | None = None
     imsi: Opaque | None = None
     imei: Opaque | None = None
     cell: Opaque | None = None

@@ -21,7 +21,7 @@ from numba import uint64
 from phonenumbers import PhoneMetadata
 
 from streamer.calls.numbers import SHORT, home_plan, home_share
-from streamer.calls.patterns import Automaton, expand, parse
+from streamer.calls.patterns import Automaton, parse
 from streamer.compiled import loop
 from streamer.settings import cache_folder
 
@@ -117,18 +117,6 @@ def classify(number: int, table: PlanTable) -> tuple[int, int, int]:
         if national == table.home_code and table.home_digits >> first & 1:
             region = table.home
     return (VALID if label & 1 else NOT_VALID), region, label >> 1 & 7
-
-
-def emergency_numbers(region: str) -> frozenset[str]:
-    """The emergency numbers of a country, from the library's short-number metadata.
-
-    >>> sorted(emergency_numbers("KZ"))
-    ['101', '102', '103', '112']
-    """
-    metadata = PhoneMetadata.short_metadata_for_region(region)
-    if metadata is None or metadata.emergency is None or not metadata.emergency.national_number_pattern:
-        return frozenset()
-    return frozenset(expand(parse(metadata.emergency.national_number_pattern)))
 
 
 def number_table(home: str, folder: Path | None = None) -> NumberTable:

@@ -11,10 +11,21 @@ from typing import Any, Final, Literal, NamedTuple
 
 from streamer.calls.decisions import Action
 from streamer.compiled import loop
+from streamer.features import INDEX
 
 MAX_THRESHOLDS: Final = 8
 NONE: Final = (0, 0.0, 0.0, 0)
 """What a rule returns when it found nothing: cause 0, observed, threshold, window_s."""
+
+
+_WITHHELD: Final = INDEX["withheld"]
+_VALID: Final = INDEX["caller_valid"]
+
+
+@loop
+def pooled(x: Any) -> bool:
+    """Whether the windows are nobody's: withheld callers without an asserted number share a slot for each called number."""
+    return bool(x[_WITHHELD] == 1.0 and x[_VALID] != 1.0)
 
 
 class Cause(NamedTuple):

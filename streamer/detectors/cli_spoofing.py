@@ -2,7 +2,8 @@
 
 Sources: Traficom regulation 28 (Finland), DoT CIOR (India), Ofcom and IMDA guidance on own-country CLI from abroad.
 Exempt: a roamer with a fresh fact; a called number that is a roaming number (MSRN); a diversion whose own set-up to the
-diverting number was seen. A diversion that was not seen has its CLI withheld when it comes from abroad, and is only
+diverting number was seen from its own line, or was let through without a finding of this detector (whoever knocks first
+with the same spoofed number gains nothing). A diversion that was not seen has its CLI withheld when it comes from abroad, and is only
 labelled when it comes nationally. Where the location is unknown, stale, or not published by the caller's operator, the
 call is labelled and never blocked.
 """
@@ -34,7 +35,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     if x[_OWN_LINE] == 1.0 or x[_HOME] != 1.0 or x[_WITHHELD] == 1.0 or x[_MSRN] == 1.0:
         return NONE
     if x[_DIVERTED] == 1.0:
-        if x[_DIVERSION_SEEN] == 1.0:
+        if x[_DIVERSION_SEEN] == 1.0 or x[_ROAMING] == 1.0:
             return NONE
         if x[_INTERNATIONAL] == 1.0:
             return 3, 1.0, 1.0, 60

@@ -1,8 +1,10 @@
 """A calling number that cannot be: malformed, invalid in its plan, unallocated, never originating, or the called one.
 
-Sources: ITU-T E.164 and E.157 (validity of CLI), Ofcom CLI guidance (do-not-originate, format checks). On interconnect
-only: on its own lines an operator's short numbers and PBX extensions are its own affair. A withheld number is not
-judged by its form. A = B is voicemail for a roamer, and is not judged there. A foreign number that is not in the plan that
+Sources: ITU-T E.164 and E.157 (validity of CLI), Ofcom CLI guidance (do-not-originate, format checks). The form is judged
+on interconnect only: on its own lines an operator's short numbers and PBX extensions are its own affair. Lists hold
+everywhere: a customer's exchange may show a bank's number too. A withheld number is not judged. A = B is voicemail for a
+roamer, and is not judged where one may be: a home number without a fresh home fact that its operator publishes, a foreign
+number that a home network hands over. A foreign number that is not in the plan that
 we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that.
 """
 
@@ -24,25 +26,31 @@ _UNALLOCATED = INDEX["caller_unallocated"]
 _SAME = INDEX["same_party"]
 _ROAMING = INDEX["caller_roaming"]
 _HOME = INDEX["caller_home"]
+_UNPUBLISHED = INDEX["location_unpublished"]
+_INTERNATIONAL = INDEX["international"]
 
 
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; causes 1 to 6 in the order of `DETECTOR.causes`."""
-    if x[_OWN_LINE] == 1.0 or x[_WITHHELD] == 1.0:
+    if x[_WITHHELD] == 1.0:
         return NONE
     if x[_DNO] == 1.0:
         return 1, 1.0, 1.0, 0
     if x[_UNALLOCATED] == 1.0:
         return 2, 1.0, 1.0, 0
+    if x[_OWN_LINE] == 1.0:
+        return NONE
     if x[_MALFORMED] == 1.0:
         return 3, 1.0, 1.0, 0
     if x[_VALID] == 0.0 and x[_SHORT] == 0.0:
         return (4 if x[_HOME] == 1.0 else 6), 0.0, 1.0, 0
-    if x[_SAME] == 1.0 and x[_ROAMING] == 0.0:
-        return 5, 1.0, 1.0, 0
-    if x[_SAME] == 1.0 and x[_HOME] == 0.0:
-        return 5, 1.0, 1.0, 0
+    if x[_SAME] == 1.0 and x[_SHORT] == 0.0:
+        if x[_HOME] == 1.0:
+            if x[_ROAMING] == 0.0 and x[_UNPUBLISHED] == 0.0:
+                return 5, 1.0, 1.0, 0
+        elif x[_INTERNATIONAL] == 1.0:
+            return 5, 1.0, 1.0, 0
     return NONE
 
 

@@ -11,21 +11,25 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.compiled import loop
-from streamer.detectors.base import NONE, Cause, Detector
+from streamer.detectors.base import NONE, Cause, Detector, pooled
 from streamer.features import INDEX
 
 _ATTEMPTS_10M = INDEX["attempts_10m"]
 _BLOCKED_10M = INDEX["blocked_10m"]
 _ANSWERED_10M = INDEX["answered_10m"]
 _UNALLOCATED_10M = INDEX["unallocated_10m"]
+_DISTINCT_10M = INDEX["distinct_10m"]
 _RUN = INDEX["run_length"]
 
 
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
+    if pooled(x):
+        return NONE
     through = x[_ATTEMPTS_10M] - x[_BLOCKED_10M]
-    if x[_UNALLOCATED_10M] >= p[0] and x[_UNALLOCATED_10M] > p[1] * through:
+    many = x[_DISTINCT_10M] >= p[0]  # redialling one dead number is no probing
+    if many and x[_UNALLOCATED_10M] >= p[0] and x[_UNALLOCATED_10M] > p[1] * through:
         return 1, x[_UNALLOCATED_10M] / max(through, 1.0), p[1], 600
     if x[_RUN] >= p[2] and x[_ATTEMPTS_10M] >= p[2] and x[_ANSWERED_10M] <= p[3] * through:
         return 2, x[_RUN], p[2], 600

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.compiled import loop
-from streamer.detectors.base import NONE, Cause, Detector
+from streamer.detectors.base import NONE, Cause, Detector, pooled
 from streamer.features import INDEX
 
 _ATTEMPTS_1M = INDEX["attempts_1m"]
@@ -26,7 +26,7 @@ _DISTINCT_1H = INDEX["distinct_1h"]
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
-    if x[_ATTEMPTS_1H] < p[1] or (x[_ATTEMPTS_1M] < p[0] and x[_ATTEMPTS_10M] < 5.0 * p[0]):
+    if pooled(x) or x[_ATTEMPTS_1H] < p[1] or (x[_ATTEMPTS_1M] < p[0] and x[_ATTEMPTS_10M] < 5.0 * p[0]):
         return NONE
     answered = x[_ANSWERED_1H]
     if answered < p[2] or x[_DISTINCT_1H] < p[5] * x[_ATTEMPTS_1H]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.compiled import loop
-from streamer.detectors.base import NONE, Cause, Detector
+from streamer.detectors.base import NONE, Cause, Detector, pooled
 from streamer.features import INDEX
 
 _ATTEMPTS = INDEX["attempts_10m"]
@@ -23,11 +23,11 @@ _SHORT_RING = INDEX["short_ring_10m"]
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
-    if x[_DISTINCT] < p[0]:
+    if x[_DISTINCT] < p[0] or x[_ATTEMPTS] < p[0] or pooled(x):
         return NONE
     through = x[_ATTEMPTS] - x[_BLOCKED]
     if x[_SHORT_RING] >= p[3] and x[_ANSWERED] < p[1] * through and x[_SHORT_RING] >= p[2] * (through - p[4]):
-        return 1, x[_DISTINCT], p[0], 600
+        return 1, min(x[_DISTINCT], x[_ATTEMPTS]), p[0], 600
     return NONE
 
 

@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicP
 
 from streamer.errors import TopicError, TransportError
 from streamer.kafka.clients import consumer
+from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 
@@ -163,7 +164,7 @@ class TableReader:
             partition=place[1],
             offset=offset,
             raw_key=key,
-            headers=message.headers() or [],
+            headers=headers_of(message),
         )
 
     def _hear(self, error: Any) -> None:

@@ -12,6 +12,7 @@ from streamer.registers.index import Index, get, grown, index, put, remove, wide
 from streamer.windows.hashing import Secret
 
 FRESH_MS: Final = 24 * 3_600_000
+_SKEW_MS: Final = 60_000
 UNKNOWN: Final = 0
 HOME: Final = 1
 ROAMING: Final = 2
@@ -57,10 +58,16 @@ def row_of(facts: Facts, number: int) -> int:
 
 @loop
 def roaming(facts: Facts, row: int, at_ms: int) -> float:
-    """1.0 roaming, 0.0 at home, NaN unknown or older than 24 h (or from the future by more than that)."""
-    if row < 0 or facts.location[row] == UNKNOWN or abs(at_ms - facts.location_ms[row]) > FRESH_MS:
+    """1.0 roaming, 0.0 at home, NaN unknown or older than 24 h.
+
+    That someone came home after the call tells nothing of where he was; that he roamed soon after it speaks for him.
+    """
+    if row < 0 or facts.location[row] == UNKNOWN:
         return np.nan
-    return 1.0 if facts.location[row] == ROAMING else 0.0
+    age = at_ms - facts.location_ms[row]
+    if facts.location[row] == ROAMING:
+        return 1.0 if abs(age) <= FRESH_MS else np.nan
+    return 0.0 if -_SKEW_MS <= age <= FRESH_MS else np.nan
 
 
 class Register:

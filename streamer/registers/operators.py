@@ -13,7 +13,7 @@ from streamer.registers.index import Index, get, index, put
 from streamer.windows.hashing import Secret
 
 CAPACITY: Final = 4_096
-"""Rows there are; operators past that (an attack or a mistake: a country has hundreds) share the last row."""
+"""Rows there are; those past that (an attack or a mistake: a country has hundreds) share the last row."""
 
 
 class Operators(NamedTuple):
@@ -66,7 +66,8 @@ class Register:
         """The row of an operator, a new one for a name not seen before."""
         row = self.rows.get(operator)
         if row is None:
-            if len(self.rows) >= CAPACITY - 1:
+            # Names that nobody registered get half of the rows, so that inventing some takes nothing from those registered.
+            if len(self.rows) >= (CAPACITY - 1 if operator in self._known else CAPACITY // 2):
                 return CAPACITY - 1
             row = self.rows[operator] = len(self.rows)
         return row

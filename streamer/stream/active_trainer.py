@@ -20,6 +20,7 @@ from streamer.calls import codec
 from streamer.errors import MessageError, TransportError
 from streamer.kafka import clients
 from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Topics, dead_letter
 from streamer.models import labels, snapshot
 from streamer.settings import Settings
@@ -231,7 +232,7 @@ class ActiveTrainer:
 
     def _bury(self, message: Message, error: MessageError) -> None:
         topic, part = str(message.topic()), int(message.partition() or 0)
-        received: Any = message.headers()
+        received: Any = headers_of(message)
         offset = int(message.offset() or 0)
         buried: Any = dead_letter_headers(error.reason, str(error), topic, part, offset, received)
         self._letters.produce(

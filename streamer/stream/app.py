@@ -137,7 +137,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
             if made.failure is not None:
                 continue  # nothing may leave after a failure; offsets stay where they were
             try:
-                await made.scoring.handle(event.value)
+                await made.scoring.handle(event.value)  # type: ignore[union-attr]  # it has begun
             except Exception as reason:
                 made.fail(reason)
 

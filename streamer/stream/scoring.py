@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from streamer.calls.codec import decode_call
 from streamer.errors import BrakeError, MessageError
 from streamer.kafka.dead_letters import dead_letter_headers, source_headers
+from streamer.kafka.headers import headers_of
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics, dead_letter
 from streamer.records import Batch as Records
@@ -183,7 +184,7 @@ class Scoring:
             return  # taken in before this worker lost its partitions: whoever has them now judges it
         records = [record for span in batch.spans.values() for record in span]
         appended = [record.timestamp()[1] for record in records]
-        headers = [record.headers() for record in records]
+        headers = [headers_of(record) for record in records]
         now = int(time.time() * 1000)
         shed = now - min(appended) > 1000 * self.settings.shed_lag_s
         columns = Records(
@@ -219,7 +220,7 @@ class Scoring:
         for row, reason, text in outcomes.rejected:
             record = records[row]
             self.metrics.dead.labels(topics.calls, reason).inc()
-            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], record.headers())
+            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], headers_of(record))
             yield dead_letter(topics.calls), record.value(), record.key(), 0, headers
         for row, key, partition in outcomes.misplaced:
             headers = [(_REKEYED, b"1"), *source_headers(partitions[row], offsets[row])]

@@ -51,6 +51,10 @@ COUNTED: Final = 2
 ANSWERED: Final = 4
 ENDED: Final = 8
 OWN_LINE: Final = 16
+LET_THROUGH: Final = 32
+"""Flag of a pair: the call went through with its number shown, and its origin was not doubted."""
+DIVERSION_BACK_MS: Final = 5_000
+"""How far the clock of the operator that diverts may be behind; that the first leg came first the log tells."""
 
 
 class Table(NamedTuple):

@@ -112,7 +112,10 @@ def test_a_foreign_number_outside_the_plan_we_know_is_only_labelled(held):
 
 
 def test_caller_is_callee(held):
-    assert say(held, setup("1", "+79161234567", "+79161234567")) == ("block", ["number_invalid.caller_is_callee"])
+    abroad = setup("1", "+79161234567", "+79161234567", ingress="international")
+    assert say(held, abroad) == ("block", ["number_invalid.caller_is_callee"])
+    visitor = setup("voicemail", "+447400123456", "+447400123456")  # handed over by a home network: a guest's voicemail
+    assert say(held, visitor) == ("allow", [])
     locate(held, "roaming")
     assert say(held, setup("2", HOME, HOME)) == ("allow", [])
 
@@ -245,3 +248,103 @@ def test_shared_checks_on_every_detector(detector):
     assert detector.judge(np.full(features.COUNT, np.nan), p)[0] == 0
     assert "Source" in detector.doc
     assert all(cause.meaning for cause in detector.causes)
+
+
+def test_knocking_first_with_the_spoofed_number_opens_no_diversion(held):
+    """Only a first leg from the owner's line, or one that nobody doubted, shows that a call was really forwarded."""
+    locate(held, "home")
+    assert say(held, from_abroad("knock", callee="+77272000000"))[0] == "block"
+    forged = from_abroad("forged", at=NOW + 2_000, diverted_from="+77272000000")
+    assert say(held, forged) == ("withhold_cli", ["cli_spoofing.diversion_unverified_abroad"])
+    assert say(held, from_abroad("same", at=NOW + 3_000, diverted_from=CALLED))[0] == "withhold_cli"
+
+
+def test_a_forwarded_call_passes_although_the_other_clock_is_behind(held):
+    locate(held, "home")
+    say(held, setup("leg", HOME, "+77055550000", ingress="subscriber"))
+    assert say(held, from_abroad("2", at=NOW - 200, diverted_from="+77055550000")) == ("allow", [])
+
+
+def test_a_roamer_keeps_his_number_when_the_called_line_forwards_him(held):
+    locate(held, "roaming")
+    assert say(held, from_abroad(diverted_from="+905321234567")) == ("allow", [])
+
+
+def test_that_somebody_came_home_later_tells_nothing_of_a_call_before(held):
+    locate(held, "home", NOW + 3 * 3_600_000)
+    assert say(held, from_abroad()) == ("label", ["cli_spoofing.domestic_from_abroad_unverified"])
+
+
+def test_lists_hold_on_own_lines_too(held):
+    enter(held, "do_not_originate", CALLED)
+    assert say(held, setup("1", CALLED, HOME, ingress="subscriber")) == ("block", ["number_invalid.do_not_originate"])
+
+
+def test_a_location_that_is_not_published_blocks_no_call_to_oneself(held):
+    held.apply("operators", "op-a", b'{"operator":"op-a","ranges":["+7701"],"publishes_locations":false}')
+    locate(held, "home")
+    assert say(held, from_abroad(callee=HOME))[0] == "label"
+
+
+@pytest.mark.parametrize("more", [
+    {"user_agent": "x" * 5_000}, {"ingress_country": "gb"}, {"ingress_country": ""},
+    {"asserted": "sip:+77011234567@ims.mnc001.mcc401.3gppnetwork.org;user=phone;cpc=ordinary"},
+    {"identity": "e" * 20_000}, {"trunk": "t" * 300},
+])  # fmt: skip
+def test_nothing_written_into_an_optional_field_keeps_a_call_from_being_judged(held, more):
+    locate(held, "home")
+    assert say(held, from_abroad(**more))[0] == "block"
+
+
+def test_the_owner_of_a_spoofed_number_is_judged_by_his_own_calls_wherever_they_are_seen(held):
+    for n in range(60):
+        at = NOW + 4_000 * n
+        say(held, {**setup(f"s{n}", HOME, f"+77273{n:06d}", at), "operator": "op-c"},
+            {**end(f"s{n}", HOME, f"+77273{n:06d}", at + 3_000, ring_ms=900, talk_ms=2_000, cause=16), "operator": "op-c"},
+            setup(f"x{n}", "+77017777777", CALLED, at + 3_500))  # fmt: skip
+    at = NOW + 4_000 * 60
+    seen = {**setup("there", HOME, "+77059998877", at + 250), "operator": "op-b"}
+    assert say(held, {**setup("spoofed", HOME, "+77273999999", at), "operator": "op-c"})[0] == "block"
+    assert say(held, setup("own", HOME, "+77059998877", at, ingress="subscriber"), seen) == ("allow", [])
+
+
+def redial(held, caller, dead, **more):
+    for n in range(8):
+        say(held, setup(f"d{n}", caller, dead, NOW + 40_000 * n, **more))
+        ending = end(f"d{n}", caller, dead, NOW + 40_000 * n + 900, ring_ms=0, talk_ms=0, cause=1)
+        say(held, ending, setup(f"probe{n}", "+77017777777", CALLED, NOW + 40_000 * n + 1_000))
+    return say(held, setup("then", caller, CALLED if caller else dead, NOW + 330_000, **more))
+
+
+def test_redialling_one_dead_number_is_no_probing(held):
+    assert redial(held, HOME, "+77272999999", ingress="subscriber") == ("allow", [])
+
+
+def test_withheld_callers_are_not_judged_by_one_anothers_calls(held):
+    assert redial(held, "", CALLED) == ("allow", [])
+
+
+@pytest.mark.parametrize(("ring_ms", "cause"), [(0, 38), (0, 20), (0, 17), (900, 21), (900, 17)])
+def test_busy_lines_and_failing_networks_are_no_wangiri(held, ring_ms, cause):
+    for n in range(40):
+        at, called = NOW + 10_000 * n, f"+7727{3_000_000 + 37 * n:07d}"
+        said = say(held, setup(f"w{n}", HOME, called, at, ingress="subscriber"))
+        assert said == ("allow", [])
+        ending = end(f"w{n}", HOME, called, at + 1_000, ring_ms=ring_ms, talk_ms=0, cause=cause)
+        say(held, ending, setup(f"p{n}", "+77017777777", CALLED, at + 1_500))
+
+
+@pytest.mark.parametrize(
+    "called", ["urn:service:sos", "urn:service:sos.ambulance", "URN:SERVICE:SOS", "+7112", "8112", "112"]
+)
+def test_calls_for_help_pass_however_they_are_spelled(held, called):
+    enter(held, "block", HOME)
+    assert say(held, setup("1", HOME, called)) == ("allow", [])
+
+
+def test_603_is_said_of_analytics_alone(held):
+    held.apply("policy", "policy@s", b'{"version":"s","block_sip_code":603}')
+    held.apply("policy", "current", b'{"version":"s"}')
+    enter(held, "block", HOME)
+    (decision,) = judge(held, [setup("1", HOME, CALLED)])
+    assert (decision["sip_code"], decision["reasons"]) == (608, ["list.block"])

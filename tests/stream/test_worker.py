@@ -177,3 +177,39 @@ def test_lists_policy_operators_and_facts_take_effect_while_calls_come(kafka_set
                 seen = calls.decided[call_id][0][0]["action"] == action
             assert seen, (kind, key, value, calls.decided[call_id][0][0])
         assert worker.stop() == 0, worker.log
+
+
+STRANGE = """
+import asyncio, sys
+from aiokafka import AIOKafkaProducer
+
+class Unreadable(str):
+    def encode(self, *_):
+        return b"\\xff\\xfe"
+
+async def send(bootstrap, topic, partition, key, value):
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        headers = [(Unreadable("x"), b"")]
+        await producer.send_and_wait(topic, value.encode(), key=key.encode(), partition=int(partition), headers=headers)
+    finally:
+        await producer.stop()
+
+asyncio.run(send(*sys.argv[1:]))
+"""
+"""A publisher whose header's name is no UTF-8, as any client may send it."""
+
+
+def test_headers_that_cannot_be_read_stop_nothing(kafka_settings):
+    calls = Calls(kafka_settings)
+    caller = "+77010000001"
+    told = [kafka_settings.bootstrap, calls.topics.calls, str(partition_of(caller.encode(), 4)), caller]
+    with Worker(kafka_settings) as worker:
+        subprocess.run(
+            [sys.executable, "-c", STRANGE, *told, orjson.dumps(setup("strange", caller)).decode()],
+            check=True, env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, timeout=60,
+        )  # fmt: skip
+        calls.publish(setup("after", caller))
+        assert not calls.until({"strange", "after"}), worker.log
+        assert worker.stop() == 0, worker.log
