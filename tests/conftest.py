@@ -1,6 +1,7 @@
 """What many tests share: one real broker for the whole run, and settings with topics of one's own."""
 
 import re
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,6 +12,12 @@ import pytest
 from streamer.kafka import topics
 from streamer.kafka.broker import LocalBroker
 from streamer.settings import Settings, load
+
+
+def pytest_configure() -> None:
+    """Ctrl-C as people know it: a run that a shell put into the background would have its children ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
