@@ -136,7 +136,7 @@ class _Run:
         self.watch = watch
         self.topics = topics.Topics(settings)
         self.children = children
-        self.producer: Producer = clients.producer(settings)
+        self.producer: Producer = clients.producer(settings, log_level=2)  # a coordinator that is loading is no news
         self.reader: Consumer = clients.consumer(
             settings, "demo", **{"auto.offset.reset": "earliest", "fetch.wait.max.ms": 10}
         )
@@ -149,12 +149,12 @@ class _Run:
 
     def go(self, seconds: float, console: Console) -> None:
         """Publish and read until the time is over or Ctrl-C."""
-        self._prepare()
-        pending = self._first_verdict()
-        lag = int(time.time() * 1000) - pending[0]
-        ends = time.time() + seconds
-        shown = time.time()
         try:
+            self._prepare()
+            pending = self._first_verdict()
+            lag = int(time.time() * 1000) - pending[0]
+            shown = time.time()
+            ends = shown + seconds
             with _Screen(console, self.watch, ends) as show:
                 while (now := time.time()) < ends:
                     while pending[0] + lag <= now * 1000:
@@ -168,11 +168,14 @@ class _Run:
                         self._check()
         except KeyboardInterrupt:
             console.print("stopped by Ctrl-C")
-        self.producer.flush(5)
-        ends = time.time() + 5
-        while self.sent and time.time() < ends:
-            self._read()
-        self.reader.close()
+        try:
+            self.producer.flush(5)
+            ends = time.time() + 5
+            while self.sent and time.time() < ends:
+                self._read()
+        finally:
+            self.producer.purge()
+            self.reader.close()
 
     def _first_verdict(self) -> Any:
         """Publish up to the first set-up and wait for its verdict, so that the clock runs when everything is up; gives what comes next."""
@@ -277,7 +280,7 @@ class _Screen:
 
     def _show(self, now: float) -> None:
         if self._live is not None:
-            self._live.update(render(self._watch, max(0.0, self._ends - now)), refresh=True)
+            self._live.update(render(self._watch, max(0.0, self._ends - now), self._console.height), refresh=True)
         elif now - self._told > 5:
             self._told = now
             self._console.print(" | ".join(lines(self._watch)))

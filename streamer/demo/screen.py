@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -33,16 +34,22 @@ def lines(watch: Watch) -> list[str]:
     return found
 
 
-def render(watch: Watch, left_s: float) -> RenderableType:
-    """The screen."""
+_AROUND: Final = 18
+"""Lines of the screen that are neither a reason nor a call, the head's folded ones included."""
+
+
+def render(watch: Watch, left_s: float, height: int = 50) -> RenderableType:
+    """The screen for a terminal of so many lines: the latest calls first, then what room there is for reasons."""
+    room = max(2, height - _AROUND)
+    calls = min(8, max(1, room // 3))
     reasons = Table(title="Blocked or labelled because of", expand=True)
     reasons.add_column("reason")
     reasons.add_column("calls", justify="right")
-    for reason, n in watch.reasons.most_common(8):
+    for reason, n in watch.reasons.most_common(max(1, min(8, room - 2 * calls))):
         reasons.add_row(reason, f"{n:,}")
     latest = Table(title="Latest blocked calls and why", expand=True)
     latest.add_column("call: observed (threshold, window)", overflow="fold")
-    for text in reversed(watch.blocked):
+    for text in list(reversed(watch.blocked))[:calls]:
         latest.add_row(text)
     head = Panel("\n".join(lines(watch)), title=f"streamer demo · {left_s:.0f} s left · Ctrl-C ends it")
     return Group(head, reasons, latest)

@@ -128,7 +128,12 @@ class LocalBroker:
         java = install.find_java(self._java)
         jars = install.install(show=show)
         parent = die_with(os.getpid()) if dies_with_parent else None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BrokerError(
+                f"the folder {self.folder} cannot be made: {error.strerror}; choose another one"
+            ) from None
         with alone(self.folder):
             self._refuse_a_second()
             address = self._configure()

@@ -93,8 +93,14 @@ def install(*, show: bool = False) -> tuple[Path, ...]:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold off other processes that want to fill the same cache."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise BrokerError(
+            f"the cache {folder} cannot be written: {error.strerror}; set STREAMER_CACHE to a folder that can"
+        ) from None
+    with lock as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
