@@ -18,7 +18,11 @@ def left_behind(before):
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         line = " ".join(process.info["cmdline"] or [])
-        if process.info["pid"] not in before and ("streamer-demo-" in line or "-m streamer worker" in line):
+        if (
+            process.info["pid"] not in before
+            and sys.prefix in line
+            and ("streamer-demo-" in line or "-m streamer worker" in line)
+        ):
             found.append(line)
     return found
 
