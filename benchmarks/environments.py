@@ -16,8 +16,8 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks.processes import BenchmarkError, tied
+from streamer.cache import cache_folder
 from streamer.kafka.install import find_java
-from streamer.settings import cache_folder
 
 PEERS: Final = Path(__file__).parent / "peers"
 ROOT: Final = Path(__file__).parent.parent

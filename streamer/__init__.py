@@ -4,6 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from streamer.cache import cache_folder
+
 __version__ = "0.1.0"
 
 
@@ -18,6 +20,7 @@ _COMPILED = (
     "columns.py",
     "compiled.py",
     "vector.py",
+    "reach.py",
     "kernel.py",
     "outcomes.py",
 )
@@ -32,11 +35,7 @@ def _compiled_code_folder() -> str:
     here = Path(__file__).parent
     for source in sorted(path for place in _COMPILED for path in here.glob(place)):
         digest.update(source.read_bytes())
-    cache = (
-        os.environ.get("STREAMER_CACHE")
-        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamer"
-    )
-    return str(Path(cache) / "numba" / digest.hexdigest())
+    return str(cache_folder() / "numba" / digest.hexdigest())
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", _compiled_code_folder())

@@ -1,6 +1,6 @@
 """The state of one partition as bytes and back.
 
-Layout: the magic `STRM`, a uint16 version, a uint32 header length, the header as JSON (watermark, versions of policies and
+Layout: the magic `STRM`, a uint16 version, a uint32 header length, the header as JSON (watermark, the policies and
 models that verdicts name, and for each column its name, dtype, shape), then the columns' bytes in that order, then a
 SHA-256 of everything before it. A layout of another version or damaged bytes are refused, never misread. The keys of
 the hashes are the worker's secret: state is only readable by workers with the same one, which the header's check tells.
@@ -19,13 +19,12 @@ import orjson
 from streamer.calls.decisions import Policy
 from streamer.columns import State
 from streamer.errors import StateError
-from streamer.in_force import Said
+from streamer.in_force import Versions
 from streamer.windows import callers, calls
 from streamer.windows.hashing import hash_words
 
 _MAGIC: Final = b"STRM"
-VERSION: Final = 2
-_LOW: Final = (1 << 32) - 1
+VERSION: Final = 3
 _HEAD: Final = struct.Struct("<4sHI")
 
 
@@ -33,7 +32,7 @@ def _check(state: State) -> int:
     return int(hash_words(1, 2, state.callers.secret))
 
 
-def pack(state: State, said: Said, partition: int) -> bytes:
+def pack(state: State, versions: Versions, partition: int) -> bytes:
     """The bytes of a partition's state."""
     columns = {
         **{f"callers.{name}": rows for name, rows in callers.copy_out(state.callers, partition).items()},
@@ -45,8 +44,10 @@ def pack(state: State, said: Said, partition: int) -> bytes:
             "partition": partition,
             "watermark": int(state.watermark[partition]),
             "secret": _check(state),
-            "policies": {at: msgspec.to_builtins(said.policies[int(at)]) for at in _places(columns["calls"], 32)},
-            "models": {at: said.models[int(at)] for at in _places(columns["calls"], 0)},
+            "versions": [
+                [word, msgspec.to_builtins(versions.policy_of(word)), versions.model_of(word)]
+                for word in np.unique(columns["calls"][:, calls.VERSIONS]).tolist()
+            ],
             "columns": [[name, rows.dtype.str, list(rows.shape)] for name, rows in columns.items()],
         }
     )
@@ -60,7 +61,7 @@ def pack(state: State, said: Said, partition: int) -> bytes:
     return body + hashlib.sha256(body).digest()
 
 
-def unpack(state: State, said: Said, partition: int, packed: bytes) -> None:
+def unpack(state: State, versions: Versions, partition: int, packed: bytes) -> None:
     """Put packed state in the place of what the partition holds; raises `StateError`, and then changes nothing."""
     if len(packed) < _HEAD.size + 32 or packed[:4] != _MAGIC:
         raise StateError(f"partition {partition}: this is no exported state")
@@ -83,23 +84,15 @@ def unpack(state: State, said: Said, partition: int, packed: bytes) -> None:
     callers.drop(state.callers, partition)
     for table, name in ((state.calls, "calls"), (state.pairs, "pairs")):
         calls.drop(table, partition)
-        calls.copy_in(table, found[name] if name == "pairs" else _renamed(said, header, found[name].copy()))
+        calls.copy_in(table, found[name] if name == "pairs" else _renamed(versions, header, found[name].copy()))
     callers.copy_in(
         state.callers, partition, {name[8:]: column for name, column in found.items() if name.startswith("callers.")}
     )
     state.watermark[partition] = header["watermark"]
 
 
-def _places(entries: Any, shift: int) -> list[str]:
-    """Which policies (shift 32) or models (0) calls name, by place."""
-    return [str(at) for at in np.unique(entries[:, calls.VERSIONS] >> shift & _LOW).tolist()]
-
-
-def _renamed(said: Said, header: dict[str, Any], entries: Any) -> Any:
-    """Calls name policies and models by place; the places of the exporter become ours."""
-    judged_by = {int(at): said.place_of_policy(msgspec.convert(raw, Policy)) for at, raw in header["policies"].items()}
-    scored_by = {int(at): said.place_of_model(model) for at, model in header["models"].items()}
-    entries[:, calls.VERSIONS] = [
-        judged_by[versions >> 32] << 32 | scored_by[versions & _LOW] for versions in entries[:, calls.VERSIONS].tolist()
-    ]
+def _renamed(versions: Versions, header: dict[str, Any], entries: Any) -> Any:
+    """Calls name policies and models by the exporter's words; they become ours."""
+    ours = {word: versions.word_of(msgspec.convert(raw, Policy), model) for word, raw, model in header["versions"]}
+    entries[:, calls.VERSIONS] = [ours[word] for word in entries[:, calls.VERSIONS].tolist()]
     return entries

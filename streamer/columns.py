@@ -20,8 +20,8 @@ RING, TALK, CAUSE = 5, 6, 7
 RECORD_COLUMNS: Final = 10
 
 # columns of `verdicts`, int64[n, VERDICT_COLUMNS]
-ACTION, SHADOW, POLICY, MODEL, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(10)
-VERDICT_COLUMNS: Final = 10
+ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
+VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT = 1, 2, 4, 8, 16, 32, 64
 
 
@@ -35,7 +35,9 @@ class State(NamedTuple):
 
 
 class World(NamedTuple):
-    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[4]: home region, policy row, model row, clamp."""
+    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[3]: home region, the word of the versions
+    in force, clamp.
+    """
 
     lists: Any
     facts: Any

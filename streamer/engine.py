@@ -17,13 +17,13 @@ from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CallEvent
-from streamer.calls.numbers import home_plan, number_id
+from streamer.calls.numbers import home_plan
 from streamer.checkpoint import pack, unpack
 from streamer.in_force import InForce
 from streamer.outcomes import Outcomes, Reporter
 from streamer.records import Batch, read
 from streamer.settings import Settings
-from streamer.windows import callers, calls, sliding
+from streamer.windows import callers, calls, sliding, slots
 from streamer.windows.hashing import secret_words
 
 _SKEW_MS: Final = 60_000
@@ -54,20 +54,16 @@ class Engine:
         while cells < min(max_callers, _CALL_CELLS):
             cells *= 2
         self.state = columns.State(
-            callers.store(max_callers, self._secret),
+            slots.store(max_callers, self._secret),
             calls.calls(cells),
             calls.pairs(cells),
             np.full(partitions, -1, np.int64),
         )
         self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
-        emergency = [
-            spelled
-            for number in emergency_numbers(home)
-            for spelled in (number, f"+{self._plan.code}{number}", f"{self._plan.trunk}{number}")
-        ]
-        ids = self._numbers.ids([*emergency, *URGENT]).tolist()
-        self._emergency = np.array(sorted({*(number_id(number, words) for number in emergency), *ids}), np.int64)
+        spelled = ("{}", f"+{self._plan.code}{{}}", f"{self._plan.trunk}{{}}")
+        emergency = [form.format(number) for number in emergency_numbers(home) for form in spelled]
+        self._emergency = np.unique(self._numbers.ids([*emergency, *URGENT]))
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
 
@@ -87,17 +83,17 @@ class Engine:
     @property
     def callers_held(self) -> int:
         """Callers in the store, each origin class counted."""
-        return callers.held(self.state.callers)
+        return slots.held(self.state.callers)
 
     @property
     def evicted(self) -> int:
         """Callers given up because the store was full."""
-        return int(self.state.callers.meta[callers.EVICTED])
+        return int(self.state.callers.meta[slots.EVICTED])
 
     @property
     def policy(self) -> Policy:
         """The policy in force: the same object until another one is."""
-        return self._in_force.said.policy
+        return self._in_force.versions.policy
 
     @property
     def policy_version(self) -> str:
@@ -107,11 +103,7 @@ class Engine:
     @property
     def model_version(self) -> str | None:
         """The model in force, as `name@version`; None before one was published."""
-        return self._in_force.said.model
-
-    def watermark(self, partition: int) -> int:
-        """The latest `at` seen in a partition, ms; -1 before the first record."""
-        return int(self.state.watermark[partition])
+        return self._in_force.versions.model
 
     # -- records ---------------------------------------------------------------------------------------
 
@@ -174,11 +166,10 @@ class Engine:
     def _answer_broken(self, batch: Batch, row: int, now_ms: int, outcomes: Outcomes) -> None:
         found = codec.rescue(batch.values[row])
         if found is not None:
-            outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self._in_force.said)
+            outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self.policy)
 
     def _world(self) -> columns.World:
         known = self._in_force
-        versions = known.said.policy_now, known.said.model_now
         return columns.World(
             known.lists.compiled,
             known.facts.compiled,
@@ -186,7 +177,7 @@ class Engine:
             known.rules,
             known.tables,
             self._emergency,
-            np.array([self._home, *versions, int(self._clamp)], np.int64),
+            np.array([self._home, known.versions.now, int(self._clamp)], np.int64),
             self._secret,
         )
 
@@ -212,8 +203,8 @@ class Engine:
 
     def export(self, partition: int) -> bytes:
         """The state of a partition, for `import_state`."""
-        return pack(self.state, self._in_force.said, partition)
+        return pack(self.state, self._in_force.versions, partition)
 
     def import_state(self, partition: int, state: bytes) -> None:
         """Put exported state in the place of what the partition holds; raises `StateError` when it cannot be read."""
-        unpack(self.state, self._in_force.said, partition, state)
+        unpack(self.state, self._in_force.versions, partition, state)

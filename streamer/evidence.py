@@ -8,6 +8,7 @@ import orjson
 
 from streamer import columns, features
 from streamer.calls.decisions import MODES, Policy
+from streamer.calls.events import Setup
 from streamer.columns import Verdicts
 from streamer.detectors import DETECTORS
 from streamer.in_force import InForce
@@ -18,20 +19,22 @@ from streamer.records import Read
 _OWN_LINE: Final = features.INDEX["own_line"]
 
 
-def evidence_of(decision: bytes, at: int, given: Read, out: Verdicts, known: InForce) -> bytes:
-    """The record for `evidence.v1` on the verdict in row `at` of a pass, whose decision was written already."""
+def evidence_of(decision: bytes, key: str, at: int, given: Read, out: Verdicts, known: InForce) -> bytes:
+    """The record for `evidence.v1` on the verdict in row `at` of a pass; decision and caller key are there already."""
     verdict = out.columns[at].tolist()
     flags = verdict[columns.FLAGS]
-    policy = known.said.policies[verdict[columns.POLICY]]
+    policy = known.versions.policy_of(verdict[columns.VERSIONS])
+    setup = given.events[at]
+    assert isinstance(setup, Setup)
     x = out.x[at]
     control = bool(flags & columns.CONTROL)
     row = given.rows[at]
     return orjson.dumps(
         {
             "decision": orjson.Fragment(decision),
-            "caller_key": given.numbers.key_of(at),
+            "caller_key": key,
             "origin": "own_line" if x[_OWN_LINE] == 1.0 else "interconnect",
-            "trunk": given.events[at].trunk,  # type: ignore[union-attr]
+            "trunk": setup.trunk,
             "partition": given.batch.partitions[row],
             "offset": given.batch.offsets[row],
             "features": dict(zip(features.NAMES, x.tolist(), strict=True)),
@@ -42,7 +45,7 @@ def evidence_of(decision: bytes, at: int, given: Read, out: Verdicts, known: InF
             ],
             "contributions": contributions(x, known.tables) if len(known.tables.column) else {},
             "policy": policy.version,
-            "model": known.said.models[verdict[columns.MODEL]],
+            "model": known.versions.model_of(verdict[columns.VERSIONS]),
             "weight": 1.0 / policy.evidence_sample if flags & columns.SAMPLED else 1.0,
             "control": control,
             "propensity": policy.control_share if control else None,

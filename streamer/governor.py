@@ -129,12 +129,12 @@ class _Scope:
         self.held_to = int(self.held.max())
 
 
-def at_least(asked: int, calls: int) -> float:
+def share_for_sure(asked: int, calls: int) -> float:
     """The share that so many calls show for sure: the lower bound of Wilson's 95 % interval (Wilson, 1927).
 
     One block among 251 calls is 0.4 %, but says nothing: a single line could switch a detector off for all others.
 
-    >>> at_least(1, 251) < 0.001, round(at_least(50, 1_000), 3)
+    >>> share_for_sure(1, 251) < 0.001, round(share_for_sure(50, 1_000), 3)
     (True, 0.038)
     """
     share = asked / calls
@@ -226,7 +226,7 @@ class Governor:
         band, said = policy.governor, list[Demotion | Alarm]()
         for row, calls, asked in scope.totals():
             share = asked / calls
-            if calls < band.min_calls or at_least(asked, calls) <= band.max_share:
+            if calls < band.min_calls or share_for_sure(asked, calls) <= band.max_share:
                 continue
             until = min(scope.at + 1_000 * band.demotion_s, LATEST_MS)
             scope.restart(row, until)

@@ -6,7 +6,6 @@ the record that points to it and the version it points to have both come, in eit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streamer.calls import codec
@@ -20,43 +19,47 @@ from streamer.policy import compile_rules, demotion_table
 from streamer.registers import facts, lists, operators
 from streamer.windows.hashing import Secret
 
+_MODEL_BITS: Final = 32
 _OVER_MS: Final = 24 * 3_600_000
 """A demotion that ended so long before a new one began concerns no call any more."""
 
 
-@dataclass
-class Said:
-    """Every policy and model that a verdict may have been made with; a verdict names them by place, so none ever moves.
+class Versions:
+    """Every policy and model that a verdict may have been made with. A verdict names both by one word, so none ever moves.
 
-    `policy_now` and `model_now` are the places of those in force.
+    `now` is the word of those in force. A model is named as `name@version`; None stands for no model.
     """
 
-    policies: list[Policy] = field(default_factory=lambda: [Policy(version="default")])
-    models: list[str | None] = field(default_factory=lambda: [None])
-    policy_now: int = 0
-    model_now: int = 0
+    def __init__(self) -> None:
+        self._policies = [Policy(version="default")]
+        self._models: list[str | None] = [None]
+        self.now = 0
+
+    def policy_of(self, word: int) -> Policy:
+        """The policy that a word names."""
+        return self._policies[word >> _MODEL_BITS]
+
+    def model_of(self, word: int) -> str | None:
+        """The model that a word names."""
+        return self._models[word & (1 << _MODEL_BITS) - 1]
+
+    def word_of(self, policy: Policy, model: str | None) -> int:
+        """The word of a policy and a model; new ones are remembered."""
+        if policy not in self._policies:
+            self._policies.append(policy)
+        if model not in self._models:
+            self._models.append(model)
+        return self._policies.index(policy) << _MODEL_BITS | self._models.index(model)
 
     @property
     def policy(self) -> Policy:
         """The policy in force."""
-        return self.policies[self.policy_now]
+        return self.policy_of(self.now)
 
     @property
     def model(self) -> str | None:
-        """The model in force, as `name@version`; None before one was published."""
-        return self.models[self.model_now]
-
-    def place_of_policy(self, policy: Policy) -> int:
-        """Where a policy stands, at the end if it is new."""
-        if policy not in self.policies:
-            self.policies.append(policy)
-        return self.policies.index(policy)
-
-    def place_of_model(self, model: str | None) -> int:
-        """Where a model stands, at the end if it is new."""
-        if model not in self.models:
-            self.models.append(model)
-        return self.models.index(model)
+        """The model in force."""
+        return self.model_of(self.now)
 
 
 CHAMPION: Final = "champion"
@@ -72,7 +75,7 @@ class InForce:
         The registers; each has its `compiled` form.
     rules, tables
         Policy and model as the compiled pass reads them.
-    said : Said
+    versions : Versions
         Every policy and model that was in force, and which are.
     scopes : dict[tuple[str, str], int]
         Rows of (operator, trunk) pairs that a demotion names; an empty trunk stands for calls without one.
@@ -85,7 +88,7 @@ class InForce:
         self.facts = facts.Register(secret, numbers.ids)
         self.operators = operators.Register(secret)
         self.scopes: dict[tuple[str, str], int] = {}
-        self.said = Said()
+        self.versions = Versions()
         self._policies: dict[str, Policy] = {}
         self._wanted: str | None = None
         self._demotions: dict[str, Demotion] = {}
@@ -93,7 +96,7 @@ class InForce:
         self._model: ModelSnapshot | None = None
         self._model_wanted: str | None = None
         self.tables = scorer.no_model()
-        self.rules = compile_rules(self.said.policy, self._demoted())
+        self.rules = compile_rules(self.versions.policy, self._demoted())
 
     def apply(self, kind: str, key: str, value: bytes | None) -> None:
         """Take in one record of a control topic; None is a tombstone.
@@ -154,12 +157,12 @@ class InForce:
 
     def _enforce(self) -> None:
         chosen = self._policies.get(self._wanted) if self._wanted is not None else Policy(version="default")
-        if chosen is not None and chosen != self.said.policy:
-            self.said.policy_now = self.said.place_of_policy(chosen)
-        self.rules = compile_rules(self.said.policy, self._demoted())
+        if chosen is not None and chosen != self.versions.policy:
+            self.versions.now = self.versions.word_of(chosen, self.versions.model)
+        self.rules = compile_rules(self.versions.policy, self._demoted())
 
     def _demoted(self) -> Any:
-        demotions = [*self._demotions.values(), *self.said.policy.demotions]
+        demotions = [*self._demotions.values(), *self.versions.policy.demotions]
         self.scopes = {}
         for demotion in demotions:
             if demotion.trunk is not None:
@@ -211,5 +214,5 @@ class InForce:
         if snapshot.accepts(current, (offered_now.epoch, offered_now.version)):
             self._model = offered_now
             self.tables = scorer.tables(offered_now)
-            self.said.model_now = self.said.place_of_model(snapshot.key(offered_now))
+            self.versions.now = self.versions.word_of(self.versions.policy, snapshot.key(offered_now))
             self._models = {snapshot.key(offered_now): offered_now}

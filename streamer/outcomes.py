@@ -11,27 +11,38 @@ import orjson
 
 from streamer import columns
 from streamer.calls.compiled_decisions import (
+    ACTIONS_SAID,
     CACHE_UNTIL,
-    CLOSING,
     LATE,
     LINE_COLUMNS,
+    REASONS_SAID,
     ROW,
     SAID_AT,
     SCORE,
+    VERSIONS_SAID,
     Writer,
     plain,
 )
-from streamer.calls.decisions import ACTIONS
+from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS
 from streamer.columns import Verdicts
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.evidence import evidence_of
-from streamer.in_force import InForce, Said
+from streamer.in_force import InForce, Versions
 from streamer.policy import BLOCK, REASONS, names_of
 from streamer.records import Read
 
-_LOW: Final = (1 << 32) - 1
+# what a line has beside what the writer reads
+_EVIDENCE: Final = LINE_COLUMNS
+"""Whether evidence goes out."""
+_LINE_COLUMNS: Final = LINE_COLUMNS + 1
+
+# what is counted of a pass: verdicts by action, by shadow action from `_SHADOW` on, and then
+_SHADOW: Final = len(ACTIONS)
+_CLAMPED, _LATE_EVENTS, _LATE, _REPEATED, _WITH_EVIDENCE, _REASONED, _GOVERNED = range(2 * _SHADOW, 2 * _SHADOW + 7)
+_COUNTS: Final = 2 * _SHADOW + 7
+
 _ANALYTICS: Final = 603
 """Network blocked (ATIS-1000099)."""
 _REJECTED: Final = 608
@@ -65,7 +76,7 @@ class Outcomes:
     late: int = 0
     late_events: int = 0
 
-    def say_invalid(self, row: int, found: dict[str, object], append_ms: int, now_ms: int, said: Said) -> None:
+    def say_invalid(self, row: int, found: dict[str, object], append_ms: int, now_ms: int, policy: Policy) -> None:
         """Answer a broken set-up whose call id and caller are known: allow, so that no switch waits in vain."""
         at, callee, operator = found.get("at"), found.get("callee"), found.get("operator")
         call_id = str(found["call_id"])
@@ -80,7 +91,7 @@ class Outcomes:
                 -1,
                 0,
                 False,
-                _words(0, 0, ["input.invalid"], said.policy, None),
+                _words(0, 0, ["input.invalid"], policy, None),
             )
         except (TypeError, orjson.JSONEncodeError):
             return
@@ -89,7 +100,7 @@ class Outcomes:
         self.reasons["input.invalid"] += 1
 
 
-def _words(action: int, shadow: int, reasons: list[str], policy: Any, model: str | None) -> bytes:
+def _words(action: int, shadow: int, reasons: list[str], policy: Policy, model: str | None) -> bytes:
     """The members of a decision that many share, and its closing brace; after a comma."""
     blocks = action == BLOCK
     code = policy.block_sip_code
@@ -117,64 +128,53 @@ class Reporter:
 
     def report(self, given: Read, out: Verdicts, known: InForce, now_ms: int, shed: bool, outcomes: Outcomes) -> None:
         """Add what a pass said to `outcomes`; `shed` leaves the sampled evidence out."""
-        lines = np.empty((len(given.events), LINE_COLUMNS), np.int64)
-        counts = np.zeros((4, len(ACTIONS)), np.int64)
-        m = _lines(given.columns, out, known.operators.compiled.deadline_ms, now_ms, shed, lines, counts)
-        (acted, shadowed, (clamped, late_events, late, repeated, evidence), (reasoned, governed, *_)) = counts.tolist()
-        if clamped:
+        lines = np.empty((len(given.events), _LINE_COLUMNS), np.int64)
+        counts = np.zeros(_COUNTS, np.int64)
+        lines = lines[: _lines(given.columns, out, known.operators.compiled.deadline_ms, now_ms, shed, lines, counts)]
+        counted = counts.tolist()
+        if counted[_CLAMPED]:
             for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.CLAMPED).tolist():
                 outcomes.clamped[given.events[at].operator] += 1
-        outcomes.late_events += late_events
-        if not m:
-            return
-        lines = lines[:m]
+        outcomes.late_events += counted[_LATE_EVENTS]
+        outcomes.late += counted[_LATE]
+        outcomes.repeated += counted[_REPEATED]
         for code, name in enumerate(ACTIONS):
-            if acted[code]:
-                outcomes.actions[name] += acted[code]
-            if shadowed[code]:
-                outcomes.shadow_actions[name] += shadowed[code]
-        if reasoned:
-            for mask, times in Counter(lines[lines[:, CLOSING + 1] != 0, CLOSING + 1].tolist()).items():
+            if counted[code]:
+                outcomes.actions[name] += counted[code]
+            if counted[_SHADOW + code]:
+                outcomes.shadow_actions[name] += counted[_SHADOW + code]
+        if counted[_REASONED]:
+            for mask, times in Counter(lines[:, REASONS_SAID].tolist()).items():
                 for reason in names_of(mask):
                     outcomes.reasons[reason] += times
-        outcomes.late += late
-        outcomes.repeated += repeated
-        if governed:
+        if counted[_GOVERNED]:
             outcomes.standing = _standing(given.events, out.columns)
-        values = self._written(given, lines, known.said, now_ms)
-        rows, events = given.rows, given.events
-        places = lines[:, ROW].tolist()
+        values = self._written(given, lines, known.versions, now_ms)
+        rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
         outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
-        if evidence:
-            asked = columns.EVIDENCE if not shed else columns.EVIDENCE | columns.SAMPLED
-            flags = out.columns[lines[:, ROW], columns.FLAGS] & (asked | columns.REPEATED)
-            for place in np.flatnonzero(flags == columns.EVIDENCE).tolist():
-                at = places[place]
-                record = evidence_of(values[place], at, given, out, known)
-                outcomes.evidence.append((rows[at], given.numbers.key_of(at), record))
+        if counted[_WITH_EVIDENCE]:
+            for line in np.flatnonzero(lines[:, _EVIDENCE]).tolist():
+                at = places[line]
+                key = given.numbers.key_of(at)
+                outcomes.evidence.append((rows[at], key, evidence_of(values[line], key, at, given, out, known)))
 
-    def _written(self, given: Read, lines: Any, said: Said, now_ms: int) -> list[bytes]:
+    def _written(self, given: Read, lines: Any, versions: Versions, now_ms: int) -> list[bytes]:
         """The decision of each line."""
-        ready = lines
-        if given.numbers.odd:
-            ready = lines.copy()
-            ready[np.isin(lines[:, ROW], list(given.numbers.odd)), CLOSING:] = -1
-        raw, begins, ends = self._writer.write(given.texts, ready, now_ms)
-        values = [raw[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        values = self._writer.write(given.ids, given.numbers.texts, lines, now_ms)
         if not all(values):
-            for place, value in enumerate(values):
+            for line, value in enumerate(values):
                 if not value:
-                    values[place] = self._plainly(given, lines[place].tolist(), said, now_ms)
+                    values[line] = self._plainly(given, lines[line].tolist(), versions, now_ms)
         return values
 
-    def _plainly(self, given: Read, line: list[int], said: Said, now_ms: int) -> bytes:
+    def _plainly(self, given: Read, line: list[int], versions: Versions, now_ms: int) -> bytes:
         """A decision whose texts or closing the writer does not know; it knows the closing from then on."""
-        key = tuple(line[CLOSING:])
+        key = (line[ACTIONS_SAID], line[REASONS_SAID], line[VERSIONS_SAID])
         closing = self._writer.closings.get(key)
         if closing is None:
-            actions, mask, versions = key
-            policy, model = said.policies[versions >> 32], said.models[versions & _LOW]
-            closing = _words(actions & 0xFF, actions >> 8, names_of(mask), policy, model)
+            actions, mask, word = key
+            reasons, policy, model = names_of(mask), versions.policy_of(word), versions.model_of(word)
+            closing = _words(actions & 0xFF, actions >> 8, reasons, policy, model)
             self._writer.learn(key, closing)
         event = given.events[line[ROW]]
         return plain(
@@ -185,10 +185,7 @@ class Reporter:
 
 @loop
 def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines: Any, counts: Any) -> int:
-    """Fill `lines` with what is said of each set-up, and `counts` int64[4, actions]; returns the number of lines.
-
-    Counted: by action; by shadow action; clamped, late events, late, repeated, with evidence; with reasons, governed.
-    """
+    """Fill `lines` int64[n, _LINE_COLUMNS] with what is said of each set-up, and `counts` int64[_COUNTS]; returns how many."""
     m = 0
     for row in range(batch.records.shape[0]):
         if batch.skip[row]:
@@ -196,12 +193,15 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
         record = batch.records[row]
         verdict = out.columns[row]
         flags = verdict[columns.FLAGS]
-        counts[2, 0] += 1 if flags & columns.CLAMPED else 0
-        counts[2, 1] += 1 if flags & columns.LATE_EVENT else 0
+        counts[_CLAMPED] += flags & columns.CLAMPED != 0
+        counts[_LATE_EVENTS] += flags & columns.LATE_EVENT != 0
         if record[columns.KIND] != columns.SETUP:
             continue
         action = verdict[columns.ACTION]
+        shadow = verdict[columns.SHADOW]
         late = now_ms > record[columns.APPENDED] + deadlines[record[columns.OPERATOR]]
+        repeated = flags & columns.REPEATED != 0
+        evidence = flags & columns.EVIDENCE != 0 and not repeated and not (shed and flags & columns.SAMPLED != 0)
         line = lines[m]
         line[ROW] = row
         line[SAID_AT] = verdict[columns.SAID_AT]
@@ -210,18 +210,17 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
         if action == BLOCK and verdict[columns.CACHE_S] > 0 and not late:
             line[CACHE_UNTIL] = verdict[columns.SAID_AT] + 1000 * verdict[columns.CACHE_S]
         line[LATE] = late
-        line[CLOSING] = verdict[columns.SHADOW] << 8 | action
-        line[CLOSING + 1] = out.reasons[row]
-        line[CLOSING + 2] = verdict[columns.POLICY] << 32 | verdict[columns.MODEL]
-        counts[0, action] += 1
-        counts[1, verdict[columns.SHADOW]] += 1
-        counts[2, 2] += 1 if late else 0
-        if flags & columns.REPEATED:
-            counts[2, 3] += 1
-        elif flags & columns.EVIDENCE and not (shed and flags & columns.SAMPLED):
-            counts[2, 4] += 1
-        counts[3, 0] += 1 if out.reasons[row] != 0 else 0
-        counts[3, 1] += 1 if verdict[columns.GOVERNED] != 0 else 0
+        line[ACTIONS_SAID] = shadow << 8 | action
+        line[REASONS_SAID] = out.reasons[row]
+        line[VERSIONS_SAID] = verdict[columns.VERSIONS]
+        line[_EVIDENCE] = evidence
+        counts[action] += 1
+        counts[_SHADOW + shadow] += 1
+        counts[_LATE] += late
+        counts[_REPEATED] += repeated
+        counts[_WITH_EVIDENCE] += evidence
+        counts[_REASONED] += out.reasons[row] != 0
+        counts[_GOVERNED] += verdict[columns.GOVERNED] != 0
         m += 1
     return m
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import compress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from streamer import columns
-from streamer.calls.compiled_decisions import Texts
 from streamer.calls.compiled_hashes import Words
 from streamer.calls.compiled_numbers import NumberColumns, Numbers
 from streamer.calls.events import Answer, CallEvent, End, Setup
+from streamer.calls.texts import Texts, laid_out
 from streamer.in_force import InForce
-from streamer.windows.hashing import hash_texts
+from streamer.windows.hashing import hash_calls
 
 _KIND: Final = {Setup: columns.SETUP, Answer: columns.ANSWER, End: columns.END}
 _INGRESS: Final = {"subscriber": 0, "national": 1, "international": 2}
@@ -35,13 +34,16 @@ class Batch(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The sound records of a batch: their rows in it, what they say, and that as columns."""
+    """The sound records of a batch: their rows in it, what they say, and that as columns.
+
+    `ids` holds the operators and then the call ids.
+    """
 
     batch: Batch
     rows: list[int]
     events: list[CallEvent]
     numbers: NumberColumns
-    texts: Texts
+    ids: Texts
     columns: columns.Columns
 
 
@@ -51,38 +53,33 @@ def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbe
     whole = n == len(batch.values)
     operators = [event.operator for event in events]
     row_of = {name: known.operators.row(name) for name in set(operators)}
-    kinds = [_KIND[event.__class__] for event in events]
     records = np.zeros((n, columns.RECORD_COLUMNS), np.int64)
-    records[:, columns.KIND] = kinds
+    records[:, columns.KIND] = [_KIND[event.__class__] for event in events]
     records[:, columns.AT] = [event.at for event in events]
     records[:, columns.APPENDED] = batch.append_ms if whole else [batch.append_ms[row] for row in rows]
     records[:, columns.PARTITION] = batch.partitions if whole else [batch.partitions[row] for row in rows]
     records[:, columns.OPERATOR] = [row_of[name] for name in operators]
     setups = [event for event in events if event.__class__ is Setup]
-    if len(setups) == n:
-        _of_setups(records, slice(None), setups, known, numbers)
-    else:
-        if setups:
-            _of_setups(records, [at for at, kind in enumerate(kinds) if kind == columns.SETUP], setups, known, numbers)
-        is_end = [kind == columns.END for kind in kinds]
-        ends = list(compress(events, is_end))
-        if ends:
-            at = np.flatnonzero(is_end)
-            records[at, columns.RING] = [-1 if end.ring_ms is None else end.ring_ms for end in ends]
-            records[at, columns.TALK] = [end.talk_ms for end in ends]
-            records[at, columns.CAUSE] = [-1 if end.cause is None else end.cause for end in ends]
+    if setups:
+        _of_setups(records, np.flatnonzero(records[:, columns.KIND] == columns.SETUP), setups, known, numbers)
+    ends = [event for event in events if event.__class__ is End]
+    if ends:
+        rows_of_ends = np.flatnonzero(records[:, columns.KIND] == columns.END)
+        records[rows_of_ends, columns.RING] = [-1 if end.ring_ms is None else end.ring_ms for end in ends]
+        records[rows_of_ends, columns.TALK] = [end.talk_ms for end in ends]
+        records[rows_of_ends, columns.CAUSE] = [-1 if end.cause is None else end.cause for end in ends]
     found = numbers.resolve(
         [event.caller for event in events], [event.callee for event in events], [event.asserted for event in events]
     )
-    call_bytes, call_ends = _laid_out([f"{event.operator}\0{event.call_id}" for event in events])
+    ids = laid_out([*operators, *(event.call_id for event in events)])
     hashes = np.empty(n, np.int64)
-    hash_texts(call_bytes, call_ends, records[:, columns.PARTITION].copy(), secret, hashes)
+    hash_calls(*ids, records[:, columns.PARTITION], secret, hashes)
     return Read(
         batch,
         rows,
         events,
         found,
-        Texts(call_bytes, call_ends, found.data, found.ends),
+        ids,
         columns.Columns(
             records, found.callee_id, found.key_id, found.key_status, found.key_region, found.key_kind,
             found.callee_status, found.callee_region, found.withheld, hashes,
@@ -91,14 +88,13 @@ def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbe
     )  # fmt: skip
 
 
-def _of_setups(records: Any, at: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
-    """The columns that set-ups alone have; `at` says in which rows."""
-    records[at, columns.INGRESS] = [_INGRESS[event.ingress] for event in setups]
-    records[at, columns.ATTESTATION] = [_ATTESTATION[event.attestation] for event in setups]
-    records[at, columns.SCOPE] = records[at, columns.OPERATOR]
+def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
+    """The columns that set-ups alone have; `rows` says where in `records` they lie."""
+    records[rows, columns.INGRESS] = [_INGRESS[event.ingress] for event in setups]
+    records[rows, columns.ATTESTATION] = [_ATTESTATION[event.attestation] for event in setups]
+    records[rows, columns.SCOPE] = records[rows, columns.OPERATOR]
     if known.lists.trunks:
-        records[at, columns.TRUNK] = [known.lists.trunks.get(event.trunk, 0) for event in setups]
-    rows = range(len(records)) if isinstance(at, slice) else at
+        records[rows, columns.TRUNK] = [known.lists.trunks.get(event.trunk, 0) for event in setups]
     if known.scopes:
         for row, event in zip(rows, setups, strict=True):
             scope = known.scopes.get((event.operator, event.trunk or ""))
@@ -107,14 +103,3 @@ def _of_setups(records: Any, at: Any, setups: list[Any], known: InForce, numbers
     diverted = [(row, event.diverted_from) for row, event in zip(rows, setups, strict=True) if event.diverted_from]
     if diverted:
         records[[row for row, _ in diverted], columns.DIVERTED] = numbers.ids([number for _, number in diverted])
-
-
-def _laid_out(texts: list[str]) -> tuple[Any, Any]:
-    """The texts end to end in UTF-8, uint8, and where each ends, int64[n]."""
-    joined = "".join(texts)
-    if joined.isascii():
-        return np.frombuffer(joined.encode("ascii"), np.uint8), np.cumsum(
-            np.fromiter(map(len, texts), np.int64, len(texts))
-        )
-    raw = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return np.frombuffer(b"".join(raw), np.uint8), np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))

@@ -19,14 +19,6 @@ from pydantic_settings import (
 from streamer.errors import SettingsError
 
 
-def cache_folder() -> Path:
-    """Where downloads and compiled code are kept: `STREAMER_CACHE`, else `$XDG_CACHE_HOME/streamer`, else `~/.cache/streamer`."""
-    named = os.environ.get("STREAMER_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamer"
-
-
 class Settings(BaseSettings):
     """Everything that can be set. Durations carry their unit in the name."""
 

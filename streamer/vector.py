@@ -13,8 +13,7 @@ from streamer.features import INDEX, WINDOWS
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.registers.operators import owner_by_range
-from streamer.windows import callers as slots
-from streamer.windows import distinct, sliding
+from streamer.windows import distinct, sliding, slots
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
 _UNALLOCATED: Final = number_lists.BIT["unallocated"]

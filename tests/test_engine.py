@@ -484,3 +484,14 @@ def test_a_pointer_to_another_model_puts_nothing_in_force():
     challenger = snapshot.seal(msgspec.structs.replace(model(9, 5.0), name="challenger"))
     offer(held, challenger)
     assert held.model_version == "champion@1"
+
+
+def test_names_that_run_together_alike_are_different_calls():
+    held = engine()
+    blocked = {"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"}
+    held.apply("lists", "k", orjson.dumps(blocked))
+    first = {**setup("y\0z", "+77011234567", "+77272345678"), "operator": "op"}
+    second = {**setup("z", "+77011234567", "+77272345679"), "operator": "op\0y"}
+    said = judge(held, [first])
+    held.apply("lists", "k", None)
+    assert [said[0]["action"], judge(held, [second])[0]["action"]] == ["block", "allow"]

@@ -9,7 +9,7 @@ from streamer import governor as governing
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Band, Demotion, Policy
 from streamer.engine import Engine
-from streamer.governor import HOUR_STEP_MS, MOST_SCOPES, NAMES, Alarm, Governor, at_least, demotion_key
+from streamer.governor import HOUR_STEP_MS, MOST_SCOPES, NAMES, Alarm, Governor, demotion_key, share_for_sure
 from streamer.policy import ASKED
 from tests.test_engine import NOW, PARTITIONS, batch, judge, setup
 
@@ -46,7 +46,7 @@ class Oracle:
         fired = []
         for name in NAMES:
             kept = [did for s, which, did in self.calls if which == name and self.step - 7 < s]
-            if len(kept) >= self.band.min_calls and at_least(sum(kept), len(kept)) > self.band.max_share:
+            if len(kept) >= self.band.min_calls and share_for_sure(sum(kept), len(kept)) > self.band.max_share:
                 fired.append((name, self.clock))
                 self.calls = [call for call in self.calls if call[1] != name]
                 self.held[name] = self.clock + 1_000 * self.band.demotion_s

@@ -8,11 +8,12 @@ writes that one with orjson: `closing` and `plain` here give the same object eit
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import orjson
 
+from streamer.calls.texts import Texts, begin_of
 from streamer.compiled import loop
 
 MILLIONTHS: Final = 1_000_000
@@ -32,23 +33,10 @@ _CACHE, _LATE, _NULL = map(_bytes, (',"cache_until":', ',"late":', "null"))
 _TRUE, _FALSE = _bytes("true"), _bytes("false")
 
 
-class Texts(NamedTuple):
-    """The texts of a batch of n records, end to end.
-
-    `calls` uint8 holds operator, NUL and call id of each, `call_ends` int64[n]; `numbers` uint8 holds n callers and then n
-    called numbers, a mark after each, `number_ends` int64[2 n] the places of the marks.
-    """
-
-    calls: Any
-    call_ends: Any
-    numbers: Any
-    number_ends: Any
-
-
 # columns of `lines`, int64[m, LINE_COLUMNS]: what is said of m calls
-ROW, SAID_AT, SCORE, CACHE_UNTIL, LATE, CLOSING = 0, 1, 2, 3, 4, 5
-"""The record's place in the batch, `at`, score in millionths (-1: none), `cache_until` (0: none), whether late, and three
-words that together name the closing (all -1: not to be written here)."""
+ROW, SAID_AT, SCORE, CACHE_UNTIL, LATE, ACTIONS_SAID, REASONS_SAID, VERSIONS_SAID = range(8)
+"""The record's place in the batch, `at`, score in millionths (-1: none), `cache_until` (0: none), whether late; and the three
+words that together name the closing."""
 LINE_COLUMNS: Final = 8
 
 
@@ -94,33 +82,37 @@ class Writer:
         self._bytes = np.frombuffer(b"".join(self.closings.values()), np.uint8).copy()  # of the type it began with
         self._longest = max(map(len, self.closings.values()))
 
-    def write(self, texts: Texts, lines: Any, decided_at: int) -> tuple[bytes, list[int], list[int]]:
-        """The decisions end to end, where each begins and where it ends; one that could not be written ends where it begins."""
+    def write(self, ids: Texts, numbers: Texts, lines: Any, decided_at: int) -> list[bytes]:
+        """The decision of each line, empty where it could not be written.
+
+        `ids` holds the operators and then the call ids of the batch's n records, `numbers` the callers and then the called.
+        """
         m = len(lines)
-        size = texts.calls.size + texts.numbers.size + m * (_FIXED_BYTES + self._longest)
+        size = ids.data.size + numbers.data.size + m * (_FIXED_BYTES + self._longest)
         out = np.empty(size, np.uint8)
         places = np.empty((2, m), np.int64)
-        length = _write(texts, lines, decided_at, self._keys, self._ends, self._bytes, out, places)
-        begins, ends = places.tolist()
-        return out[:length].tobytes(), begins, ends
+        length = _write(ids, numbers, lines, decided_at, self._keys, self._ends, self._bytes, out, places)
+        written = out[:length].tobytes()
+        return [written[begin:end] for begin, end in zip(*places.tolist(), strict=True)]
 
 
 @loop
 def _put(out: Any, at: int, text: Any) -> int:
     for place in range(text.shape[0]):
         out[at + place] = text[place]
-    return at + text.shape[0]
+    return int(at + text.shape[0])
 
 
 @loop
-def _copy(out: Any, at: int, text: Any, begin: int, end: int) -> int:
-    """Where the copy ends; `_UNKNOWN` for a text that JSON would not take as it is."""
-    for place in range(begin, end):
-        char = text[place]
+def _copy(out: Any, at: int, texts: Any, which: int) -> int:
+    """Where the copy of a text ends; `_UNKNOWN` for one that JSON would not take as it is."""
+    begin = begin_of(texts.ends, which)
+    for place in range(begin, texts.ends[which]):
+        char = texts.data[place]
         if char < 32 or char >= 127 or char == 34 or char == 92:
             return _UNKNOWN
         out[at + place - begin] = char
-    return at + end - begin
+    return int(at + texts.ends[which] - begin)
 
 
 @loop
@@ -157,47 +149,36 @@ def _share(out: Any, at: int, millionths: int) -> int:
 def _closing(keys: Any, line: Any) -> int:
     for place in range(keys.shape[0]):
         if (
-            keys[place, 0] == line[CLOSING]
-            and keys[place, 1] == line[CLOSING + 1]
-            and keys[place, 2] == line[CLOSING + 2]
+            keys[place, 0] == line[ACTIONS_SAID]
+            and keys[place, 1] == line[REASONS_SAID]
+            and keys[place, 2] == line[VERSIONS_SAID]
         ):
             return place
     return _UNKNOWN
 
 
 @loop
-def _one(texts: Any, line: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, at: int) -> int:
+def _one(
+    ids: Any, numbers: Any, line: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, at: int
+) -> int:
     """Where the decision ends; `_UNKNOWN` when it cannot be written."""
     closing = _closing(keys, line)
     if closing < 0:
         return _UNKNOWN
     record = line[ROW]
-    n = texts.call_ends.shape[0]
-    begin = texts.call_ends[record - 1] if record > 0 else 0
-    end = texts.call_ends[record]
-    middle = begin
-    while middle < end and texts.calls[middle] != 0:
-        middle += 1
-    at = _put(out, at, _CALL_ID)
-    at = _copy(out, at, texts.calls, middle + 1, end)
+    n = ids.ends.shape[0] // 2
+    at = _copy(out, _put(out, at, _CALL_ID), ids, n + record)
     if at < 0:
         return _UNKNOWN
-    at = _put(out, at, _AT)
-    at = _digits(out, at, line[SAID_AT])
-    at = _put(out, at, _DECIDED_AT)
-    at = _digits(out, at, decided_at)
-    at = _put(out, at, _OPERATOR)
-    at = _copy(out, at, texts.calls, begin, middle)
+    at = _digits(out, _put(out, at, _AT), line[SAID_AT])
+    at = _digits(out, _put(out, at, _DECIDED_AT), decided_at)
+    at = _copy(out, _put(out, at, _OPERATOR), ids, record)
     if at < 0:
         return _UNKNOWN
-    at = _put(out, at, _CALLER)
-    begin = texts.number_ends[record - 1] + 1 if record > 0 else 0
-    at = _copy(out, at, texts.numbers, begin, texts.number_ends[record])
+    at = _copy(out, _put(out, at, _CALLER), numbers, record)
     if at < 0:
         return _UNKNOWN
-    at = _put(out, at, _CALLEE)
-    begin = texts.number_ends[n + record - 1] + 1
-    at = _copy(out, at, texts.numbers, begin, texts.number_ends[n + record])
+    at = _copy(out, _put(out, at, _CALLEE), numbers, n + record)
     if at < 0:
         return _UNKNOWN
     at = _put(out, at, _SCORE)
@@ -207,18 +188,18 @@ def _one(texts: Any, line: Any, decided_at: int, keys: Any, ends: Any, closings:
     at = _put(out, at, _LATE)
     at = _put(out, at, _TRUE) if line[LATE] else _put(out, at, _FALSE)
     first = ends[closing - 1] if closing > 0 else 0
-    for place in range(first, ends[closing]):
-        out[at + place - first] = closings[place]
-    return at + ends[closing] - first
+    return int(_put(out, at, closings[first : ends[closing]]))
 
 
 @loop
-def _write(texts: Any, lines: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, places: Any) -> int:
-    """Fill `out` and `places` int64[2, m]; returns the length."""
+def _write(
+    ids: Any, numbers: Any, lines: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, places: Any
+) -> int:
+    """Fill `out` and `places` int64[2, m], where each decision begins and ends; returns the length."""
     at = 0
     for row in range(lines.shape[0]):
         places[0, row] = at
-        end = _one(texts, lines[row], decided_at, keys, ends, closings, out, at)
+        end = _one(ids, numbers, lines[row], decided_at, keys, ends, closings, out, at)
         if end >= 0:
             at = end
         places[1, row] = at

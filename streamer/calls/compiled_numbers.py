@@ -7,7 +7,7 @@ texts that are not ASCII, which no signalling carries, go through the reference 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -34,12 +34,11 @@ from streamer.calls.numbers import (
     utf8,
 )
 from streamer.calls.plan import NumberTable, PlanTable, classify, number_table
+from streamer.calls.texts import Texts, begin_of, laid_out
 from streamer.compiled import loop
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
-
-_MARK: Final = "\n"
 
 
 class NumberColumns(NamedTuple):
@@ -47,8 +46,7 @@ class NumberColumns(NamedTuple):
 
     `caller_id` (the shown number), `callee_id` and `key_id` (the caller key) int64; `partition` of the caller key int32; `withheld` bool;
     status, region and kind as `streamer.calls.plan.classify` gives them, int32, for the three numbers.
-    `data` uint8 holds all callers and then all called numbers, a mark after each, `ends` int64[2 n] where the marks are; the
-    texts of the rows in `odd` are not there, since they are not ASCII.
+    `texts` holds all callers and then all called numbers.
     """
 
     caller_id: Ints
@@ -69,14 +67,7 @@ class NumberColumns(NamedTuple):
     callees: Sequence[str]
     asserted: Sequence[str | None]
     plan: HomePlan
-    data: Bytes
-    ends: Ints
-    odd: set[int]
-
-    @property
-    def shown_id(self) -> Ints:
-        """The ids of the numbers as they are shown: `caller_id`."""
-        return self.caller_id
+    texts: Texts
 
     def key_of(self, row: int) -> str:
         """The caller key of one record as text."""
@@ -112,23 +103,22 @@ class Numbers:
         ids = np.empty((3, n), dtype=np.int64)
         codes = np.empty((10, n), dtype=np.int32)
         withheld = np.empty(n, dtype=np.bool_)
-        data, ends, left_out = _laid_out([*callers, *callees])
-        odd = {at % n for at in left_out}
+        both = [*callers, *callees]
+        texts = laid_out(both)
         hidden = _resolve(
-            data, ends, n, self._rules, self._words, self.partitions, self.table, ids, codes, withheld, _room(data)
+            *texts, n, self._rules, self._words, self.partitions, self.table, ids, codes, withheld, _room(texts.data)
         )
+        odd = {at % n for at in _not_ascii(both)}
         if hidden or odd:
             self._finish(callers, callees, asserted, ids, codes, withheld, odd)
-        return NumberColumns(
-            *ids, codes[0], withheld, *codes[1:], callers, callees, asserted, self.plan, data, ends, odd
-        )
+        return NumberColumns(*ids, codes[0], withheld, *codes[1:], callers, callees, asserted, self.plan, texts)
 
     def ids(self, raw: Sequence[str]) -> Ints:
         """int64 ids of raw numbers, for those that no other column is needed of."""
         ids = np.empty(len(raw), dtype=np.int64)
-        data, ends, odd = _laid_out(raw)
-        _ids(data, ends, self._rules, self._words, ids, _room(data))
-        for at in odd:
+        texts = laid_out(raw)
+        _ids(*texts, self._rules, self._words, ids, _room(texts.data))
+        for at in _not_ascii(raw):
             ids[at] = self._id_of(normalise(raw[at], self.plan))
         return ids
 
@@ -173,6 +163,11 @@ class Numbers:
                 codes[7:10, row] = found.caller_status[at], found.caller_region[at], found.caller_kind[at]
 
 
+def _not_ascii(texts: Sequence[str]) -> list[int]:
+    """Which texts go through the reference."""
+    return [] if all(map(str.isascii, texts)) else [at for at, text in enumerate(texts) if not text.isascii()]
+
+
 def _room(data: Bytes) -> Bytes:
     """Where a loop spells numbers out: none is longer than all texts together and a prefix."""
     return np.empty(data.size + 64, dtype=np.uint8)
@@ -182,42 +177,15 @@ def _utf8_bytes(text: str) -> Bytes:
     return np.frombuffer(utf8(text), dtype=np.uint8)
 
 
-def _laid_out(texts: Sequence[str]) -> tuple[Bytes, Ints, list[int]]:
-    """The texts end to end with a mark after each, where each ends, and which were left out (as empty) since they are not ASCII."""
-    joined = _MARK.join(texts)
-    odd: list[int] = []
-    if not joined.isascii():
-        odd = [at for at, text in enumerate(texts) if not text.isascii()]
-        texts = [text if text.isascii() else "" for text in texts]
-        joined = _MARK.join(texts)
-    data = np.frombuffer((joined + _MARK).encode("ascii"), dtype=np.uint8)
-    ends = np.empty(len(texts), dtype=np.int64)
-    if _find_ends(data, ends) != len(texts):  # a text holds the mark itself
-        ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
-    return data, ends, odd
-
-
-@loop
-def _find_ends(data: Bytes, ends: Ints) -> int:
-    found = 0
-    for at in range(data.size):
-        if data[at] == 10:
-            if found < ends.size:
-                ends[found] = at
-            found += 1
-    return found
-
-
 @loop
 def _ids(data: Bytes, ends: Ints, rules: PlanRules, secret: Words, ids: Ints, out: Bytes) -> None:
-    begin = 0
     for row in range(ids.size):
+        begin = begin_of(ends, row)
         ids[row] = plain_number(data, begin, ends[row])
         if ids[row] < 0:
             first, last = trimmed(data, begin, ends[row])
             user, stop = user_part(data, first, last)
             ids[row], _ = read_number(data, first, last, user, stop, rules, secret, out)
-        begin = ends[row] + 1
 
 
 _HIDDEN = np.frombuffer(WITHHELD_PREFIX.encode(), dtype=np.uint8).copy()
@@ -240,7 +208,7 @@ def _resolve(
     """Fill all columns as if no number were asserted; the number of withheld callers."""
     hidden = 0
     for row in range(n):
-        begin = ends[row - 1] + 1 if row else 0
+        begin = begin_of(ends, row)
         number = plain_number(data, begin, ends[row])
         hides = False
         if number >= 0:
@@ -255,7 +223,7 @@ def _resolve(
         ids[0, row] = number
         withheld[row] = hides
         codes[1, row], codes[2, row], codes[3, row] = status, region, kind
-        begin = ends[n + row - 1] + 1
+        begin = begin_of(ends, n + row)
         other = plain_number(data, begin, ends[n + row])
         if other < 0 or hides:
             first, last = trimmed(data, begin, ends[n + row])

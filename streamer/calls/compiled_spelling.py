@@ -155,7 +155,7 @@ def says_withheld(data: Bytes, begin: int, stop: int, end: int, rules: PlanRules
             if char == 59 or char == 58 or char == 62 or char == 63 or _blank(char):
                 end = at
                 break
-        return _is_word(data, host, end, rules.host, rules.host.size)
+        return bool(_is_word(data, host, end, rules.host, rules.host.size))
     return begin == last and stop == end
 
 

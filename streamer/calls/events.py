@@ -13,6 +13,8 @@ from msgspec import Meta, Struct
 CallId = Annotated[str, Meta(min_length=1, max_length=255, description="the call's id at the operator that reports it")]
 LATEST_MS: Final = 4_102_444_800_000
 """The latest time that a message may carry: the end of the year 2099."""
+SAME_CALL_MS: Final = 120_000
+"""A call is (operator, call id) within so much of event time; the same id after that is a new call."""
 Millis = Annotated[int, Meta(ge=0, le=LATEST_MS, description="milliseconds since 1970-01-01 UTC")]
 Duration = Annotated[int, Meta(ge=0, le=2_678_400_000, description="milliseconds")]
 Caller = Annotated[str, Meta(max_length=64, description="calling number as it came from the signalling; may be empty")]
@@ -24,7 +26,7 @@ Country = Annotated[str, Meta(description="ISO 3166-1 alpha-2")]
 Line = Annotated[str, Meta(description="a number as it came from the signalling")]
 
 
-class Setup(Struct, frozen=True, kw_only=True, tag="setup", tag_field="type"):
+class Setup(Struct, frozen=True, kw_only=True, gc=False, tag="setup", tag_field="type"):
     """A call is being set up: the event that asks for a verdict (an IAM or an INVITE)."""
 
     call_id: CallId
@@ -46,7 +48,7 @@ class Setup(Struct, frozen=True, kw_only=True, tag="setup", tag_field="type"):
     cached: bool | None = None
 
 
-class Answer(Struct, frozen=True, kw_only=True, tag="answer", tag_field="type"):
+class Answer(Struct, frozen=True, kw_only=True, gc=False, tag="answer", tag_field="type"):
     """The called party took the call (an ANM or a 200)."""
 
     call_id: CallId
@@ -61,7 +63,7 @@ class Answer(Struct, frozen=True, kw_only=True, tag="answer", tag_field="type"):
     cell: Opaque | None = None
 
 
-class End(Struct, frozen=True, kw_only=True, tag="end", tag_field="type"):
+class End(Struct, frozen=True, kw_only=True, gc=False, tag="end", tag_field="type"):
     """The call is over (a REL or a BYE), answered or not."""
 
     call_id: CallId

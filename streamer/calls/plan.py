@@ -20,10 +20,10 @@ import phonenumbers
 from numba import uint64
 from phonenumbers import PhoneMetadata
 
+from streamer.cache import cache_folder
 from streamer.calls.numbers import SHORT, home_plan, home_share
 from streamer.calls.patterns import Automaton, parse
 from streamer.compiled import loop
-from streamer.settings import cache_folder
 
 GARBAGE: Final = 0
 VALID: Final = 1

@@ -81,7 +81,7 @@ def root() -> None:
 
 
 @contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
+def _ended_like_ctrl_c() -> Iterator[None]:
     """Let SIGTERM raise `KeyboardInterrupt`, so that a command ends in order whoever asks it to."""
     kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -91,9 +91,13 @@ def ended_like_ctrl_c() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 when it did its work, 1 after a `StreamerError`, 2 on wrong usage, 130 after Ctrl-C."""
+    """Run one command and exit: 0 when it did its work, 1 after a `StreamerError`, 2 on wrong usage, 130 after Ctrl-C.
+
+    SIGTERM is taken like Ctrl-C, but for commands that listen to it themselves.
+    """
     try:
-        app(args=list(arguments) if arguments is not None else None, prog_name="streamer")
+        with _ended_like_ctrl_c():
+            app(args=list(arguments) if arguments is not None else None, prog_name="streamer")
     except StreamerError as error:
         print(f"streamer: {error}", file=sys.stderr)
         sys.exit(1)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from streamer.commands import ended_like_ctrl_c
 from streamer.errors import BrokerError
 from streamer.settings import NOT_SETTINGS
 
@@ -31,8 +30,7 @@ def demo(
     for name in (*left, "STREAMER_CONFIG"):
         os.environ.pop(name, None)
     try:
-        with ended_like_ctrl_c():
-            watch = run(seconds, rate, seed, console)
+        watch = run(seconds, rate, seed, console)
     except BrokerError as error:
         console.print(f"no broker can be had here ({error}); the engine alone judges the same traffic")
         watch = engine_alone(seconds, rate, seed, console)

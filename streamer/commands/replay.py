@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from streamer.commands import ended_like_ctrl_c
 from streamer.errors import ReplayError, SettingsError
 from streamer.settings import Settings, load
 
@@ -77,7 +76,10 @@ def replay(
     STREAMER_PREFIX. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C or SIGTERM.
     """
     from streamer.calls.numbers import home_plan
+    from streamer.lab import control as controls
     from streamer.lab import mapping as mappings
+    from streamer.lab.files import written
+    from streamer.lab.publishing import through_kafka
     from streamer.lab.replay import Summary
     from streamer.lab.source import Rejects, Source
 
@@ -98,15 +100,19 @@ def replay(
     with ExitStack() as stack:
         stack.enter_context(bad)
         source = Source(files, chosen, home_plan(country), bad, hold=hold)
-        write = stack.enter_context(_opened(decisions)).write if decisions else lambda _: 0
         summary = Summary()
         interrupted = False
         try:
-            with ended_like_ctrl_c(), _progress(source) as tell:
+            write = stack.enter_context(written(decisions)).write if decisions else lambda _: 0
+            with _progress(source) as tell:
                 if to == "engine":
                     _engine(source, settings, country, control, write, tell, summary)
                 else:
-                    _kafka(source, settings, pace, control, write, tell, wait, patience, summary)
+                    first = controls.read(control) if control else ()
+                    through_kafka(
+                        source, settings, control=first, speed=pace, read_back=wait, patience_s=patience, write=write,
+                        progress=tell, summary=summary,
+                    )  # fmt: skip
         except KeyboardInterrupt:
             interrupted = True
     _report(source, summary, bad, chosen, country, waited=waited, interrupted=interrupted, decisions=decisions)
@@ -116,13 +122,6 @@ def replay(
         raise typer.Exit(1)
     if source.records and not summary.published:
         raise ReplayError(f"none of {source.records:,} records is of use; see {bad.path}, and whether the mapping fits")
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb", buffering=1 << 20)
-    except OSError as error:
-        raise ReplayError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _engine(
@@ -139,43 +138,6 @@ def _engine(
         except MessageError as error:
             raise controls.refused(control or Path(), record, error) from None
     through_engine(source, engine, settings, write=write, progress=tell, summary=summary)
-
-
-def _kafka(
-    source: Source,
-    settings: Settings,
-    pace: float,
-    control: Path | None,
-    write: Any,
-    tell: Any,
-    wait: bool,
-    patience: float,
-    summary: Summary,
-) -> None:
-    from streamer.kafka import topics
-    from streamer.lab import control as controls
-    from streamer.lab.publishing import Publisher
-
-    topics.ensure(settings, wait_s=10)
-    publisher = Publisher(
-        settings,
-        speed=pace,
-        read_back=wait,
-        patience_s=patience,
-        decided=lambda value, _: write(value + b"\n"),
-        progress=tell,
-        summary=summary,
-    )
-    try:
-        if control is not None:
-            publisher.control(controls.read(control))
-        publisher.run(source)
-    except KeyboardInterrupt:
-        if left := publisher.abandon():
-            typer.echo(f"{left:,} messages may not have reached {settings.bootstrap}", err=True)
-        raise
-    finally:
-        publisher.close()
 
 
 @contextmanager
@@ -243,6 +205,8 @@ def _report(
             "no worker answered in time: see that one runs (`streamer worker --no-clamp`), or raise --patience",
             err=True,
         )
+    if summary.unconfirmed:
+        typer.echo(f"{summary.unconfirmed:,} messages may not have reached the brokers", err=True)
     if summary.clamped:
         typer.echo(
             f"{summary.clamped:,} decisions are for the time of arrival, not for the time of the call, so that windows"

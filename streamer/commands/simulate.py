@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import orjson
 import typer
 
-from streamer.commands import ended_like_ctrl_c
-from streamer.errors import ReplayError, SettingsError
+from streamer.errors import SettingsError
 from streamer.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -60,7 +59,9 @@ def simulate(
     range_probing, scam_centre.
     """
     from streamer.lab import control as controls
-    from streamer.lab.publishing import SETTLE_S
+    from streamer.lab.files import written
+    from streamer.lab.publishing import SETTLE_S, through_kafka
+    from streamer.lab.replay import Summary
     from streamer.lab.traffic import DEFAULT_START_MS, Traffic
 
     live = to == "kafka"
@@ -72,25 +73,30 @@ def simulate(
         )
     except ValueError as error:
         raise SettingsError(f"--frauds, --rate or --subscribers: {error}") from None
+    run = _Run(traffic, settings, start_ms + int(1000 * seconds) if live else None)
+    summary = Summary()
+    interrupted = False
     with ExitStack() as stack:
-        told = stack.enter_context(_opened(truth)) if truth is not None else None
-        if control is not None:
-            with _opened(control) as file:
-                file.writelines(map(controls.line, controls.of_traffic(traffic)))
-        run = _Run(traffic, settings, told, start_ms + int(1000 * seconds) if live else None)
-        interrupted = False
         try:
-            with ended_like_ctrl_c(), _progress(run, seconds) as messages:
+            if truth is not None:
+                run.truth = stack.enter_context(written(truth))
+            if control is not None:
+                with written(control) as file:
+                    file.writelines(map(controls.line, controls.of_traffic(traffic)))
+            with _progress(run, seconds) as messages:
                 if live:
-                    _publish(settings, traffic, messages)
+                    of_operators = controls.of_traffic(traffic)
+                    through_kafka(messages, settings, control=of_operators, speed=1.0, read_back=False, summary=summary)
                 else:
-                    _write(stack.enter_context(_opened(Path(to))), messages)
+                    stack.enter_context(written(Path(to))).writelines(message.value + b"\n" for message in messages)
         except KeyboardInterrupt:
             interrupted = True
     typer.echo(
         f"{'interrupted: ' * interrupted}{run.made:,} events of {run.setups:,} calls"
         f" {'published at ' + settings.bootstrap if live else 'written to ' + to}"
     )
+    if summary.unconfirmed:
+        typer.echo(f"{summary.unconfirmed:,} messages may not have reached {settings.bootstrap}", err=True)
     if interrupted:
         raise typer.Exit(130)
 
@@ -98,12 +104,13 @@ def simulate(
 class _Run:
     """The messages of some traffic: counted, with their truth written down, until `stop_ms` (None: to the last end)."""
 
-    def __init__(self, traffic: Traffic, settings: Settings, truth: BinaryIO | None, stop_ms: int | None) -> None:
+    def __init__(self, traffic: Traffic, settings: Settings, stop_ms: int | None) -> None:
         self.traffic = traffic
         self.made = 0
         self.setups = 0
+        self.truth: BinaryIO | None = None
+        """Where to write call id and fraud type of each set-up."""
         self._home = settings.home
-        self._truth = truth
         self._stop_ms = stop_ms
 
     def __iter__(self) -> Iterator[Message]:
@@ -121,38 +128,9 @@ class _Run:
             if isinstance(event, Setup):
                 call = (event.operator, event.call_id)
                 self.setups += 1
-                if self._truth is not None:
-                    self._truth.write(orjson.dumps({"call_id": event.call_id, "fraud_type": label}) + b"\n")
+                if self.truth is not None:
+                    self.truth.write(orjson.dumps({"call_id": event.call_id, "fraud_type": label}) + b"\n")
             yield Message(at, caller_key(event.caller, event.asserted, event.callee, plan), encode(event), call)
-
-
-def _write(file: BinaryIO, messages: Iterator[Message]) -> None:
-    file.writelines(message.value + b"\n" for message in messages)
-
-
-def _publish(settings: Settings, traffic: Traffic, messages: Iterator[Message]) -> None:
-    from streamer.kafka import topics
-    from streamer.lab import control as controls
-    from streamer.lab.publishing import Publisher
-
-    topics.ensure(settings, wait_s=10)
-    publisher = Publisher(settings, speed=1.0, read_back=False)
-    try:
-        publisher.control(controls.of_traffic(traffic))
-        publisher.run(messages)
-    except KeyboardInterrupt:
-        if left := publisher.abandon():
-            typer.echo(f"{left:,} messages may not have reached {settings.bootstrap}", err=True)
-        raise
-    finally:
-        publisher.close()
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb", buffering=1 << 20)
-    except OSError as error:
-        raise ReplayError(f"{path} cannot be written: {error.strerror}") from None
 
 
 @contextmanager

@@ -50,10 +50,6 @@ def run(settings: Settings, judge: Any = None, *, child: bool = False) -> None:
 
     configure(settings.log_format, settings.log_level)
     topics.ensure(settings)
-    if judge is None:
-        from streamer.warming import warm
-
-        warm()  # a compiler at work on the first call would make it wait
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = create_app(settings, judge)
     faust_worker = app.Worker(loglevel="warning", override_logging=False, redirect_stdouts=False, quiet=True)

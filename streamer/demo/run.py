@@ -27,7 +27,8 @@ from streamer.demo.watch import Watch
 from streamer.errors import StreamerError
 from streamer.kafka import clients, processes, topics
 from streamer.kafka.broker import LocalBroker
-from streamer.lab.traffic import FRAUDS, Traffic, report
+from streamer.lab.reports import report
+from streamer.lab.traffic import FRAUDS, Traffic
 from streamer.settings import Settings, load
 
 CAMPAIGN: Final = "scam_centre"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
 from streamer.errors import SettingsError
@@ -15,6 +15,17 @@ MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """Largest message any client of ours sends or takes in, in bytes: a model snapshot, or a dead letter with its headers."""
 
 Config = dict[str, Any]
+
+FINAL_ERRORS: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own errors are named so
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+    }
+)
+"""Errors that waiting does not mend."""
 
 
 def client_config(settings: Settings, **more: Any) -> Config:

@@ -20,8 +20,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from streamer.cache import cache_folder
 from streamer.errors import BrokerError
-from streamer.settings import cache_folder
 
 LEAST_JAVA: Final = 17
 """Oldest Java that Kafka's broker runs on."""

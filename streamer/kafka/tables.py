@@ -9,25 +9,17 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from streamer.errors import TopicError, TransportError
-from streamer.kafka.clients import consumer
+from streamer.kafka.clients import FINAL_ERRORS, consumer
 from streamer.kafka.headers import headers_of
-from streamer.kafka.topics import Topics
+from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
-
-Place = tuple[str, int]
-"""Topic and partition."""
 
 _METADATA_S: Final = 10.0
 
-_FINAL: Final = {
+_FINAL: Final = FINAL_ERRORS | {
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own errors are named so
     KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
 }
 """Errors that waiting does not mend; every other one is left to librdkafka, which goes on trying."""
 

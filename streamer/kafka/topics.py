@@ -27,6 +27,10 @@ _DEAD_LETTER: Final = ".dlq"
 _WAIT_S: Final = 30.0
 
 
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
 class TopicSpec(NamedTuple):
     """One topic as it has to exist: full name, number of partitions, settings in Kafka's names."""
 

@@ -24,8 +24,9 @@ class Pseudonyms:
     True
     """
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, *, remembered: int = REMEMBERED) -> None:
         self._secret = secret[:64]
+        self._remembered = remembered
         self._held: dict[tuple[str, str], str] = {}
         self._taken: set[str] = set()
         self.unchecked = 0
@@ -36,7 +37,7 @@ class Pseudonyms:
         held = self._held.get((pattern, pseudonym))
         if held is not None:
             return held
-        if len(self._held) >= REMEMBERED:
+        if len(self._held) >= self._remembered:
             self.unchecked += 1
             return self._filled(pattern, pseudonym, 0)
         for attempt in range(_ATTEMPTS):

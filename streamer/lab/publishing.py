@@ -10,8 +10,11 @@ from typing import Any, Final
 import orjson
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from streamer.calls.events import SAME_CALL_MS
 from streamer.errors import DeliveryError, ReplayError, TransportError
-from streamer.kafka import clients
+from streamer.kafka import clients, topics
+from streamer.kafka.groups import shares
+from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Topics, dead_letter
 from streamer.lab.control import Control
 from streamer.lab.ordering import Message
@@ -21,10 +24,7 @@ from streamer.settings import Settings
 IN_FLIGHT: Final = 100_000
 """Set-ups published and not yet decided, at most: what is remembered of a replay."""
 
-_LEADERS_S: Final = 15.0
 _PAUSE_S: Final = 0.02
-_SAME_CALL_MS: Final = 120_000
-_GROUP_S: Final = 5.0
 _LAST_WORDS_S: Final = 10.0
 SETTLE_S: Final = 2.0
 """Wait between control records and the first call: workers promise to act on them within a second."""
@@ -45,6 +45,8 @@ class Publisher:
         How long no decision may come, once all is published, before the rest is given up as undecided.
     decided
         Called with each decision on one of our set-ups, as bytes and as a dictionary.
+    leaders_s
+        How long topics that were made a moment ago may have no leader.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Publisher:
         decided: Callable[[bytes, dict[str, Any]], object] = lambda *_: None,
         progress: Callable[[Summary], object] = lambda _: None,
         summary: Summary | None = None,
+        leaders_s: float = 15.0,
     ) -> None:
         self._settings = settings
         self._topics = Topics(settings)
@@ -74,7 +77,7 @@ class Publisher:
         self._sharing: frozenset[tuple[int, str]] | None = None
         self._gave_up = False
         self.summary = Summary() if summary is None else summary
-        self._reader = self._behind_the_last(settings) if read_back else None
+        self._reader = self._behind_the_last(settings, leaders_s) if read_back else None
 
     def control(self, records: Iterable[Control], *, settle_s: float = SETTLE_S) -> int:
         """Publish what the operators publish beside calls; returns when workers act on it. Gives the number of records.
@@ -119,16 +122,13 @@ class Publisher:
         self._progress(self.summary)
         return self.summary
 
-    def abandon(self) -> int:
-        """End a replay that was interrupted: wait for what was handed to the client, count decisions that have come.
-
-        Gives the number of messages that the brokers have not confirmed.
-        """
+    def abandon(self) -> None:
+        """End a replay that was interrupted: wait for what was handed to the client, count decisions that have come."""
         until = time.monotonic() + _LAST_WORDS_S
         while (left := self._producer.flush(0.1)) and time.monotonic() < until:
             pass
+        self.summary.unconfirmed = left
         self._serve(0)
-        return left
 
     def close(self) -> None:
         """Let go of the reader."""
@@ -136,11 +136,11 @@ class Publisher:
             self._reader.close()
             self._reader = None
 
-    def _behind_the_last(self, settings: Settings) -> Consumer:
+    def _behind_the_last(self, settings: Settings, leaders_s: float) -> Consumer:
         reader = clients.consumer(settings, f"{settings.group}-replay", **{"fetch.wait.max.ms": 10})
         places = [TopicPartition(self._topics.decisions, partition) for partition in range(settings.partitions)]
         places.append(TopicPartition(dead_letter(self._topics.calls), 0))
-        until = time.monotonic() + _LEADERS_S
+        until = time.monotonic() + leaders_s
         for place in places:
             while True:
                 try:
@@ -224,7 +224,7 @@ class Publisher:
         if record.error() is not None:
             raise TransportError(f"{record.topic()} cannot be read any more: {record.error().str()}")
         if record.topic() != self._topics.decisions:
-            headers = {name: value for name, value in record.headers() or [] if value is not None}
+            headers = {name: value for name, value in headers_of(record) if value is not None}
             if headers.get("source.topic") == self._topics.calls.encode():
                 self._letters.append((int(headers["source.partition"]), int(headers["source.offset"])))
             return
@@ -234,14 +234,14 @@ class Publisher:
         if self._waiting[call] <= 0:
             del self._waiting[call]
             return
-        if abs(decision["at"] - self._asked_at[call]) > _SAME_CALL_MS:
+        if abs(decision["at"] - self._asked_at[call]) > SAME_CALL_MS:
             self.summary.clamped += 1
         self._waiting[call] -= 1
         if not self._waiting[call]:
             del self._waiting[call], self._asked_at[call]
         self._heard = time.monotonic()
         if not self.summary.decided:
-            self._sharing = self._shared()
+            self._sharing = self._shares()
         self.summary.decided += 1
         self.summary.actions[decision["action"]] += 1
         self._decided(value, decision)
@@ -252,26 +252,46 @@ class Publisher:
             if ours is not None and ours[0] <= offset <= ours[1]:
                 self.summary.dead_letters += 1
 
+    def _shares(self) -> frozenset[tuple[int, str]] | None:
+        return shares(self._settings, self._settings.group, self._topics.calls)
+
     def _count_moved(self) -> None:
-        before, after = self._sharing, self._shared() if self._sharing is not None else None
+        before, after = self._sharing, self._shares() if self._sharing is not None else None
         if before is not None and after is not None:
             self.summary.moved = len({partition for partition, _ in before ^ after})
 
-    def _shared(self) -> frozenset[tuple[int, str]] | None:
-        """Which worker has which partition of the calls; None when the brokers do not tell."""
-        admin = clients.admin(self._settings, log_level=2)  # held while it is asked: its answers go with it
-        try:
-            members = (
-                admin.describe_consumer_groups([self._settings.group])[self._settings.group]
-                .result(timeout=_GROUP_S)
-                .members
-            )
-        except (KafkaException, TimeoutError):
-            return None
-        return frozenset(
-            (place.partition, member.member_id)
-            for member in members
-            if member.assignment is not None
-            for place in member.assignment.topic_partitions
-            if place.topic == self._topics.calls
-        )
+
+def through_kafka(
+    messages: Iterable[Message],
+    settings: Settings,
+    *,
+    control: Iterable[Control] = (),
+    speed: float = float("inf"),
+    read_back: bool = True,
+    patience_s: float = 30.0,
+    write: Callable[[bytes], object] = lambda _: None,
+    progress: Callable[[Summary], object] = lambda _: None,
+    summary: Summary | None = None,
+) -> Summary:
+    """Publish control records and then every message; `write` gets each decision as it came. See `Publisher`.
+
+    A `summary` that is given is counted in, and is true when this is interrupted, too.
+    """
+    topics.ensure(settings, wait_s=10)
+    publisher = Publisher(
+        settings,
+        speed=speed,
+        read_back=read_back,
+        patience_s=patience_s,
+        decided=lambda value, _: write(value + b"\n"),
+        progress=progress,
+        summary=summary,
+    )
+    try:
+        publisher.control(control)
+        return publisher.run(messages)
+    except KeyboardInterrupt:
+        publisher.abandon()
+        raise
+    finally:
+        publisher.close()

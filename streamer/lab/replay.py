@@ -27,6 +27,8 @@ class Summary:
     """Records of ours that were refused."""
     clamped: int = 0
     """Decisions whose `at` is another call's: a worker keeps `at` near the append time, so that windows differ."""
+    unconfirmed: int = 0
+    """Messages of an interrupted replay that the brokers had not confirmed."""
     moved: int = 0
     """Partitions that went from one worker to another meanwhile, whose windows began empty there."""
     actions: Counter[str] = field(default_factory=Counter)

@@ -16,6 +16,7 @@ from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.numbers import HomePlan, caller_key
 from streamer.errors import MessageError, ReplayError
+from streamer.lab.files import written
 from streamer.lab.mapping import Mapping, file_word
 from streamer.lab.ordering import ROWS, Message, in_time_order
 from streamer.lab.records import Counted, Line, Row, Unreadable, read_csv, read_lines
@@ -47,10 +48,7 @@ class Rejects:
         """Count and write down one record."""
         words = f"{bad.file}, line {bad.line}: {bad.message}"
         if self._file is None:
-            try:
-                self._file = self.path.open("wb")
-            except OSError as error:
-                raise ReplayError(f"{self.path} cannot be written: {error.strerror} ({words})") from None
+            self._file = written(self.path)
         told = {
             "file": str(bad.file),
             "line": bad.line,

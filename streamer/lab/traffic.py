@@ -22,7 +22,6 @@ from streamer.calls.events import (
     Answer,
     CallEvent,
     End,
-    Feedback,
     FraudType,
     OperatorInfo,
     Setup,
@@ -285,17 +284,3 @@ class Traffic:
             released_by=draft.released_by,
             cell=setup.cell,
         )
-
-
-def report(setup: Setup, label: FraudType, at_ms: int) -> Feedback:
-    """The feedback a bank would send at `at_ms` about a call of known fraud type."""
-    return Feedback(
-        caller=setup.caller,
-        callee=setup.callee,
-        call_id=setup.call_id,
-        at=at_ms,
-        label="fraud",
-        fraud_type=label,
-        source="bank",
-        by="simulated-bank",
-    )

@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 from streamer.calls import numbers
 from streamer.calls.decisions import Evidence
-from streamer.calls.events import Feedback
+from streamer.calls.events import LATEST_MS, Feedback
 
 Origin = Literal["own_line", "interconnect"]
 
@@ -24,9 +24,6 @@ TRUSTED_WITH_LINES: Final = frozenset({"police", "operator", "analyst"})
 
 DEFAULT_SPAN_MS: Final = 24 * 3_600_000
 """How far before its own `at` a report without `from` reaches."""
-
-EVER: Final = 4_102_444_800_000
-"""An instant after all calls, ms since 1970."""
 
 
 class Claim(NamedTuple):
@@ -63,7 +60,7 @@ def claim(feedback: Feedback, plan: numbers.HomePlan) -> Claim | Refusal:
     else:
         caller = numbers.caller_key(feedback.caller, None, feedback.callee or "", plan)
     if feedback.call_id is not None:
-        from_ms, to_ms = feedback.from_ or 0, EVER if feedback.to is None else feedback.to
+        from_ms, to_ms = feedback.from_ or 0, LATEST_MS if feedback.to is None else feedback.to
     else:
         from_ms = max(0, feedback.at - DEFAULT_SPAN_MS) if feedback.from_ is None else feedback.from_
         to_ms = max(feedback.at, from_ms) if feedback.to is None else feedback.to

@@ -135,7 +135,7 @@ class Register:
 
     def names(self, mask: int) -> list[str]:
         """The lists in a mask, by name."""
-        return [name for name, bit in BIT.items() if mask & bit]
+        return [name for name, bit in BIT.items() if mask & bit] if mask else []
 
     def _settle(self, place: tuple[int, int], side: int, which: int) -> None:
         untils = self._counts[place, side, which].values()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 
 from streamer.calls import codec
 from streamer.errors import MessageError, TransportError
@@ -28,9 +28,9 @@ from streamer.stream import trainer_log
 from streamer.stream.cases import Cases, Lesson
 from streamer.stream.trainer_log import LeaseLostError, Publisher, Record
 from streamer.stream.trainer_metrics import TrainerMetrics
+from streamer.stream.trainer_reader import POLL_RECORDS, assigned, at_end, read_again
 from streamer.stream.trainer_state import TrainerState, descends
 
-POLL_RECORDS: Final = 500
 COMMIT_EVERY_S: Final = 1.0
 RIPE_AT_ONCE: Final = 500
 PRUNE_EVERY_S: Final = 60.0
@@ -91,7 +91,7 @@ class ActiveTrainer:
             raise LeaseLostError("the brokers did not take the lease's record")
         self._moved: dict[tuple[str, int], int] = {}
         self._commit()
-        self._reader = self._assigned(cases.positions(), [self._topics.evidence, self._topics.feedback])
+        self._reader = assigned(settings, cases.positions(), [self._topics.evidence, self._topics.feedback])
         self._reports_behind = set(range(settings.partitions))
         self._touched = False
         self._next_commit = self._next_prune = 0.0
@@ -154,52 +154,22 @@ class ActiveTrainer:
         self._cases.commit()
         self._metrics.cases.set(self._cases.held)
 
-    def _assigned(self, positions: dict[tuple[str, int], int], topics: list[str]) -> Any:
-        reader = clients.consumer(
-            self._settings,
-            f"{self._settings.trainer_group}-reader",  # never joined: positions are the trainer's own
-            **{"enable.partition.eof": True, "auto.offset.reset": "earliest"},
-        )
-        reader.assign(
-            [
-                TopicPartition(topic, part, positions.get((topic, part), OFFSET_BEGINNING))
-                for topic in topics
-                for part in range(self._settings.partitions)
-            ]
-        )
-        return reader
-
     def _catch_up(self, state: dict[str, Any]) -> None:
         """Know again the cases and reports that `state` was learned from, without learning them again."""
         targets = {(topic, part): after for topic, part, after in state["positions"]}
         log.info("taking over from epoch %d: reading %d partitions again", state["epoch"], len(targets))
         self._cases.forget_all()
         for topic in (self._topics.evidence, self._topics.feedback):
-            behind = {part for (of, part), after in targets.items() if of == topic and after > 0}
-            reader = self._assigned({}, [topic])
-            try:
-                while behind:
-                    if not self._go_on():
-                        raise LeaseLostError("stopped while taking over")
-                    for message in reader.consume(POLL_RECORDS, timeout=0.2):
-                        part = message.partition()
-                        if _at_end(message):
-                            behind.discard(part)
-                            continue
-                        if message.offset() < targets.get((topic, part), 0):
-                            with suppress(MessageError):  # among the dead letters already
-                                self._lessons(message)
-                        if message.offset() + 1 >= targets.get((topic, part), 0):
-                            behind.discard(part)
-            finally:
-                reader.close()
+            for message in read_again(self._settings, topic, targets, self._go_on):
+                with suppress(MessageError):  # among the dead letters already
+                    self._lessons(message)
         self._cases.mark_ripe(state["matured_to"])
         self._cases.read_to(targets)
 
     def _take(self, message: Message) -> None:
         place = (str(message.topic()), int(message.partition() or 0))
         reports = place[0] == self._topics.feedback
-        if _at_end(message):
+        if at_end(message):
             if reports:
                 self._reports_behind.discard(place[1])
             return
@@ -294,13 +264,3 @@ class ActiveTrainer:
         self._metrics.published.inc()
         self._metrics.version.set(state.version)
         log.info("published %s, epoch %d, %d cases", snapshot.key(model), state.epoch, model.cases)
-
-
-def _at_end(message: Message) -> bool:
-    """Whether this says that a partition's end was reached. Raises `TransportError` for what waiting does not mend."""
-    error = message.error()
-    if error is None:
-        return False
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-        return True
-    raise TransportError(f"{message.topic()} cannot be read: {error.str()}")

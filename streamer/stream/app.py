@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -17,6 +19,7 @@ from streamer.settings import Settings, load
 from streamer.stream.health import Health
 from streamer.stream.scoring import Judge, Scoring
 from streamer.stream.transport import Transport
+from streamer.warming import warm
 
 log = logging.getLogger("streamer.app")
 
@@ -85,8 +88,12 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
     made.streamer_settings = settings
     # Faust would find it by the entry point too, but not in a tree that was never installed.
     made.transport = made.producer_transport = Transport(made.conf.broker_consumer, made, loop=None)
+    if judge is None:
+        warm()  # a compiler at work on the first call would make it wait
     judging = judge if judge is not None else Engine.of(settings)
     calls = made.topic(Topics(settings).calls, value_serializer="raw", key_serializer="raw")
+
+    begun = asyncio.Event()
 
     @made.task
     async def begin() -> None:
@@ -99,47 +106,37 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
                 lambda: {"failure": str(made.failure)} if made.failure else {},
                 scoring.not_ready,
             )
+            log.info("metrics on http://%s:%d/metrics", settings.metrics_host, made.health.port)
+            gc.collect()
+            gc.freeze()
+            made.scoring = scoring
         except Exception as reason:
             made.fail(reason)
-            return
-        log.info("metrics on http://%s:%d/metrics", settings.metrics_host, made.health.port)
-        gc.collect()
-        gc.freeze()
-        made.scoring = scoring
+        finally:
+            begun.set()
 
-    async def begun() -> bool:
-        """Whether scoring has begun; False once it never will. Faust's own sleep does not sleep while the app stops."""
-        while made.scoring is None and made.failure is None and not made.should_stop:  # noqa: ASYNC110 - of three things any ends the wait
-            await asyncio.sleep(0.01)
-        return made.scoring is not None
-
-    async def guarded(work: str) -> None:
-        if not await begun():
-            return
-        try:
-            await getattr(made.scoring, work)()
-        except Exception as reason:
-            made.fail(reason)
+    async def guarded(work: Callable[[Scoring], Awaitable[None]]) -> None:
+        """Do a part of scoring once that has begun, if it has; whatever goes wrong ends the worker."""
+        await begun.wait()
+        if made.scoring is not None:
+            try:
+                await work(made.scoring)
+            except Exception as reason:
+                made.fail(reason)
 
     @made.task
     async def follow_control() -> None:
-        await guarded("follow_control")
+        await guarded(Scoring.follow_control)
 
     @made.task
     async def tick() -> None:
-        await guarded("tick")
+        await guarded(Scoring.tick)
 
     @made.agent(calls)
     async def score(stream: Any) -> None:
-        if not await begun():
-            return
         async for event in stream.noack().events():
-            if made.failure is not None:
-                continue  # nothing may leave after a failure; offsets stay where they were
-            try:
-                await made.scoring.handle(event.value)  # type: ignore[union-attr]  # it has begun
-            except Exception as reason:
-                made.fail(reason)
+            if made.failure is None:  # nothing may leave after a failure; offsets stay where they were
+                await guarded(partial(Scoring.handle, batch=event.value))
 
     return made
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-Place = tuple[str, int]
-"""Topic and partition."""
-
 
 class Batch:
     """What one poll brought of a topic.

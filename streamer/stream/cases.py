@@ -16,11 +16,11 @@ import orjson
 
 from streamer.calls import numbers
 from streamer.calls.decisions import Evidence
+from streamer.calls.events import LATEST_MS, SAME_CALL_MS
 from streamer.errors import StateError
-from streamer.models.labels import EVER, Claim, Origin, representative, ripens, stands_for, teachable
+from streamer.models.labels import Claim, Origin, representative, ripens, stands_for, teachable
 
 LAYOUT: Final = 1
-SAME_CALL_MS: Final = 120_000
 """A call is (operator, call id) within this much event time (the contract)."""
 
 _ORIGINS: Final[tuple[Origin, Origin]] = ("own_line", "interconnect")
@@ -164,7 +164,7 @@ class Cases:
         """Take in a report made at `at` (ms since 1970); gives what it teaches of the cases that are there already."""
         report = self._db.execute(
             "INSERT INTO report (at, call_id, caller, callee, from_ms, to_ms, origins, fraud) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (at, claim.call_id, claim.caller, claim.callee, claim.from_ms, min(claim.to_ms, EVER),
+            (at, claim.call_id, claim.caller, claim.callee, claim.from_ms, min(claim.to_ms, LATEST_MS),
              " ".join(claim.origins), claim.fraud),
         ).lastrowid  # fmt: skip
         found = self._db.execute(

@@ -6,21 +6,14 @@ import logging
 from typing import Any, Final
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from streamer.errors import TransportError
+from streamer.kafka.clients import FINAL_ERRORS
 
 log = logging.getLogger("streamer.lookout")
 
 _GONE_S: Final = 10.0
-_FINAL: Final = {
-    KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own errors are named so
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-}
-"""Errors that waiting does not mend."""
 
 
 class Lookout:
@@ -34,7 +27,7 @@ class Lookout:
 
     def hear(self, error: Any) -> None:
         """An error of a broker or a partition; called while the consumer is polled."""
-        if error.fatal() or error.code() in _FINAL:
+        if error.fatal() or error.code() in FINAL_ERRORS:
             self._final = error.str()
             return
         if self.trouble is None:

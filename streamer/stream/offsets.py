@@ -10,7 +10,8 @@ from typing import Any, Final
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from streamer.stream.batches import Batch, Place
+from streamer.kafka.topics import Place
+from streamer.stream.batches import Batch
 
 log = logging.getLogger("streamer.offsets")
 

@@ -23,8 +23,10 @@ from confluent_kafka import TopicPartition
 
 from streamer.errors import TransportError
 from streamer.kafka.clients import consumer_config
+from streamer.kafka.topics import Place
 from streamer.settings import Settings
-from streamer.stream.batches import Batch, Place
+from streamer.stream.backpressure import Backpressure
+from streamer.stream.batches import Batch
 from streamer.stream.lookout import Lookout
 from streamer.stream.offsets import Offsets
 from streamer.stream.pace import Pace
@@ -32,10 +34,6 @@ from streamer.stream.pace import Pace
 log = logging.getLogger("streamer.polling")
 
 COMMIT_EVERY_S: Final = 1.0
-HOLD_AT: Final = 64
-"""Batches in flight at which nothing more is taken out of librdkafka's queue."""
-HOLD_S: Final = 1.0
-"""A hold that lasts longer pauses the partitions, so that polling goes on; a pause throws prefetched records away."""
 _IDLE_POLL_S: Final = 0.05
 _BUSY_POLL_S: Final = 0.01
 
@@ -79,8 +77,7 @@ class Poller:
         self._abandoned = False
         self._leaving = False
         self._overslept = False
-        self._paused = False
-        self._hold_since = 0.0
+        self._backpressure = Backpressure()
         self._second_at = self._held_up_at = 0.0
         self._pace = Pace(settings.linger_ms / 1000)
         self._client = self._join()
@@ -145,7 +142,7 @@ class Poller:
         if now - self._second_at >= COMMIT_EVERY_S:
             self._second_at = now
             self._each_second(now)
-        if self._holding(now):
+        if self._backpressure.holds(self._client, self.owned, len(self._in_flight), now):
             return
         first = self._client.poll(_BUSY_POLL_S if self._in_flight else _IDLE_POLL_S)
         self._lookout.check()
@@ -180,25 +177,6 @@ class Poller:
                     span = found.setdefault(place[0], {}).setdefault(place[1], span)
             span.append(record)
         return found
-
-    def _holding(self, now: float) -> bool:
-        """Whether to take nothing for the moment; what librdkafka prefetched stays where it is."""
-        waiting = len(self._in_flight)
-        if waiting < HOLD_AT:
-            self._hold_since = 0.0
-            if self._paused and waiting <= HOLD_AT // 2:
-                self._client.resume([TopicPartition(*place) for place in self.owned])
-                self._paused = False
-            return False
-        if not self._hold_since:
-            self._hold_since = now
-        if now - self._hold_since < HOLD_S:
-            time.sleep(0.001)
-            return True
-        if not self._paused:
-            self._client.pause([TopicPartition(*place) for place in self.owned])
-            self._paused = True
-        return False
 
     def _hand_over(self, kind: str, topic: str, spans: dict[int, list[Any]]) -> None:
         batch = Batch(kind, topic, spans, self.epoch, time.monotonic())
@@ -268,8 +246,7 @@ class Poller:
         self._client.close()
         self._leaving = False
         self._lose(set(self.owned))
-        self._paused = False
-        self._hold_since = 0.0
+        self._backpressure = Backpressure()
         self._client = self._join()
         self._alive_at = time.monotonic()
 
@@ -284,8 +261,7 @@ class Poller:
     def _on_assign(self, client: Client, partitions: list[TopicPartition]) -> None:
         places = {(p.topic, p.partition) for p in partitions}
         client.incremental_assign(partitions)
-        if self._paused:
-            client.pause(partitions)
+        self._backpressure.gained(client, partitions)
         self._offsets.forget(places)
         self.owned |= places
         self._announce("assigned", places)

@@ -1,230 +1,31 @@
-"""The store of callers: one slot for each (partition, calling number, origin class), a struct of arrays.
-
-The arrays are reserved for `capacity` slots at once; the system gives memory only to pages that are touched, so a store
-for millions costs what the callers in it cost, and growing never copies. A slot is 473 bytes (`slot_bytes`), index and free list
-9 to 15 more, a busy caller's wide sketch 512 more.
-
-A slot that was silent for `SPAN_MS` holds nothing: finding it again starts it afresh, so it never matters for a verdict
-when the sweep gives it back. When the store is full, the slot that was silent longest among a few looked at is taken
-over, whatever its partition (`evicted` counts them): verdicts are those of a store that is large enough while it is 0.
-"""
+"""What happens to callers: their slots brought to the present, calls counted in them, partitions swept and handed over."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from streamer.compiled import loop
 from streamer.windows import distinct, sliding
-from streamer.windows.hashing import Secret, cells_for, hash_words
-
-FREE: Final = 0
-"""Index into `meta`: how many slots the free list holds."""
-USED: Final = 1
-"""Index into `meta`: slots ever handed out (the free list holds some of them again)."""
-HAND: Final = 2
-"""Index into `meta`: where the sweep goes on."""
-WIDE_FREE: Final = 3
-WIDE_USED: Final = 4
-EVICTED: Final = 5
-_LOOK: Final = 16
-
-
-class Callers(NamedTuple):
-    """Arrays of slots. `partition` is -1 for a slot not in use; `secret` keys the index."""
-
-    cells: Any
-    meta: Any
-    free: Any
-    key: Any
-    origin: Any
-    partition: Any
-    clock_ms: Any
-    first_s: Any
-    attempt_back: Any
-    last_callee: Any
-    run: Any
-    gap_mean: Any
-    gap_jitter: Any
-    counts: Any
-    talk: Any
-    ten: Any
-    narrow: Any
-    wide_of: Any
-    wide: Any
-    wide_free: Any
-    secret: Any
-
-
-COLUMNS: Final = (
-    "key",
-    "origin",
-    "partition",
-    "clock_ms",
-    "first_s",
-    "attempt_back",
-    "last_callee",
-    "run",
-    "gap_mean",
-    "gap_jitter",
-    "counts",
-    "talk",
-    "ten",
-    "narrow",
-    "wide_of",
+from streamer.windows.hashing import hash_words
+from streamer.windows.slots import (
+    COLUMNS,
+    HAND,
+    NEVER,
+    USED,
+    Callers,
+    find_hashed,
+    hash_of,
+    link,
+    release,
+    reset,
+    take,
+    widen,
 )
-"""The per-slot columns: what is exported, and what a slot costs."""
 
-NEVER: Final = 4_294_967_295
-"""`attempt_back` of a slot without an attempt."""
-
-
-def store(capacity: int, secret: Secret) -> Callers:
-    """An empty store for so many callers; an eighth as many wide sketches."""
-    wide = max(capacity // 8, 1024)
-    partition = np.empty(capacity, np.int16)
-    partition.fill(-1)
-    return Callers(
-        cells=cells_for(capacity),
-        meta=np.zeros(8, np.int64),
-        free=np.zeros(capacity, np.int32),
-        key=np.zeros(capacity, np.int64),
-        origin=np.zeros(capacity, np.uint8),
-        partition=partition,
-        clock_ms=np.zeros(capacity, np.int64),
-        first_s=np.zeros(capacity, np.uint32),
-        attempt_back=np.zeros(capacity, np.uint32),
-        last_callee=np.zeros(capacity, np.uint32),
-        run=np.zeros(capacity, np.uint16),
-        gap_mean=np.zeros(capacity, np.float32),
-        gap_jitter=np.zeros(capacity, np.float32),
-        counts=np.zeros((capacity, sliding.BUCKETS, sliding.COUNTERS), np.uint16),
-        talk=np.zeros((capacity, sliding.BUCKETS), np.uint32),
-        ten=np.zeros((capacity, sliding.STEPS, 2), np.uint16),
-        narrow=np.zeros((capacity, distinct.NARROW), np.uint16),
-        wide_of=np.zeros(capacity, np.int32),
-        wide=np.zeros((wide, distinct.WIDE), np.uint16),
-        wide_free=np.zeros(wide, np.int32),
-        secret=secret,
-    )
-
-
-def slot_bytes(callers: Callers) -> int:
-    """Bytes that one slot costs, without index and wide sketch."""
-    return sum(int(np.prod(getattr(callers, name).shape[1:])) * getattr(callers, name).itemsize for name in COLUMNS)
-
-
-@loop
-def hash_of(callers: Callers, partition: int, key: int, origin: int) -> int:
-    """The keyed hash of a caller, its bits as int64."""
-    return np.int64(hash_words(key, np.int64(partition) * 2 + origin, callers.secret))
-
-
-@loop
-def find_hashed(callers: Callers, mixed: int, partition: int, key: int, origin: int) -> int:
-    """The slot of a caller whose hash is `mixed`, -1 if there is none."""
-    mask = np.int64(callers.cells.shape[0] - 1)
-    cell = mixed & mask
-    while True:
-        slot = callers.cells[cell]
-        if slot < 0:
-            return -1
-        if callers.key[slot] == key and callers.partition[slot] == partition and callers.origin[slot] == origin:
-            return slot
-        cell = (cell + 1) & mask
-
-
-@loop
-def find(callers: Callers, partition: int, key: int, origin: int) -> int:
-    """The slot of a caller, -1 if there is none."""
-    return find_hashed(callers, hash_of(callers, partition, key, origin), partition, key, origin)
-
-
-@loop
-def _unlink(callers: Callers, slot: int) -> None:
-    mask = np.int64(callers.cells.shape[0] - 1)
-    cell = hash_of(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & mask
-    while callers.cells[cell] != slot:
-        cell = (cell + 1) & mask
-    hole = cell
-    cell = (cell + 1) & mask
-    while callers.cells[cell] >= 0:
-        other = callers.cells[cell]
-        home = hash_of(callers, callers.partition[other], callers.key[other], callers.origin[other]) & mask
-        if ((cell - home) & mask) >= ((cell - hole) & mask):
-            callers.cells[hole] = other
-            hole = cell
-        cell = (cell + 1) & mask
-    callers.cells[hole] = -1
-
-
-@loop
-def release(callers: Callers, slot: int) -> None:
-    """Give a slot back."""
-    _unlink(callers, slot)
-    callers.partition[slot] = -1
-    wide = callers.wide_of[slot]
-    if wide > 0:
-        callers.wide_free[callers.meta[WIDE_FREE]] = wide - 1
-        callers.meta[WIDE_FREE] += 1
-        callers.wide_of[slot] = 0
-    callers.free[callers.meta[FREE]] = slot
-    callers.meta[FREE] += 1
-
-
-@loop
-def reset(callers: Callers, slot: int, now_ms: int) -> None:
-    """Make a slot as if its caller had never been seen; a wide sketch goes back."""
-    callers.clock_ms[slot] = now_ms
-    callers.first_s[slot] = now_ms // 1000
-    callers.attempt_back[slot] = NEVER
-    callers.last_callee[slot] = 0
-    callers.run[slot] = 0
-    callers.gap_mean[slot] = np.nan
-    callers.gap_jitter[slot] = np.nan
-    callers.counts[slot] = 0
-    callers.talk[slot] = 0
-    callers.ten[slot] = 0
-    callers.narrow[slot] = 0
-    wide = callers.wide_of[slot]
-    if wide > 0:
-        callers.wide_free[callers.meta[WIDE_FREE]] = wide - 1
-        callers.meta[WIDE_FREE] += 1
-    callers.wide_of[slot] = 0
-
-
-@loop
-def take(callers: Callers) -> int:
-    """A slot to use, not linked yet; evicts the longest silent of a few when the store is full."""
-    if callers.meta[FREE] > 0:
-        callers.meta[FREE] -= 1
-        return callers.free[callers.meta[FREE]]
-    capacity = callers.key.shape[0]
-    if callers.meta[USED] < capacity:
-        callers.meta[USED] += 1
-        return callers.meta[USED] - 1
-    hand = callers.meta[HAND] % capacity
-    victim = hand
-    for back in range(_LOOK):
-        other = (hand + back) % capacity
-        if callers.clock_ms[other] < callers.clock_ms[victim]:
-            victim = other
-    callers.meta[HAND] = (hand + _LOOK) % capacity
-    callers.meta[EVICTED] += 1
-    release(callers, victim)
-    callers.meta[FREE] -= 1
-    return callers.free[callers.meta[FREE]]
-
-
-@loop
-def link(callers: Callers, slot: int) -> None:
-    """Put a slot whose key, partition and origin are set into the index."""
-    mask = np.int64(callers.cells.shape[0] - 1)
-    cell = hash_of(callers, callers.partition[slot], callers.key[slot], callers.origin[slot]) & mask
-    while callers.cells[cell] >= 0:
-        cell = (cell + 1) & mask
-    callers.cells[cell] = slot
+_GAP_WEIGHT: Final = 0.2
+"""Of the latest gap, in the moving mean of gaps."""
 
 
 @loop
@@ -267,25 +68,44 @@ def note_callee(callers: Callers, slot: int, callee: int, at_ms: int, now_ms: in
     """Count a called number in the sketches; widen them for a busy caller."""
     spread = hash_words(callee, 7, callers.secret)
     distinct.hit(callers.narrow[slot], np.int64(spread % np.uint64(distinct.NARROW)), at_ms, now_ms)
-    wide = callers.wide_of[slot]
-    if wide == 0:
-        held = 0
+    if callers.wide_of[slot] == 0:
+        filled = 0
         for which in range(distinct.NARROW):
             if callers.narrow[slot, which] != 0:
-                held += 1
-        if held < distinct.PROMOTE:
+                filled += 1
+        if filled < distinct.PROMOTE or not widen(callers, slot):
             return
-        if callers.meta[WIDE_FREE] > 0:
-            callers.meta[WIDE_FREE] -= 1
-            wide = callers.wide_free[callers.meta[WIDE_FREE]] + 1
-        elif callers.meta[WIDE_USED] < callers.wide.shape[0]:
-            callers.meta[WIDE_USED] += 1
-            wide = callers.meta[WIDE_USED]
-        else:
-            return
-        callers.wide[wide - 1] = 0
-        callers.wide_of[slot] = wide
-    distinct.hit(callers.wide[wide - 1], np.int64((spread >> np.uint64(32)) % np.uint64(distinct.WIDE)), at_ms, now_ms)
+    wide = callers.wide[callers.wide_of[slot] - 1]
+    distinct.hit(wide, np.int64((spread >> np.uint64(32)) % np.uint64(distinct.WIDE)), at_ms, now_ms)
+
+
+@loop
+def count_attempt(callers: Any, slot: int, callee: int, at_ms: int, now_ms: int) -> None:
+    """Count a call in the windows and the profile of its caller."""
+    sliding.add(callers.counts[slot], sliding.ATTEMPTS, at_ms, now_ms)
+    note_callee(callers, slot, callee, at_ms, now_ms)
+    back = callers.attempt_back[slot]
+    if back != NEVER:
+        gap = (at_ms - (now_ms - np.int64(back))) / 1000.0
+        if gap >= 0.0:
+            mean = callers.gap_mean[slot]
+            if np.isnan(mean):
+                callers.gap_mean[slot] = gap
+                callers.gap_jitter[slot] = 0.0
+            else:
+                off = abs(gap - mean) / max(mean, 0.001)
+                callers.gap_mean[slot] = mean + _GAP_WEIGHT * (gap - mean)
+                callers.gap_jitter[slot] += _GAP_WEIGHT * (min(off, 100.0) - callers.gap_jitter[slot])
+    since = np.int64(min(max(now_ms - at_ms, 0), NEVER - 1))
+    if back == NEVER or since < back:
+        callers.attempt_back[slot] = since
+    low = np.uint32(callee & 0xFFFFFFFF)
+    if callers.run[slot] > 0 and low == np.uint32((np.int64(callers.last_callee[slot]) + 1) & 0xFFFFFFFF):
+        if callers.run[slot] < 65_535:
+            callers.run[slot] += 1
+    elif callers.run[slot] == 0 or low != callers.last_callee[slot]:
+        callers.run[slot] = 1
+    callers.last_callee[slot] = low
 
 
 @loop
@@ -324,17 +144,24 @@ def _take_in(callers: Callers, partition: int, keys: Any, origins: Any, slots: A
         slots[row] = slot
 
 
-def held(callers: Callers) -> int:
-    """Callers in the store."""
-    return int(callers.meta[USED] - callers.meta[FREE])
-
-
 def copy_out(callers: Callers, partition: int) -> dict[str, Any]:
     """Columns of a partition's slots, and `wide` rows in the order of the slots that have one."""
     slots = np.nonzero(callers.partition[: callers.meta[USED]] == partition)[0]
     columns = {name: getattr(callers, name)[slots] for name in COLUMNS}
     columns["wide"] = callers.wide[columns["wide_of"][columns["wide_of"] > 0] - 1]
     return columns
+
+
+@loop
+def _take_in_wide(callers: Callers, slots: Any, has: Any, wide: Any) -> None:
+    taken = 0
+    for row in range(slots.shape[0]):
+        callers.wide_of[slots[row]] = 0
+        if has[row]:
+            if widen(callers, slots[row]):
+                for which in range(distinct.WIDE):
+                    callers.wide[callers.wide_of[slots[row]] - 1, which] = wide[taken, which]
+            taken += 1
 
 
 def copy_in(callers: Callers, partition: int, columns: dict[str, Any]) -> None:
@@ -344,16 +171,4 @@ def copy_in(callers: Callers, partition: int, columns: dict[str, Any]) -> None:
     for name in COLUMNS:
         if name not in ("key", "origin", "partition", "wide_of"):
             getattr(callers, name)[slots] = columns[name]
-    busy = slots[columns["wide_of"] > 0]
-    callers.wide_of[slots] = 0
-    for row, slot in enumerate(busy):
-        if callers.meta[WIDE_FREE] > 0:
-            callers.meta[WIDE_FREE] -= 1
-            wide = int(callers.wide_free[callers.meta[WIDE_FREE]]) + 1
-        elif callers.meta[WIDE_USED] < len(callers.wide):
-            callers.meta[WIDE_USED] += 1
-            wide = int(callers.meta[WIDE_USED])
-        else:
-            break
-        callers.wide[wide - 1] = columns["wide"][row]
-        callers.wide_of[slot] = wide
+    _take_in_wide(callers, slots, columns["wide_of"] > 0, columns["wide"])

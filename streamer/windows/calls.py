@@ -20,7 +20,6 @@ import numpy as np
 
 from streamer.compiled import inlined, loop
 
-SAME_CALL_MS: Final = 120_000
 KEEP_MS: Final = 180_000
 OPEN_MS: Final = 6 * 3_600_000
 PAIR_KEEP_MS: Final = 120_000
@@ -39,7 +38,7 @@ SETUP_MS: Final = 3
 SAID: Final = 4
 """Word of a call: action, shadow action (a byte each) and the seconds that a switch may cache it, above them."""
 VERSIONS: Final = 5
-"""Word of a call: place of the policy (high 32 bits) and of the model (low 32) that it was judged by."""
+"""Word of a call: the policy and the model that it was judged by, as `streamer.in_force.Versions` names them."""
 REASONS: Final = 6
 SCORE: Final = 7
 """Word of a call: the score in millionths, -1 without a model."""

@@ -16,6 +16,7 @@ import numpy as np
 from numba import uint64
 
 from streamer.calls.compiled_hashes import sip_rounds, sip_start
+from streamer.calls.texts import begin_of
 from streamer.compiled import loop
 
 Secret = np.ndarray[Any, np.dtype[np.uint64]]
@@ -69,12 +70,15 @@ def hash_bytes(buffer: Any, start: int, end: int, salt: int, secret: Secret) -> 
 
 
 @loop
-def hash_texts(buffer: Any, ends: Any, salts: Any, secret: Secret, out: Any) -> None:
-    """Fill out int64[n] with the bits of `hash_bytes` of texts that lie end to end in `buffer`, uint8."""
-    begin = 0
-    for row in range(ends.shape[0]):
-        out[row] = np.int64(hash_bytes(buffer, begin, ends[row], salts[row], secret))
-        begin = ends[row]
+def hash_calls(data: Any, ends: Any, partitions: Any, secret: Secret, out: Any) -> None:
+    """Fill out int64[n] with the bits of the hash of (partition, operator, call id) of n calls.
+
+    The texts, as `streamer.calls.texts` lays them out: n operators, then n call ids.
+    """
+    n = out.shape[0]
+    for row in range(n):
+        operator = hash_bytes(data, begin_of(ends, row), ends[row], partitions[row], secret)
+        out[row] = np.int64(hash_bytes(data, begin_of(ends, n + row), ends[n + row], np.int64(operator), secret))
 
 
 def cells_for(slots: int) -> np.ndarray[Any, np.dtype[np.int32]]:

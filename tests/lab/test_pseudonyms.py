@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import MessageError
-from streamer.lab import pseudonyms
 from streamer.lab.pseudonyms import Pseudonyms
 
 NAMES = st.lists(st.text(min_size=1, max_size=12), unique=True, max_size=60)
@@ -36,9 +35,8 @@ def test_a_number_that_is_taken_is_passed_over_and_an_empty_plan_is_told():
         [numbers.number("+777X", str(n)) for n in range(8, 30)]
 
 
-def test_beyond_what_is_remembered_numbers_are_given_unchecked_and_counted(monkeypatch):
-    monkeypatch.setattr(pseudonyms, "REMEMBERED", 2)
-    numbers = Pseudonyms(b"key")
+def test_beyond_what_is_remembered_numbers_are_given_unchecked_and_counted():
+    numbers = Pseudonyms(b"key", remembered=2)
     first = [numbers.number("+7701XXXXXXX", str(n)) for n in range(5)]
     assert numbers.unchecked == 3
     assert [numbers.number("+7701XXXXXXX", str(n)) for n in range(5)] == first

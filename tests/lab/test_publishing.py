@@ -109,13 +109,10 @@ def test_only_decisions_on_the_calls_published_are_taken_and_each_once(kafka_set
     assert summary.clamped == 1
 
 
-def test_topics_that_are_not_there_are_told_with_where(make_settings, monkeypatch):
-    from streamer.lab import publishing
-
-    monkeypatch.setattr(publishing, "_LEADERS_S", 0.5)
+def test_topics_that_are_not_there_are_told_with_where(make_settings):
     settings = make_settings()
     with pytest.raises(TransportError, match=r"decisions\.v1 cannot be read at 127\.0\.0\.1:\d+: "):
-        Publisher(settings)
+        Publisher(settings, leaders_s=0.5)
 
 
 def test_what_is_published_can_be_read_by_the_contract(kafka_settings):

@@ -196,7 +196,6 @@ def test_ctrl_c_ends_in_order_with_whole_lines_and_a_summary(at_broker, tmp_path
     end = time.monotonic() + 30
     while not out.exists() and time.monotonic() < end:
         time.sleep(0.05)
-    time.sleep(1.0)
     running.send_signal(number)
     said, errors = running.communicate(timeout=30)
     assert running.returncode == 130, errors

@@ -14,7 +14,8 @@ from streamer.calls.events import Answer, End, Setup
 from streamer.lab.drafts import MAX_TALK_MS, honest
 from streamer.lab.frauds import CAMPAIGNS, Campaign, Wangiri
 from streamer.lab.population import KAZAKHSTAN, Population
-from streamer.lab.traffic import DEFAULT_START_MS, FRAUDS, Traffic, report
+from streamer.lab.reports import report
+from streamer.lab.traffic import DEFAULT_START_MS, FRAUDS, Traffic
 
 POPULATION = Population(KAZAKHSTAN, 2_000_000, centres=50, couriers=50)
 

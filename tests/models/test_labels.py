@@ -3,8 +3,8 @@
 import pytest
 
 from streamer.calls import numbers
-from streamer.calls.events import Feedback
-from streamer.models.labels import DEFAULT_SPAN_MS, EVER, Refusal, claim
+from streamer.calls.events import LATEST_MS, Feedback
+from streamer.models.labels import DEFAULT_SPAN_MS, Refusal, claim
 
 PLAN = numbers.home_plan("KZ")
 AT = 1_763_953_123_123
@@ -19,7 +19,7 @@ def said(**given):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"call_id": "a@1"}, {"call_id": "a@1", "from_ms": 0, "to_ms": EVER, "origins": FIRST_INTERCONNECT}),
+        ({"call_id": "a@1"}, {"call_id": "a@1", "from_ms": 0, "to_ms": LATEST_MS, "origins": FIRST_INTERCONNECT}),
         ({"call_id": "a@1", "from_": 5, "to": 9}, {"from_ms": 5, "to_ms": 9}),
         ({"call_id": "a@1", "caller": ""}, {"caller": None}),
         ({"caller": "8 (701) 123-45-67"}, {"caller": "+77011234567"}),

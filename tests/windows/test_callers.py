@@ -4,21 +4,21 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.windows import callers, sliding
+from streamer.windows import callers, sliding, slots
 from streamer.windows.hashing import secret_words
 
 NOW = 1_763_953_000_000
 
 
 def test_a_slot_costs_at_most_512_bytes_with_its_share_of_the_index():
-    store = callers.store(1_000_000, secret_words(b"a test"))
-    assert callers.slot_bytes(store) + store.cells.nbytes / 1_000_000 <= 512
+    store = slots.store(1_000_000, secret_words(b"a test"))
+    assert slots.slot_bytes(store) + store.cells.nbytes / 1_000_000 <= 512
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.integers(0, 1), st.integers(0, 2)), max_size=300))
 def test_open_and_release_in_any_order_find_what_a_dictionary_finds(moves):
-    store = callers.store(1_000, secret_words(b"a test"))
+    store = slots.store(1_000, secret_words(b"a test"))
     model = {}
     for opened, key, origin, partition in moves:
         who = (partition, 77_010_000_000 + key, origin)
@@ -26,27 +26,27 @@ def test_open_and_release_in_any_order_find_what_a_dictionary_finds(moves):
             slot = callers.open_slot(store, *who, NOW)
             assert model.setdefault(who, slot) == slot
         elif who in model:
-            callers.release(store, model.pop(who))
+            slots.release(store, model.pop(who))
         for known, slot in model.items():
-            assert callers.find(store, *known) == slot
-    assert callers.held(store) == len(model)
+            assert slots.find(store, *known) == slot
+    assert slots.held(store) == len(model)
 
 
 def test_idle_callers_are_given_back_and_active_ones_kept():
-    store = callers.store(1_000, secret_words(b"a test"))
+    store = slots.store(1_000, secret_words(b"a test"))
     for key in range(100):
         callers.open_slot(store, 0, 77_010_000_000 + key, 1, NOW + key * 3_600_000)
     watermark = np.array([NOW + 99 * 3_600_000])
     for _ in range(20):
         callers.sweep(store, watermark, 50)
-    assert callers.held(store) == sliding.SPAN_MS // 3_600_000
+    assert slots.held(store) == sliding.SPAN_MS // 3_600_000
 
 
 def test_a_full_store_evicts_and_stays_sound():
-    store = callers.store(1_000, secret_words(b"a test"))
+    store = slots.store(1_000, secret_words(b"a test"))
     for key in range(5_000):
         callers.open_slot(store, 0, 77_010_000_000 + key, 1, NOW + key)
-    assert callers.held(store) == 1_000
-    assert store.meta[callers.EVICTED] == 4_000
-    newest = callers.find(store, 0, 77_010_004_999, 1)
+    assert slots.held(store) == 1_000
+    assert store.meta[slots.EVICTED] == 4_000
+    newest = slots.find(store, 0, 77_010_004_999, 1)
     assert store.key[newest] == 77_010_004_999

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamer.windows import callers, distinct
+from streamer.windows import callers, distinct, slots
 from streamer.windows.hashing import secret_words
 
 NOW = 1_763_953_000_000
@@ -23,7 +23,7 @@ def estimates(store, slot, now):
 def test_mean_error_over_many_callers(lines, allowed):
     """Relative error of the mean estimate and of a typical one; the narrow sketch hands over to the wide one at about 45."""
     found = []
-    store = callers.store(1_000, secret_words(b"a test"))
+    store = slots.store(1_000, secret_words(b"a test"))
     for who in range(60):
         slot = callers.open_slot(store, 0, 77_010_000_000 + who, 1, NOW)
         for called in range(lines):
@@ -35,7 +35,7 @@ def test_mean_error_over_many_callers(lines, allowed):
 
 
 def test_each_window_sees_only_its_own_time():
-    store = callers.store(1_000, secret_words(b"a test"))
+    store = slots.store(1_000, secret_words(b"a test"))
     slot = callers.open_slot(store, 0, 77_010_000_000, 1, NOW)
     for called in range(8):
         callers.note_callee(store, slot, 77_270_000_000 + called, NOW, NOW)
@@ -47,7 +47,7 @@ def test_each_window_sees_only_its_own_time():
 
 def test_old_hits_never_come_round_again():
     """A register holds 65,535 units of 10 s; after eight days of activity no old hit may look new."""
-    store = callers.store(1_000, secret_words(b"a test"))
+    store = slots.store(1_000, secret_words(b"a test"))
     for called in range(20):
         slot = callers.open_slot(store, 0, 77_010_000_000, 1, NOW)
         callers.note_callee(store, slot, 77_270_000_000 + called, NOW, NOW)
