@@ -1,98 +1,184 @@
 """The state of one partition as bytes and back.
 
-Layout: the magic `STRM`, a uint16 version, a uint32 header length, the header as JSON (watermark, the policies and
-models that verdicts name, and for each column its name, dtype, shape), then the columns' bytes in that order, then a
-SHA-256 of everything before it. A layout of another version or damaged bytes are refused, never misread. The keys of
-the hashes are the worker's secret: state is only readable by workers with the same one, which the header's check tells.
+Layout: the magic `STRM`, a uint16 version, a uint32 header length, eight bytes that tell the secret from others, the
+header as JSON (`streamer.state_layout.Header`) with blanks after it, the columns' bytes in the header's order, and an
+HMAC-SHA-256 (RFC 2104) of everything before it. Header and columns begin and end at multiples of eight bytes, so that
+loops find their numbers aligned. The HMAC's key comes from the secret that all workers share: who can write state but
+does not know the secret cannot make any that is taken in. What is taken in is looked at all the same
+(`streamer.state_layout`), since a fault in an exporter would otherwise write past the arrays of its importers.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import math
 import struct
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
-import orjson
 
-from streamer.calls.decisions import Policy
+from streamer import state_layout
+from streamer.calls.codec import encode
 from streamer.columns import State
 from streamer.errors import StateError
-from streamer.in_force import Versions
+from streamer.in_force import InForce
+from streamer.policy import REASONS
+from streamer.registers.operators import CAPACITY
+from streamer.state_layout import Header
 from streamer.windows import callers, calls
-from streamer.windows.hashing import hash_words
+from streamer.windows.slots import COLUMNS
 
 _MAGIC: Final = b"STRM"
-VERSION: Final = 3
-_HEAD: Final = struct.Struct("<4sHI")
+VERSION: Final = 4
+_HEAD: Final = struct.Struct("<4sHI8s")
+_DIGEST_BYTES: Final = 32
+_ALIGNED: Final = 8
+_ANEW: Final = "export it again, or let the partition begin empty"
+_decode: Final = msgspec.json.Decoder(Header).decode
 
 
-def _check(state: State) -> int:
-    return int(hash_words(1, 2, state.callers.secret))
+class Seal(NamedTuple):
+    """What exporter and importer must have in common: the `key` of the HMAC, and see `streamer.state_layout.terms`."""
+
+    key: bytes
+    terms: dict[str, str]
 
 
-def pack(state: State, versions: Versions, partition: int) -> bytes:
+def seal(secret: bytes, home: str, partitions: int) -> Seal:
+    """The seal of workers with these settings."""
+    key = hashlib.blake2b(secret, digest_size=_DIGEST_BYTES, person=b"streamer.state").digest()
+    return Seal(key, state_layout.terms(home, partitions))
+
+
+def _mark(key: bytes) -> bytes:
+    return hmac.digest(key, _MAGIC, "sha256")[:8]
+
+
+def pack(state: State, known: InForce, partition: int, sealed_by: Seal) -> bytes:
     """The bytes of a partition's state."""
     columns = {
         **{f"callers.{name}": rows for name, rows in callers.copy_out(state.callers, partition).items()},
         "calls": calls.copy_out(state.calls, partition),
         "pairs": calls.copy_out(state.pairs, partition),
     }
-    header = orjson.dumps(
-        {
-            "partition": partition,
-            "watermark": int(state.watermark[partition]),
-            "secret": _check(state),
-            "versions": [
-                [word, msgspec.to_builtins(versions.policy_of(word)), versions.model_of(word)]
+    versions, names = known.versions, list(known.operators.rows)
+    header = encode(
+        Header(
+            partition=partition,
+            watermark=int(state.watermark[partition]),
+            terms=sealed_by.terms,
+            versions=[
+                (word, versions.policy_of(word), versions.model_of(word))
                 for word in np.unique(columns["calls"][:, calls.VERSIONS]).tolist()
             ],
-            "columns": [[name, rows.dtype.str, list(rows.shape)] for name, rows in columns.items()],
-        }
-    )
-    body = b"".join(
-        [
-            _HEAD.pack(_MAGIC, VERSION, len(header)),
-            header,
-            *(np.ascontiguousarray(rows).tobytes() for rows in columns.values()),
-        ]
-    )
-    return body + hashlib.sha256(body).digest()
+            operators=[
+                (row, names[row])
+                for row in state_layout.operators_in(columns["pairs"])
+                if row != state_layout.UNNAMED
+            ],
+            reasons=list(REASONS),
+            columns=[(name, rows.dtype.str, list(rows.shape)) for name, rows in columns.items()],
+        )
+    )  # fmt: skip
+    header += b" " * (-(_HEAD.size + len(header)) % _ALIGNED)
+    pieces = [_HEAD.pack(_MAGIC, VERSION, len(header), _mark(sealed_by.key)), header]
+    for rows in columns.values():
+        flat = rows.reshape(-1).view(np.uint8)
+        pieces += [flat, bytes(-flat.size % _ALIGNED)]
+    digest = hmac.new(sealed_by.key, digestmod="sha256")
+    for piece in pieces:
+        digest.update(piece)
+    return b"".join([*pieces, digest.digest()])
 
 
-def unpack(state: State, versions: Versions, partition: int, packed: bytes) -> None:
+def unpack(state: State, known: InForce, partition: int, packed: bytes, sealed_by: Seal) -> None:
     """Put packed state in the place of what the partition holds; raises `StateError`, and then changes nothing."""
-    if len(packed) < _HEAD.size + 32 or packed[:4] != _MAGIC:
-        raise StateError(f"partition {partition}: this is no exported state")
-    _, version, length = _HEAD.unpack_from(packed)
-    if version != VERSION:
-        raise StateError(f"partition {partition}: state of layout {version}; this version reads layout {VERSION}")
-    if hashlib.sha256(packed[:-32]).digest() != packed[-32:]:
-        raise StateError(f"partition {partition}: the state is damaged (its checksum differs)")
-    header = orjson.loads(packed[_HEAD.size : _HEAD.size + length])
-    if header["partition"] != partition:
-        raise StateError(f"partition {partition}: this is the state of partition {header['partition']}")
-    if header["secret"] != _check(state):
-        raise StateError(f"partition {partition}: exported under another secret; set STREAMER_SECRET to the same value")
-    found: dict[str, Any] = {}
-    at = _HEAD.size + length
-    for name, dtype, shape in header["columns"]:
-        count = int(np.prod(shape))
-        found[name] = np.frombuffer(packed, np.dtype(dtype), count, at).reshape(shape)
-        at += found[name].nbytes
+    if not 0 <= partition < len(state.watermark):
+        raise StateError(f"partition {partition}: there are {len(state.watermark)} partitions, counted from 0")
+    header, at = _opened(packed, partition, sealed_by.key)
+    _refuse(partition, state_layout.faults_of_header(header, partition, sealed_by.terms, state))
+    columns = _columns(packed, at, header)
+    slots = {name: columns[f"callers.{name}"] for name in (*COLUMNS, "wide")}
+    _refuse(partition, state_layout.faults_of_callers(slots, partition, header.watermark))
+    _refuse(partition, state_layout.faults_of_calls(columns["calls"], header))
+    _refuse(partition, state_layout.faults_of_pairs(columns["pairs"], header))
+    said, seen = _as_ours(columns["calls"], columns["pairs"], header, known)
     callers.drop(state.callers, partition)
-    for table, name in ((state.calls, "calls"), (state.pairs, "pairs")):
+    callers.copy_in(state.callers, partition, slots)
+    for table, rows in ((state.calls, said), (state.pairs, seen)):
         calls.drop(table, partition)
-        calls.copy_in(table, found[name] if name == "pairs" else _renamed(versions, header, found[name].copy()))
-    callers.copy_in(
-        state.callers, partition, {name[8:]: column for name, column in found.items() if name.startswith("callers.")}
-    )
-    state.watermark[partition] = header["watermark"]
+        calls.copy_in(table, rows)
+    state.watermark[partition] = header.watermark
 
 
-def _renamed(versions: Versions, header: dict[str, Any], entries: Any) -> Any:
-    """Calls name policies and models by the exporter's words; they become ours."""
-    ours = {word: versions.word_of(msgspec.convert(raw, Policy), model) for word, raw, model in header["versions"]}
-    entries[:, calls.VERSIONS] = [ours[word] for word in entries[:, calls.VERSIONS].tolist()]
-    return entries
+def _refuse(partition: int, faults: Iterator[str]) -> None:
+    for fault in faults:
+        raise StateError(f"partition {partition}: {fault}; {_ANEW}")
+
+
+def _opened(packed: bytes, partition: int, key: bytes) -> tuple[Header, int]:
+    """The header of what is sealed with the key, and where the columns begin."""
+    if len(packed) < _HEAD.size + _DIGEST_BYTES or packed[:4] != _MAGIC:
+        raise StateError(f"partition {partition}: this is no exported state; {_ANEW}")
+    _, version, length, mark = _HEAD.unpack_from(packed)
+    if version != VERSION:
+        raise StateError(
+            f"partition {partition}: state of layout {version}, this version reads layout {VERSION} alone; restore it with "
+            "the version that wrote it, or let the partition begin empty"
+        )
+    if not hmac.compare_digest(mark, _mark(key)):
+        raise StateError(f"partition {partition}: exported under another secret; set STREAMER_SECRET to the same value")
+    sealed = memoryview(packed)[:-_DIGEST_BYTES]
+    if not hmac.compare_digest(hmac.digest(key, sealed, "sha256"), packed[-_DIGEST_BYTES:]):
+        raise StateError(f"partition {partition}: the state is damaged or forged (its HMAC differs); {_ANEW}")
+    try:
+        header = _decode(sealed[_HEAD.size : _HEAD.size + length])
+        encode(header)  # its names are said in decisions: what cannot be written then is refused now
+    except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise StateError(f"partition {partition}: the header cannot be read: {error}; {_ANEW}") from None
+    return header, _HEAD.size + length
+
+
+def _columns(packed: bytes, at: int, header: Header) -> dict[str, Any]:
+    """The columns that a sound header describes, not to be written to."""
+    end = at + sum(_room(dtype, shape) for _, dtype, shape in header.columns) + _DIGEST_BYTES
+    if end != len(packed) or at % _ALIGNED:
+        raise StateError(
+            f"partition {header.partition}: {len(packed)} bytes, where the header speaks of {end}; {_ANEW}"
+        )
+    found = {}
+    for name, dtype, shape in header.columns:
+        rows = np.frombuffer(packed, np.dtype(dtype), math.prod(shape), at).reshape(shape)
+        if not rows.flags.aligned:  # bytes that begin anywhere: loops are compiled for aligned numbers
+            rows = rows.copy()
+            rows.flags.writeable = False
+        found[name] = rows
+        at += _room(dtype, shape)
+    return found
+
+
+def _room(dtype: str, shape: list[int]) -> int:
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return size + -size % _ALIGNED
+
+
+def _as_ours(said: Any, seen: Any, header: Header, known: InForce) -> tuple[Any, Any]:
+    """Copies of calls and pairs that name policies, models, reasons and operators as this worker does, not the exporter."""
+    said, seen = said.copy(), seen.copy()
+    theirs, places = np.unique(said[:, calls.VERSIONS], return_inverse=True)
+    ours = {word: known.versions.word_of(policy, model) for word, policy, model in header.versions}
+    said[:, calls.VERSIONS] = np.array([ours[word] for word in theirs.tolist()], np.int64)[places]
+    if header.reasons != list(REASONS):
+        masks = said[:, calls.REASONS].copy()
+        said[:, calls.REASONS] = 0
+        for bit, name in enumerate(header.reasons):
+            if name in REASONS:
+                said[:, calls.REASONS] |= (masks >> bit & 1) << REASONS.index(name)
+    rows = np.full(CAPACITY, state_layout.UNNAMED, np.int64)
+    for row, name in header.operators:
+        rows[row] = known.operators.row(name)
+    seen[:, calls.OPERATOR] = rows[seen[:, calls.OPERATOR]]
+    return said, seen

@@ -18,7 +18,7 @@ from streamer.calls.decisions import Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CallEvent
 from streamer.calls.numbers import home_plan
-from streamer.checkpoint import pack, unpack
+from streamer.checkpoint import pack, seal, unpack
 from streamer.in_force import InForce
 from streamer.outcomes import Outcomes, Reporter
 from streamer.records import Batch, read
@@ -66,6 +66,7 @@ class Engine:
         self._emergency = np.unique(self._numbers.ids([*emergency, *URGENT]))
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
+        self._seal = seal(secret, home, partitions)
 
     @classmethod
     def of(cls, settings: Settings, *, home: str | None = None, clamp: bool | None = None) -> Self:
@@ -203,8 +204,12 @@ class Engine:
 
     def export(self, partition: int) -> bytes:
         """The state of a partition, for `import_state`."""
-        return pack(self.state, self._in_force.versions, partition)
+        return pack(self.state, self._in_force, partition, self._seal)
 
     def import_state(self, partition: int, state: bytes) -> None:
-        """Put exported state in the place of what the partition holds; raises `StateError` when it cannot be read."""
-        unpack(self.state, self._in_force.versions, partition, state)
+        """Put exported state in the place of what the partition holds.
+
+        Raises `StateError`, and then changes nothing, when it is damaged, forged or unsound, of another layout, or was
+        exported by a worker with another secret, home, partition count or windows.
+        """
+        unpack(self.state, self._in_force, partition, state, self._seal)

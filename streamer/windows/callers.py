@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -133,42 +133,70 @@ def drop(callers: Callers, partition: int) -> None:
             release(callers, slot)
 
 
-@loop
-def _take_in(callers: Callers, partition: int, keys: Any, origins: Any, slots: Any) -> None:
-    for row in range(keys.shape[0]):
-        slot = take(callers)
-        callers.key[slot] = keys[row]
-        callers.origin[slot] = origins[row]
-        callers.partition[slot] = partition
-        link(callers, slot)
-        slots[row] = slot
+class Rows(NamedTuple):
+    """Slots as columns: those of `COLUMNS`, and `wide` uint16[m, WIDE], which `wide_of` counts from 1."""
+
+    key: Any
+    origin: Any
+    partition: Any
+    clock_ms: Any
+    first_s: Any
+    attempt_back: Any
+    last_callee: Any
+    run: Any
+    gap_mean: Any
+    gap_jitter: Any
+    counts: Any
+    talk: Any
+    ten: Any
+    narrow: Any
+    wide_of: Any
+    wide: Any
+
+
+assert (*COLUMNS, "wide") == Rows._fields, "what is exported is what a slot has"
 
 
 def copy_out(callers: Callers, partition: int) -> dict[str, Any]:
-    """Columns of a partition's slots, and `wide` rows in the order of the slots that have one."""
+    """Columns of a partition's slots as in `Rows`, by name; the wide sketches are in the order of the slots that have one."""
     slots = np.nonzero(callers.partition[: callers.meta[USED]] == partition)[0]
     columns = {name: getattr(callers, name)[slots] for name in COLUMNS}
-    columns["wide"] = callers.wide[columns["wide_of"][columns["wide_of"] > 0] - 1]
+    has = columns["wide_of"] > 0
+    columns["wide"] = callers.wide[columns["wide_of"][has] - 1]
+    columns["wide_of"][has] = np.arange(1, len(columns["wide"]) + 1)
     return columns
 
 
-@loop
-def _take_in_wide(callers: Callers, slots: Any, has: Any, wide: Any) -> None:
-    taken = 0
-    for row in range(slots.shape[0]):
-        callers.wide_of[slots[row]] = 0
-        if has[row]:
-            if widen(callers, slots[row]):
-                for which in range(distinct.WIDE):
-                    callers.wide[callers.wide_of[slots[row]] - 1, which] = wide[taken, which]
-            taken += 1
-
-
 def copy_in(callers: Callers, partition: int, columns: dict[str, Any]) -> None:
-    """Take in what `copy_out` gave; the partition must hold nothing yet."""
-    slots = np.empty(len(columns["key"]), np.int32)
-    _take_in(callers, partition, columns["key"], columns["origin"], slots)
-    for name in COLUMNS:
-        if name not in ("key", "origin", "partition", "wide_of"):
-            getattr(callers, name)[slots] = columns[name]
-    _take_in_wide(callers, slots, columns["wide_of"] > 0, columns["wide"])
+    """Take in what `copy_out` gave; the partition must hold nothing yet. Where there is no room, the idlest go."""
+    _take_in(callers, partition, Rows(**columns))
+
+
+@loop
+def _take_in(callers: Callers, partition: int, rows: Rows) -> None:
+    for row in range(rows.key.shape[0]):
+        slot = take(callers)
+        callers.key[slot] = rows.key[row]
+        callers.origin[slot] = rows.origin[row]
+        callers.partition[slot] = partition
+        link(callers, slot)
+        callers.clock_ms[slot] = rows.clock_ms[row]
+        callers.first_s[slot] = rows.first_s[row]
+        callers.attempt_back[slot] = rows.attempt_back[row]
+        callers.last_callee[slot] = rows.last_callee[row]
+        callers.run[slot] = rows.run[row]
+        callers.gap_mean[slot] = rows.gap_mean[row]
+        callers.gap_jitter[slot] = rows.gap_jitter[row]
+        for bucket in range(sliding.BUCKETS):
+            callers.talk[slot, bucket] = rows.talk[row, bucket]
+            for counter in range(sliding.COUNTERS):
+                callers.counts[slot, bucket, counter] = rows.counts[row, bucket, counter]
+        for step in range(sliding.STEPS):
+            callers.ten[slot, step, sliding.SHORT_RING] = rows.ten[row, step, sliding.SHORT_RING]
+            callers.ten[slot, step, sliding.UNALLOCATED] = rows.ten[row, step, sliding.UNALLOCATED]
+        for which in range(distinct.NARROW):
+            callers.narrow[slot, which] = rows.narrow[row, which]
+        if rows.wide_of[row] > 0 and widen(callers, slot):
+            wide = callers.wide_of[slot] - 1
+            for which in range(distinct.WIDE):
+                callers.wide[wide, which] = rows.wide[rows.wide_of[row] - 1, which]
