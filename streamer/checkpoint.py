@@ -151,11 +151,7 @@ def _columns(packed: bytes, at: int, header: Header) -> dict[str, Any]:
         )
     found = {}
     for name, dtype, shape in header.columns:
-        rows = np.frombuffer(packed, np.dtype(dtype), math.prod(shape), at).reshape(shape)
-        if not rows.flags.aligned:  # bytes that begin anywhere: loops are compiled for aligned numbers
-            rows = rows.copy()
-            rows.flags.writeable = False
-        found[name] = rows
+        found[name] = np.frombuffer(packed, np.dtype(dtype), math.prod(shape), at).reshape(shape)
         at += _room(dtype, shape)
     return found
 

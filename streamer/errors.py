@@ -3,7 +3,7 @@
 StreamerError                  anything this package raises on purpose
 ├── SettingsError              a setting is unknown, missing or out of range
 ├── MessageError               a record is not what the contract says (ends in the dead letters)
-├── StateError                 exported state cannot be taken in (other layout, damaged, wrong partition)
+├── StateError                 exported state cannot be taken in (damaged, forged, of other settings, another layout or partition)
 ├── ModelError                 a model snapshot is damaged, of another layout or older than the one in use
 ├── BrokerError                the local broker could not be installed, started or stopped
 ├── TopicError                 topics that exist differ from what the contract asks for

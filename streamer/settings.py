@@ -64,7 +64,8 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="address of /metrics, /livez and /readyz")
     metrics_port: int = Field(6_067, ge=0, le=65_535, description="port of /metrics, /livez and /readyz; 0 picks one")
     secret: SecretStr = Field(
-        SecretStr("streamer"), description="key of every keyed hash; set your own, the same for all workers"
+        SecretStr("streamer"),
+        description="key of every keyed hash and of exported state; set your own, the same for all workers",
     )
 
     # numbering
