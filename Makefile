@@ -42,8 +42,9 @@ quick: env ## tests without a broker
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
-fuzz: env ## a million broken records through a real worker (minutes)
+fuzz: env ## a million broken records through a real worker, damaged state into an engine (minutes)
 	@$(BIN)/python -m tests.fuzz 1000000
+	@$(BIN)/python -m tests.fuzz_state 20000
 
 clean: ## the environment and what runs left behind
 	rm -rf $(VENV) .run

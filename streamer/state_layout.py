@@ -80,7 +80,10 @@ def faults_of_header(header: Header, partition: int, ours: dict[str, str], state
         yield f"this is the state of partition {header.partition}"
     for name in sorted(ours.keys() | header.terms.keys()):
         if header.terms.get(name) != ours.get(name):
-            yield f"exported with {name} = {header.terms.get(name)}, this worker has {ours.get(name)}"
+            yield (
+                f"exported with {name} = {header.terms.get(name)}, this worker has {ours.get(name)}, and all workers need "
+                "the same"
+            )
     expected = homes(state)
     if [name for name, _, _ in header.columns] != list(expected):
         yield f"the columns are {', '.join(name for name, _, _ in header.columns)}; they must be {', '.join(expected)}"

@@ -1,7 +1,7 @@
 """Exported state damaged in every way but sealed anew: ``python -m tests.fuzz_state 3000`` imports it into an engine.
 
 An import is refused and changes nothing, or the engine goes on judging with its tables in order. Under
-``NUMBA_BOUNDSCHECK=1`` (with a cache of its own) the compiled loops also say when they look past an array.
+``NUMBA_BOUNDSCHECK=1`` (and a ``NUMBA_CACHE_DIR`` of its own) the compiled loops also say when they look past an array.
 """
 
 import hashlib
