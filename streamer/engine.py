@@ -7,6 +7,7 @@ decisions, however the stream is cut into batches and however partitions are int
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from streamer import columns, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.decisions import Policy
+from streamer.calls.decisions import Demotion, Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CallEvent
 from streamer.calls.numbers import home_plan
@@ -106,6 +107,11 @@ class Engine:
         """The model in force, as `name@version`; None before one was published."""
         return self._in_force.versions.model
 
+    @property
+    def demotions(self) -> Mapping[str, Demotion]:
+        """The demotions of the policy topic by their keys, ended ones that nobody lifted yet among them."""
+        return self._in_force.demotions.by_key
+
     # -- records ---------------------------------------------------------------------------------------
 
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
@@ -143,8 +149,9 @@ class Engine:
                 numbers = given.numbers
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         out = self._verdicts(len(events))
-        kernel.run(self.state, self._world(), given.columns, out, np.empty((len(events), 2), np.int64), self._filled)
-        self._reporter.report(given, out, known, now_ms, shed, outcomes)
+        hashes = np.empty((len(events), 2), np.int64)
+        kernel.run(self.state, self._world(), given.columns, out, hashes, self._filled)
+        self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
 
     def _verdicts(self, n: int) -> columns.Verdicts:
         """What a pass of n records fills: the beginning of arrays that are made once, so that no batch has to touch new memory."""

@@ -1,54 +1,77 @@
 """The block-rate governor: puts a detector that blocks too many good lines into shadow, by a message of its own.
 
 Theory of operation. Each detector (and the model) is judged for itself, for each operator and trunk, over a sliding hour of
-event time that moves in the steps of `streamer.windows.sliding`. Counted are calls on own lines in good standing that it
-judged in `enforce`, and those of them that it asked to block, whether blocked or let through as control. Once there are
-`Band.min_calls` of them and the share asked for is above `Band.max_share`, a behaviour detector is demoted: a `Demotion`
-is to be published, and takes effect when it is read back like any control message, so that a replay repeats it. A demoted
-detector runs in shadow, so nothing is counted until its time is over, and then it is judged afresh. Between publication
-and reading back the governor holds still by itself.
+event time that moves in the steps of `streamer.windows.sliding`. Counted are own lines in good standing of which it judged
+a call in `enforce`, and those of them of which it asked to block one, whether it was blocked or let through as control. A
+line counts once, however much it calls: what one line does says what that line is, not what the detector is. Once there
+are `Band.min_lines` of them and the share asked for is above `Band.max_share` for sure (`share_for_sure`), a behaviour
+detector is demoted: a `Demotion` is to be published, and takes effect when it is read back like any control message, so
+that a replay repeats it. A demoted detector runs in shadow, so nothing is counted until its time is over, and then it is
+judged afresh. Between publication and reading back the governor holds still by itself. `GRACE_MS` after its end a demotion
+is to be lifted by a tombstone, by every worker that finds it; one more of those changes nothing. (Should a new demotion
+under the same key be published in the moment before a tombstone of the old one, it is lifted too, and said again when the
+lines that come then say so.)
+
+How well lines are counted: exactly up to 768 of them in the hour; beyond that both numbers are estimates with a standard
+error of 3 to 5 % (`streamer.windows.lines`), less than what chance leaves open: 200 lines asked for tell a share to within
+14 %. By the default band it takes 2 lines of 200, 5 of 1,000, 29 of 10,000 and 228 of 100,000; one line alone never
+suffices, whatever the band.
 
 A governor is a switch that an attacker would like to reach. So a call that came from anywhere but an own line counts for
 nothing (`streamer.kernel.STANDING`), an origin detector is never demoted (a flood of spoofed calls is what it is there to
 block: it gives an `Alarm`, and people decide), and one operator's or trunk's calls move nobody else's detectors. Names of
-operators and trunks are whatever a publisher writes: at most `MOST_SCOPES` are held, the busiest stay.
+operators and trunks are whatever a publisher writes: at most `MOST_SCOPES` are held, the busiest stay, with at most
+`MOST_LINES` lines between them. While `MOST_OF_OPERATOR` demotions of one operator or `MOST_DEMOTIONS` of all are in
+force, no further one is published: an `Alarm` says that too.
 
-It is judged once an observation, so a batch counts as a whole. Each worker judges by the partitions that it owns: callers
-spread over them by a hash, so each sees an even sample of every operator's calls. Counts are not checkpointed: a worker
-that starts counts afresh. With the kill switch on nobody is blocked and nothing is judged; a policy put in force begins
-the count anew.
+It is judged once an observation, so a batch counts as a whole. Each worker judges by the partitions that it owns, and
+workers do not add up their counts: lines spread over partitions by a hash, so each worker sees an even sample of every
+operator's lines, each line whole. With w workers it takes w times as many lines until there are `Band.min_lines`, and the
+first worker that is sure speaks for all. Counts are not checkpointed: a worker that starts, or has lost its partitions,
+counts afresh. With the kill switch on nobody is blocked and nothing is judged; a policy put in force begins the count anew.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
-
-import numpy as np
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from streamer.calls.decisions import Demotion, Policy
 from streamer.calls.events import LATEST_MS
+from streamer.demotions import demotion_key, named_by
 from streamer.detectors import DETECTORS
 from streamer.features import WINDOWS
 from streamer.policy import ASKED, MODEL_ROW
+from streamer.windows.lines import Lines
 from streamer.windows.sliding import STEP_MS, STEPS
 
 _Z: Final = 1.96
 MOST_SCOPES: Final = 4_096
-"""Pairs of operator and trunk that are counted for, about 2 KiB each."""
+"""Pairs of operator and trunk that are counted for, about 3 KiB each."""
+MOST_LINES: Final = 131_072
+"""Lines held in the samples of all scopes, about 0.2 KiB each, but for those of one batch."""
+MOST_OF_OPERATOR: Final = 64
+MOST_DEMOTIONS: Final = 1_024
+"""Demotions in force, those that people wrote among them, past which the governor publishes no more."""
+GRACE_MS: Final = 10_000
+"""From the end of a demotion to its tombstone: time for calls that come late, and for a new demotion to be read."""
 HOUR_STEP_MS: Final = int(STEP_MS[[name for name, _ in WINDOWS].index("1h")])
 
 NAMES: Final = (*(detector.id for detector in DETECTORS), "model")
 _ORIGIN: Final = frozenset(row for row, detector in enumerate(DETECTORS) if detector.kind == "origin")
 _ROWS: Final = MODEL_ROW + 1
 _COULD: Final = (1 << ASKED) - 1
-_KEY: Final = "demotion/"
+_FEWEST: Final = 2
+"""Lines asked for below which nothing is said."""
+_THINNED: Final = 8
 
 
 class Alarm(NamedTuple):
-    """An origin detector is outside its band: people have to look, since nothing is switched off."""
+    """A detector is outside its band and stays in force: people have to look. It is an origin detector, or there are too
+    many demotions already.
+    """
 
     detector: str
     operator: str
@@ -57,90 +80,69 @@ class Alarm(NamedTuple):
     why: str
 
 
-def demotion_key(demotion: Demotion) -> str:
-    """The key of a demotion on the policy topic; `/` and `%` in names are escaped, so that no two of them share one.
-
-    >>> demotion_key(Demotion(detector="robocall", operator="op-a", trunk="igw/7"))
-    'demotion/robocall/op-a/igw%2F7'
-    >>> demotion_key(Demotion(detector="robocall", operator="op-a", trunk=""))
-    'demotion/robocall/op-a/'
-    >>> demotion_key(Demotion(detector="robocall", operator="op-a"))
-    'demotion/robocall/op-a'
-    """
-    names = [demotion.detector, demotion.operator, *([] if demotion.trunk is None else [demotion.trunk])]
-    return _KEY + "/".join(name.replace("%", "%25").replace("/", "%2F") for name in names)
-
-
-def _named(key: str) -> tuple[str, str, str | None] | None:
-    """Detector, operator and trunk (None: every one) that a key names; None for a key that names none."""
-    parts = [part.replace("%2F", "/").replace("%25", "%") for part in key.removeprefix(_KEY).split("/")]
-    if not key.startswith(_KEY) or len(parts) not in {2, 3}:
-        return None
-    return parts[0], parts[1], parts[2] if len(parts) == 3 else None
-
-
-@lru_cache(1_024)
-def _rows(bits: int) -> Any:
-    """int64[rows], 1 where the bit is set."""
-    return np.array([bits >> row & 1 for row in range(_ROWS)], np.int64)
-
-
 class _Scope:
-    """One operator's trunk. `counts` int64[2, STEPS, rows]: calls judged and blocks asked for; `held` int64[rows] ms."""
+    """One operator's trunk: lines judged and lines asked for; `held` ms by row, before which nothing is counted."""
 
-    __slots__ = ("at", "counts", "held", "held_to", "hot", "step")
+    __slots__ = ("asked", "at", "held", "held_to", "judged", "size", "step")
 
     def __init__(self, step: int) -> None:
-        self.counts = np.zeros((2, STEPS, _ROWS), np.int64)
-        self.held = np.zeros(_ROWS, np.int64)
-        self.held_to = self.at = 0
+        self.judged = Lines(_ROWS, step)
+        self.asked = Lines(_ROWS, step)
+        self.held = [0] * _ROWS
+        self.held_to = self.at = self.size = 0
         self.step = step
-        self.hot = False
 
-    def add(self, step: int, bits: int, calls: int, at_ms: int) -> None:
-        """Count `calls` of one step, the last at `at_ms`, that all came to the same `bits`."""
+    def add(self, at_ms: int, bits: int, line: int) -> None:
+        """Count a call of a line."""
+        step = at_ms // HOUR_STEP_MS
         if step > self.step:
-            for over in range(max(self.step + 1, step - STEPS + 1), step + 1):
-                self.counts[:, over % STEPS] = 0
+            self.judged.advance(step)
+            self.asked.advance(step)
             self.step = step
         elif step <= self.step - STEPS:
             return
         self.at = max(self.at, at_ms)
-        judged, asked = bits & _COULD, bits >> ASKED
         if self.held_to > at_ms:
             free = sum(1 << row for row in range(_ROWS) if self.held[row] <= at_ms)
-            judged, asked = judged & free, asked & free
-        self.counts[0, step % STEPS] += calls * _rows(judged)
-        if asked:
-            self.counts[1, step % STEPS] += calls * _rows(asked)
-            self.hot = True
+            bits &= free | free << ASKED
+        self.judged.add(line, step, bits & _COULD)
+        if bits > _COULD:
+            self.asked.add(line, step, bits >> ASKED)
 
     def totals(self) -> list[tuple[int, int, int]]:
-        """(row, calls, blocks asked for) of each row that asked for any within the hour."""
-        calls, asked = self.counts.sum(axis=1).tolist()
-        found = [(row, calls[row], asked[row]) for row in range(_ROWS) if asked[row]]
-        self.hot = bool(found)
-        return found
+        """(row, lines, lines asked for) of each row that asked for any within the hour."""
+        asked = [self.asked.count(row) for row in range(_ROWS)]
+        lines = [self.judged.count(row) for row in range(_ROWS)]
+        return [(row, lines[row], min(asked[row], lines[row])) for row in range(_ROWS) if asked[row] and lines[row]]
 
-    def restart(self, row: int, held_to: int = 0) -> None:
-        """Forget what a row counted, and count nothing before `held_to`."""
-        self.counts[:, :, row] = 0
-        self.held[row] = held_to
-        self.held_to = int(self.held.max())
+    def hold(self, row: int, until_ms: int) -> None:
+        """Count nothing of a row before then."""
+        self.held[row] = until_ms
+        self.held_to = max(self.held)
+
+    def restart(self, row: int) -> None:
+        """Forget what a row counted."""
+        self.judged.forget(row)
+        self.asked.forget(row)
+
+    def thin(self) -> None:
+        """Halve both samples, or nearly."""
+        for lines in (self.judged, self.asked):
+            lines.thin(max(len(lines) // 2, 1))
 
 
-def share_for_sure(asked: int, calls: int) -> float:
-    """The share that so many calls show for sure: the lower bound of Wilson's 95 % interval (Wilson, 1927).
+def share_for_sure(asked: int, lines: int) -> float:
+    """The share that so many lines show for sure: the lower bound of Wilson's 95 % interval (Wilson, 1927).
 
-    One block among 251 calls is 0.4 %, but says nothing: a single line could switch a detector off for all others.
+    One line among 251 is 0.4 %, but says nothing: it could switch a detector off for all others.
 
     >>> share_for_sure(1, 251) < 0.001, round(share_for_sure(50, 1_000), 3)
     (True, 0.038)
     """
-    share = asked / calls
-    middle = share + _Z**2 / (2 * calls)
-    off = _Z * math.sqrt(share * (1 - share) / calls + _Z**2 / (4 * calls**2))
-    return max(0.0, (middle - off) / (1 + _Z**2 / calls))
+    share = asked / lines
+    middle = share + _Z**2 / (2 * lines)
+    off = _Z * math.sqrt(share * (1 - share) / lines + _Z**2 / (4 * lines**2))
+    return max(0.0, (middle - off) / (1 + _Z**2 / lines))
 
 
 class Governor:
@@ -150,94 +152,147 @@ class Governor:
         self._scopes: dict[tuple[str, str], _Scope] = {}
         self._policy: Policy | None = None
         self._step = 0
+        self._lines = 0
+        self._unread: dict[str, Demotion] = {}
+        self._lifted: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._scopes)
 
-    def observe(self, calls: Iterable[tuple[str, str, int, int]], policy: Policy) -> list[Demotion | Alarm]:
-        """Count judged calls (`streamer.outcomes.Outcomes.standing`); gives what is to be published or told."""
+    def observe(
+        self, calls: Iterable[tuple[str, str, int, int, int]], policy: Policy, demotions: Mapping[str, Demotion]
+    ) -> list[Demotion | Alarm]:
+        """Count judged calls (`streamer.outcomes.Outcomes.standing`); gives what is to be published or told.
+
+        `demotions`: what was read of the policy topic, by key.
+        """
         if policy is not self._policy:
             self._scopes.clear()
+            self._lines = 0
             self._policy = policy
         if policy.kill_switch:
             return []
-        groups: dict[tuple[str, str, int, int], list[int]] = {}
-        for operator, trunk, at, bits in calls:
-            key = (operator, trunk, at // HOUR_STEP_MS, bits)
-            group = groups.get(key)
-            if group is None:
-                groups[key] = [1, at]
-            else:
-                group[0] += 1
-                group[1] = max(group[1], at)
         touched: dict[tuple[str, str], _Scope] = {}
-        for (operator, trunk, step, bits), (n, latest) in groups.items():
-            scope = touched[operator, trunk] = self._scope(operator, trunk, step)
-            scope.add(step, bits, n, latest)
+        for operator, trunk, at, bits, line in calls:
+            place = operator, trunk
+            scope = touched.get(place)
+            if scope is None:
+                scope = touched[place] = self._scope(place, at // HOUR_STEP_MS)
+            scope.add(at, bits, line)
         said: list[Demotion | Alarm] = []
-        for (operator, trunk), scope in touched.items():
-            if scope.hot:
-                said += self._judge(operator, trunk, scope, policy)
+        for place, scope in touched.items():
+            self._step = max(self._step, scope.step)
+            self._lines -= scope.size
+            scope.size = len(scope.judged) + len(scope.asked)
+            self._lines += scope.size
+            if len(scope.asked):
+                said += self._judge(place, scope, policy, demotions)
+        if self._lines > MOST_LINES:
+            self._thin()
         return said
 
     def heard(self, key: str, demotion: Demotion | None) -> None:
         """A demotion was read back, or lifted (None): the detector is judged afresh where that concerns it."""
-        named = _named(key) if demotion is None else (demotion.detector, demotion.operator, demotion.trunk)
+        self._unread.pop(key, None)
+        self._lifted.discard(key)
+        named = named_by(key)
         if named is None or named[0] not in NAMES:
             return
-        detector, operator, trunk = named
-        for (held, held_trunk), scope in self._scopes.items():
-            if held == operator and (trunk is None or held_trunk == trunk):
-                scope.restart(NAMES.index(detector))
+        row, operator, trunk = NAMES.index(named[0]), named[1], named[2]
+        if trunk is not None:
+            found = self._scopes.get((operator, trunk))
+            scopes = [] if found is None else [found]
+        else:
+            scopes = [scope for (held, _), scope in self._scopes.items() if held == operator]
+        for scope in scopes:
+            scope.hold(row, 0)
+            if demotion is not None:
+                scope.restart(row)
+
+    def ended(self, demotions: Mapping[str, Demotion], now_ms: int) -> list[str]:
+        """Keys that are to be lifted, since their demotions have ended: each once, until it has been read back."""
+        over = now_ms - GRACE_MS
+        keys = [
+            key
+            for key, demotion in demotions.items()
+            if demotion.until is not None and demotion.until <= over and key not in self._lifted
+        ]
+        self._lifted.update(keys)
+        return keys
 
     def shares(self) -> dict[tuple[str, str], float]:
-        """Blocks asked for over calls by (detector, operator): the highest of its trunks that have calls enough."""
+        """Lines asked for over lines by (detector, operator): the highest of its trunks that have lines enough."""
         found: dict[tuple[str, str], float] = {}
-        least = self._policy.governor.min_calls if self._policy is not None else 1
+        least = self._policy.governor.min_lines if self._policy is not None else 1
         for (operator, _), scope in self._scopes.items():
-            if not scope.hot or scope.step <= self._step - STEPS:
+            if not len(scope.asked) or scope.step <= self._step - STEPS:
                 continue
-            for row, calls, asked in scope.totals():
-                if calls >= least:
+            for row, lines, asked in scope.totals():
+                if lines >= least:
                     of = (NAMES[row], operator)
-                    found[of] = max(found.get(of, 0.0), asked / calls)
+                    found[of] = max(found.get(of, 0.0), asked / lines)
         return found
 
-    def _scope(self, operator: str, trunk: str, step: int) -> _Scope:
-        self._step = max(self._step, step)
-        scope = self._scopes.get((operator, trunk))
+    def _scope(self, place: tuple[str, str], step: int) -> _Scope:
+        scope = self._scopes.get(place)
         if scope is None:
             if len(self._scopes) >= MOST_SCOPES:
                 self._keep_busiest()
-            scope = self._scopes[operator, trunk] = _Scope(step)
+            scope = self._scopes[place] = _Scope(step)
         return scope
 
     def _keep_busiest(self) -> None:
-        """Let half go: those silent for an hour first, then those with the fewest calls, which could not be judged soon."""
+        """Let half go: those silent for an hour first, then those with the fewest lines, which could not be judged soon."""
 
         def busy(entry: tuple[tuple[str, str], _Scope]) -> tuple[bool, int]:
             scope = entry[1]
-            return scope.step > self._step - STEPS, int(scope.counts[0].max(axis=1).sum()) + int(scope.held_to > 0)
+            return scope.step > self._step - STEPS, max(map(scope.judged.count, range(_ROWS))) + (scope.held_to > 0)
 
         self._scopes = dict(sorted(self._scopes.items(), key=busy, reverse=True)[: MOST_SCOPES // 2])
 
-    @staticmethod
-    def _judge(operator: str, trunk: str, scope: _Scope, policy: Policy) -> list[Demotion | Alarm]:
+    def _thin(self) -> None:
+        """Halve the largest samples until all hold no more than they may."""
+        scopes = self._scopes.values()
+        self._lines = sum(scope.size for scope in scopes)
+        while self._lines > MOST_LINES:
+            for scope in heapq.nlargest(_THINNED, scopes, key=lambda scope: scope.size):
+                self._lines -= scope.size
+                scope.thin()
+                scope.size = len(scope.judged) + len(scope.asked)
+                self._lines += scope.size
+
+    def _judge(
+        self, place: tuple[str, str], scope: _Scope, policy: Policy, demotions: Mapping[str, Demotion]
+    ) -> list[Demotion | Alarm]:
         band, said = policy.governor, list[Demotion | Alarm]()
-        for row, calls, asked in scope.totals():
-            share = asked / calls
-            if calls < band.min_calls or share_for_sure(asked, calls) <= band.max_share:
+        operator, trunk = place
+        for row, lines, asked in scope.totals():
+            if asked < _FEWEST or lines < band.min_lines or share_for_sure(asked, lines) <= band.max_share:
                 continue
             until = min(scope.at + 1_000 * band.demotion_s, LATEST_MS)
-            scope.restart(row, until)
+            scope.restart(row)
+            scope.hold(row, until)
             why = (
-                f"asked to block {asked} of {calls} calls from own lines in good standing within the hour, "
-                f"{share:.3%}; the band of policy {policy.version} is {band.max_share:.3%} from {band.min_calls} calls on"
+                f"asked to block calls of {asked} of {lines} own lines in good standing within the hour, "
+                f"{asked / lines:.3%}; the band of policy {policy.version} is {band.max_share:.3%} from {band.min_lines} "
+                "lines on"
             )
-            if row in _ORIGIN:
-                said.append(Alarm(NAMES[row], operator, trunk, scope.at, why))
+            many = None if row in _ORIGIN else self._too_many(operator, scope.at, demotions)
+            if row in _ORIGIN or many is not None:
+                said.append(Alarm(NAMES[row], operator, trunk, scope.at, why if many is None else f"{why}; {many}"))
             else:
-                said.append(
-                    Demotion(detector=NAMES[row], operator=operator, trunk=trunk, at=scope.at, until=until, why=why)
+                demotion = Demotion(
+                    detector=NAMES[row], operator=operator, trunk=trunk, at=scope.at, until=until, why=why
                 )
+                self._unread[demotion_key(demotion)] = demotion
+                said.append(demotion)
         return said
+
+    def _too_many(self, operator: str, at_ms: int, demotions: Mapping[str, Demotion]) -> str | None:
+        """Why no further demotion of an operator may be published; None if one may."""
+        self._unread = {k: d for k, d in self._unread.items() if d.until is None or d.until > at_ms}
+        held = {k: d for k, d in demotions.items() if d.until is None or d.until > at_ms} | self._unread
+        own = sum(demotion.operator == operator for demotion in held.values())
+        if own >= MOST_OF_OPERATOR:
+            return f"{own} demotions of this operator are in force already"
+        return f"{len(held)} demotions are in force already" if len(held) >= MOST_DEMOTIONS else None

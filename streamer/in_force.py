@@ -6,22 +6,21 @@ the record that points to it and the version it points to have both come, in eit
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.decisions import Demotion, ModelSnapshot, Policy
+from streamer.calls.decisions import ModelSnapshot, Policy
 from streamer.calls.numbers import HomePlan, normalise, utf8
 from streamer.calls.partitioner import partition_of
+from streamer.demotions import PREFIX, Demotions
 from streamer.errors import MessageError, ModelError
 from streamer.models import scorer, snapshot
-from streamer.policy import compile_rules, demotion_table
+from streamer.policy import compile_rules
 from streamer.registers import facts, lists, operators
 from streamer.windows.hashing import Secret
 
 _MODEL_BITS: Final = 32
-_OVER_MS: Final = 24 * 3_600_000
-"""A demotion that ended so long before a new one began concerns no call any more."""
 
 
 class Versions:
@@ -77,8 +76,8 @@ class InForce:
         Policy and model as the compiled pass reads them.
     versions : Versions
         Every policy and model that was in force, and which are.
-    scopes : dict[tuple[str, str], int]
-        Rows of (operator, trunk) pairs that a demotion names; an empty trunk stands for calls without one.
+    demotions : Demotions
+        What is demoted where.
     """
 
     def __init__(self, plan: HomePlan, numbers: Numbers, partitions: int, secret: Secret) -> None:
@@ -87,16 +86,15 @@ class InForce:
         self.lists = lists.Register(secret, numbers.ids)
         self.facts = facts.Register(secret, numbers.ids)
         self.operators = operators.Register(secret)
-        self.scopes: dict[tuple[str, str], int] = {}
+        self.demotions = Demotions(self.operators)
         self.versions = Versions()
         self._policies: dict[str, Policy] = {}
         self._wanted: str | None = None
-        self._demotions: dict[str, Demotion] = {}
         self._models: dict[str, ModelSnapshot] = {}
         self._model: ModelSnapshot | None = None
         self._model_wanted: str | None = None
         self.tables = scorer.no_model()
-        self.rules = compile_rules(self.versions.policy, self._demoted())
+        self.rules = compile_rules(self.versions.policy, self.demotions.until)
 
     def apply(self, kind: str, key: str, value: bytes | None) -> None:
         """Take in one record of a control topic; None is a tombstone.
@@ -137,15 +135,14 @@ class InForce:
         self.lists.put(key, entry)
 
     def _apply_policy(self, key: str, value: bytes | None) -> None:
-        if key.startswith("demotion/"):
+        if key.startswith(PREFIX):
             if value is None:
-                self._demotions.pop(key, None)
+                self.demotions.remove(key)
             else:
-                demotion = codec.decode_demotion(value)
-                held = self._demotions.items()  # those long over go, so that ever new trunk names fill nothing
-                self._demotions = {k: d for k, d in held if d.until is None or d.until >= demotion.at - _OVER_MS}
-                self._demotions[key] = demotion
-        elif key == "current":
+                self.demotions.put(key, codec.decode_demotion(value))
+            self._follow_demotions()
+            return
+        if key == "current":
             self._wanted = codec.decode_policy_pointer(value).version if value is not None else None
         elif value is None:
             self._policies.pop(key.removeprefix("policy@"), None)
@@ -159,23 +156,20 @@ class InForce:
         chosen = self._policies.get(self._wanted) if self._wanted is not None else Policy(version="default")
         if chosen is not None and chosen != self.versions.policy:
             self.versions.now = self.versions.word_of(chosen, self.versions.model)
-        self.rules = compile_rules(self.versions.policy, self._demoted())
+            self.demotions.bring(chosen.demotions)
+        self.rules = compile_rules(self.versions.policy, self.demotions.until)
 
-    def _demoted(self) -> Any:
-        demotions = [*self._demotions.values(), *self.versions.policy.demotions]
-        self.scopes = {}
-        for demotion in demotions:
-            if demotion.trunk is not None:
-                self.scopes.setdefault((demotion.operator, demotion.trunk), operators.CAPACITY + len(self.scopes))
-        rows: dict[tuple[str, str | None], int] = {(o, t): row for (o, t), row in self.scopes.items()}
-        rows |= {(d.operator, None): self.operators.row(d.operator) for d in demotions if d.trunk is None}
-        return demotion_table(demotions, rows, operators.CAPACITY + len(self.scopes))
+    def _follow_demotions(self) -> None:
+        if self.rules.demoted_until is not self.demotions.until:
+            self.rules = self.rules._replace(demoted_until=self.demotions.until)
 
     def _apply_operator(self, key: str, value: bytes | None) -> None:
         if value is None:
             self.operators.remove(key)
         else:
             self.operators.put(codec.decode_operator(value))
+            self.demotions.seat()
+            self._follow_demotions()
 
     def _apply_fact(self, fact: str, key: str, value: bytes | None) -> None:
         if value is None:

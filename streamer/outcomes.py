@@ -58,16 +58,16 @@ class Outcomes:
 
     `decisions` (row, call id, value), exactly one a valid set-up and one a broken one that can still be answered, in
     batch order; `evidence` (row, caller key, value); `rejected` (row, reason, message) for the dead letters; `misplaced`
-    (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits) of each
-    call from a line in good standing that something in `enforce` judged, for the governor. Counters by action, reason and
-    operator for the metrics.
+    (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits, keyed
+    hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
+    Counters by action, reason and operator for the metrics.
     """
 
     decisions: list[tuple[int, str, bytes]] = field(default_factory=list)
     evidence: list[tuple[int, str, bytes]] = field(default_factory=list)
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
     misplaced: list[tuple[int, str, int]] = field(default_factory=list)
-    standing: list[tuple[str, str, int, int]] = field(default_factory=list)
+    standing: list[tuple[str, str, int, int, int]] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
     shadow_actions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -126,8 +126,13 @@ class Reporter:
     def __init__(self) -> None:
         self._writer = Writer()
 
-    def report(self, given: Read, out: Verdicts, known: InForce, now_ms: int, shed: bool, outcomes: Outcomes) -> None:
-        """Add what a pass said to `outcomes`; `shed` leaves the sampled evidence out."""
+    def report(
+        self, given: Read, out: Verdicts, hashes: Any, known: InForce, now_ms: int, shed: bool, outcomes: Outcomes
+    ) -> None:
+        """Add what a pass said to `outcomes`; `shed` leaves the sampled evidence out.
+
+        `hashes` int64[n]: of each record's caller, with its partition and origin class, keyed.
+        """
         lines = np.empty((len(given.events), _LINE_COLUMNS), np.int64)
         counts = np.zeros(_COUNTS, np.int64)
         lines = lines[: _lines(given.columns, out, known.operators.compiled.deadline_ms, now_ms, shed, lines, counts)]
@@ -148,7 +153,7 @@ class Reporter:
                 for reason in names_of(mask):
                     outcomes.reasons[reason] += times
         if counted[_GOVERNED]:
-            outcomes.standing = _standing(given.events, out.columns)
+            outcomes.standing = _standing(given.events, out.columns, hashes)
         values = self._written(given, lines, known.versions, now_ms)
         rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
         outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
@@ -225,13 +230,13 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
     return m
 
 
-def _standing(events: list[Any], verdicts: Any) -> list[tuple[str, str, int, int]]:
+def _standing(events: list[Any], verdicts: Any, hashes: Any) -> list[tuple[str, str, int, int, int]]:
     """What the governor counts: see `Outcomes.standing`. Repeats of a call have no bits, so they count once."""
     rows = np.flatnonzero(verdicts[:, columns.GOVERNED])
     told = verdicts[rows][:, (columns.SAID_AT, columns.GOVERNED)].tolist()
     return [
-        (events[row].operator, events[row].trunk or "", at, bits)
-        for row, (at, bits) in zip(rows.tolist(), told, strict=True)
+        (events[row].operator, events[row].trunk or "", at, bits, line)
+        for row, (at, bits), line in zip(rows.tolist(), told, hashes[rows].tolist(), strict=True)
     ]
 
 

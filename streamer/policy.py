@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from streamer.calls.decisions import ACTIONS, MODES, Demotion, Policy
+from streamer.calls.decisions import ACTIONS, MODES, Policy
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.detectors.base import MAX_THRESHOLDS
@@ -90,7 +90,7 @@ def check(policy: Policy) -> None:
 
 
 def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
-    """The arrays of a policy; `demoted_until` as in `Rules` (see `demotion_table`)."""
+    """The arrays of a policy; `demoted_until` as in `Rules` (see `streamer.demotions`)."""
     check(policy)
     rows = len(DETECTORS) + 1
     rules = Rules(
@@ -118,22 +118,6 @@ def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
     rules.action[MODEL_ROW, 1] = ACTIONS.index(policy.model.action)
     rules.cache_s[MODEL_ROW] = policy.model.cache_s
     return rules
-
-
-def demotion_table(demotions: list[Demotion], scopes: dict[tuple[str, str | None], int], rows: int) -> Any:
-    """int64[rows, D + 1]: until when each detector is demoted in each scope. Origin detectors are never demoted.
-
-    `scopes`: the row of each (operator, trunk), the trunk being None for the operator as a whole.
-    """
-    table = np.zeros((rows, len(DETECTORS) + 1), np.int64)
-    behaviour = {detector.id: row for row, detector in enumerate(DETECTORS) if detector.kind == "behaviour"}
-    behaviour["model"] = MODEL_ROW
-    for demotion in demotions:
-        row = behaviour.get(demotion.detector)
-        scope = scopes.get((demotion.operator, demotion.trunk))
-        if row is not None and scope is not None:
-            table[scope, row] = max(table[scope, row], 2**62 if demotion.until is None else demotion.until)
-    return table
 
 
 @loop

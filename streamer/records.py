@@ -95,9 +95,10 @@ def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbe
     records[rows, columns.SCOPE] = records[rows, columns.OPERATOR]
     if known.lists.trunks:
         records[rows, columns.TRUNK] = [known.lists.trunks.get(event.trunk, 0) for event in setups]
-    if known.scopes:
+    scopes = known.demotions.scopes
+    if scopes:
         for row, event in zip(rows, setups, strict=True):
-            scope = known.scopes.get((event.operator, event.trunk or ""))
+            scope = scopes.get((event.operator, event.trunk or ""))
             if scope is not None:
                 records[row, columns.SCOPE] = scope
     diverted = [(row, event.diverted_from) for row, event in zip(rows, setups, strict=True) if event.diverted_from]

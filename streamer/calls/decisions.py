@@ -95,13 +95,13 @@ class ModelPolicy(Struct, frozen=True, kw_only=True):
 
 
 class Band(Struct, frozen=True, kw_only=True):
-    """The governor's band: the largest share of calls from lines in good standing that a detector may block in an hour.
+    """The governor's band: the largest share of lines in good standing of which a detector may block calls in an hour.
 
-    Judged from `min_calls` calls on, for each detector, operator and trunk; who leaves it is demoted for `demotion_s`.
+    Judged from `min_lines` lines on, for each detector, operator and trunk; who leaves it is demoted for `demotion_s`.
     """
 
     max_share: Annotated[float, Meta(gt=0, le=1)] = 0.002
-    min_calls: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 200
+    min_lines: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 200
     demotion_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
 
 
@@ -109,6 +109,10 @@ class Demotion(Struct, frozen=True, kw_only=True):
     """The governor's word: this detector runs in shadow on this operator's trunk until then.
 
     `trunk`: null is the operator as a whole, the empty string is its calls that name no trunk. `until` null: until lifted.
+    Key: `demotion/<detector>/<operator>/<trunk>`, the last part and its slash left out where `trunk` is null, in the
+    names `%` written `%25` and `/` `%2F`; a record under another key is refused. Scoring workers write it when a detector
+    leaves its band; people may too. It holds for calls with `at` before `until`. A tombstone lifts it at once; workers
+    write one 10 s after `until`, each that sees it, so that several may come. At most 4,096 are heeded at a time.
     """
 
     detector: str

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import time
+from collections.abc import Mapping
+from typing import Any, Final
 
 from streamer.calls.codec import decode_demotion, encode
-from streamer.calls.decisions import Policy
-from streamer.governor import Alarm, Governor, demotion_key
+from streamer.calls.decisions import Demotion, Policy
+from streamer.demotions import PREFIX, demotion_key
+from streamer.governor import Alarm, Governor
 from streamer.kafka.topics import Topics
 from streamer.stream.deliveries import Message
 from streamer.stream.metrics import Metrics
 
 log = logging.getLogger("streamer.governor")
+
+_ALARM_S: Final = 60.0
 
 
 class Governing:
@@ -22,31 +27,45 @@ class Governing:
         self._topics = topics
         self._metrics = metrics
         self._governor = Governor()
+        self._alarmed: dict[tuple[str, str], float] = {}
 
     def heard(self, kind: str, key: str, value: bytes | None) -> None:
         """A control record that the engine took in."""
-        if kind == "policy" and key.startswith("demotion/"):
+        if kind == "policy" and key.startswith(PREFIX):
             self._governor.heard(key, None if value is None else decode_demotion(value))
 
-    def observe(self, standing: list[Any], policy: Policy) -> list[Message]:
+    def observe(self, standing: list[Any], policy: Policy, demotions: Mapping[str, Demotion]) -> list[Message]:
         """Count a batch's calls from lines in good standing; gives the demotions to send."""
         messages: list[Message] = []
-        for said in self._governor.observe(standing, policy) if standing else ():
+        for said in self._governor.observe(standing, policy, demotions) if standing else ():
             labels = said.detector, self._metrics.operator(said.operator)
             where = said.detector, said.operator, said.trunk
             if isinstance(said, Alarm):
                 self._metrics.alarms.labels(*labels).inc()
-                log.warning("%s of operator %r, trunk %r, is outside its band and stays in force: %s", *where, said.why)
+                now = time.monotonic()
+                if now - self._alarmed.get(labels, -_ALARM_S) >= _ALARM_S:
+                    self._alarmed[labels] = now
+                    log.warning(
+                        "%s of operator %r, trunk %r, is outside its band and stays in force: %s", *where, said.why
+                    )
             else:
                 self._metrics.demotions.labels(*labels).inc()
                 log.warning("%s of operator %r, trunk %r, is demoted until %s: %s", *where, said.until, said.why)
                 messages.append((self._topics.policy, encode(said), demotion_key(said).encode(), 0, None))
         return messages
 
+    def lift(self, demotions: Mapping[str, Demotion], now_ms: int) -> list[Message]:
+        """Tombstones of demotions that have ended by the wall clock, to send. Not for history, whose time is another one."""
+        keys = self._governor.ended(demotions, now_ms)
+        if keys:
+            log.info("%d demotions have ended and are lifted, the first of them %r", len(keys), keys[0])
+        return [(self._topics.policy, None, key.encode(), 0, None) for key in keys]
+
     def forget(self) -> None:
         """Begin anew: what a worker said when it lost its partitions may not have been sent."""
         self._governor = Governor()
 
-    def show(self) -> None:
-        """Once a second: the shares as they stand."""
+    def show(self, demotions: Mapping[str, Demotion]) -> None:
+        """Once a second: the shares as they stand, and how many demotions are held."""
         self._metrics.show_shares(self._governor.shares())
+        self._metrics.demoted.set(len(demotions))

@@ -93,11 +93,15 @@ class Metrics:
             "streamer_governor_demotions", "Demotions published by the governor", own_labels, **own
         )
         self.alarms = Counter(
-            "streamer_governor_alarms", "Origin detectors found outside their band", own_labels, **own
+            "streamer_governor_alarms",
+            "Detectors outside their band that stay in force: origin detectors, and others where demotions are too many",
+            own_labels,
+            **own,
         )
+        self.demoted = Gauge("streamer_governor_demotions_held", "Demotions on the policy topic that are heeded", **own)
         self._share = Gauge(
             "streamer_governor_block_share",
-            "Blocks asked for over calls from lines in good standing, last hour, worst trunk; absent while none",
+            "Lines in good standing asked to be blocked over such lines, last hour, worst trunk; absent while none",
             own_labels,
             **own,
         )

@@ -6,11 +6,12 @@ import asyncio
 import collections
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
 from streamer.calls.codec import decode_call
+from streamer.calls.decisions import Demotion
 from streamer.errors import BrakeError, MessageError
 from streamer.kafka.dead_letters import dead_letter_headers, source_headers
 from streamer.kafka.headers import headers_of
@@ -139,7 +140,14 @@ class Scoring:
             now = int(time.time() * 1000)
             for partition in self._owned:
                 self.judge.tick(partition, now)
+            if self.control.ready and self.settings.clamp:
+                lifted = self.governing.lift(self._demotions, now)
+                await self.deliveries.send(lifted, len(lifted), lambda: None)
             self._show_gauges()
+
+    @property
+    def _demotions(self) -> Mapping[str, Demotion]:
+        return getattr(self.judge, "demotions", {})
 
     def _show_gauges(self) -> None:
         if self._app.consumer.poller is not None:
@@ -149,7 +157,7 @@ class Scoring:
                     self.metrics.lag(partition, lag)
         self.metrics.callers.set(getattr(self.judge, "callers_held", 0))
         self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
-        self.governing.show()
+        self.governing.show(self._demotions)
         versions = (getattr(self.judge, "policy_version", ""), getattr(self.judge, "model_version", None) or "none")
         if versions != self._versions:
             self._versions = versions
@@ -196,7 +204,7 @@ class Scoring:
         )
         outcomes = self.judge.process(columns, now, shed)
         policy: Any = getattr(self.judge, "policy", None)
-        said = self.governing.observe(outcomes.standing, policy)
+        said = self.governing.observe(outcomes.standing, policy, self._demotions)
         parts = outcomes.decisions, outcomes.evidence, outcomes.rejected, outcomes.misplaced, said
         messages = self._messages(records, columns, outcomes, said)
         await self.deliveries.send(messages, sum(map(len, parts)), batch.finish, holds)
