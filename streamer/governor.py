@@ -83,42 +83,59 @@ class Alarm(NamedTuple):
 class _Scope:
     """One operator's trunk: lines judged and lines asked for; `held` ms by row, before which nothing is counted."""
 
-    __slots__ = ("asked", "at", "held", "held_to", "judged", "size", "step")
+    __slots__ = (
+        "_first", "_free", "asked", "at", "begin_ms", "end_ms", "held", "held_to", "judged", "size", "step",
+    )  # fmt: skip
 
     def __init__(self, step: int) -> None:
         self.judged = Lines(_ROWS, step)
         self.asked = Lines(_ROWS, step)
         self.held = [0] * _ROWS
-        self.held_to = self.at = self.size = 0
+        self.held_to = self.at = self.size = self._first = self._free = 0
+        self._enter(step)
+
+    def _enter(self, step: int) -> None:
         self.step = step
+        self.begin_ms, self.end_ms = step * HOUR_STEP_MS, (step + 1) * HOUR_STEP_MS
 
     def add(self, at_ms: int, bits: int, line: int) -> None:
         """Count a call of a line."""
-        step = at_ms // HOUR_STEP_MS
-        if step > self.step:
+        if at_ms > self.at:  # noqa: PLR1730 - every call comes here, and this costs half of what max() does
+            self.at = at_ms
+        step = self.step
+        if at_ms >= self.end_ms:
+            step = at_ms // HOUR_STEP_MS
             self.judged.advance(step)
             self.asked.advance(step)
-            self.step = step
-        elif step <= self.step - STEPS:
-            return
-        self.at = max(self.at, at_ms)
+            self._enter(step)
+        elif at_ms < self.begin_ms:
+            step = at_ms // HOUR_STEP_MS
+            if step <= self.step - STEPS:
+                return
         if self.held_to > at_ms:
-            free = sum(1 << row for row in range(_ROWS) if self.held[row] <= at_ms)
-            bits &= free | free << ASKED
-        self.judged.add(line, step, bits & _COULD)
+            bits &= self._free if at_ms < self._first else self._free_at(at_ms)
+        if not line & self.judged.out:
+            self.judged.add(line, step, bits & _COULD)
         if bits > _COULD:
             self.asked.add(line, step, bits >> ASKED)
 
     def totals(self) -> list[tuple[int, int, int]]:
         """(row, lines, lines asked for) of each row that asked for any within the hour."""
-        asked = [self.asked.count(row) for row in range(_ROWS)]
-        lines = [self.judged.count(row) for row in range(_ROWS)]
-        return [(row, lines[row], min(asked[row], lines[row])) for row in range(_ROWS) if asked[row] and lines[row]]
+        return [
+            (row, lines, min(asked, lines)) for row, asked in self.asked.counts() if (lines := self.judged.count(row))
+        ]
 
     def hold(self, row: int, until_ms: int) -> None:
         """Count nothing of a row before then."""
         self.held[row] = until_ms
         self.held_to = max(self.held)
+        self._first = min(filter(None, self.held), default=0)
+        self._free = self._free_at(self._first - 1)
+
+    def _free_at(self, at_ms: int) -> int:
+        """The bits of the rows that are not held at a time."""
+        free = sum(1 << row for row in range(_ROWS) if self.held[row] <= at_ms)
+        return free | free << ASKED
 
     def restart(self, row: int) -> None:
         """Forget what a row counted."""

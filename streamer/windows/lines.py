@@ -30,7 +30,7 @@ def _rows_of(bits: int) -> tuple[int, ...]:
 class Lines:
     """See the module. A line is given by its keyed hash; a row is a bit of what it is added with."""
 
-    __slots__ = ("_counted", "_counts", "_depths", "_lines", "_open", "_rows", "_step", "_totals")
+    __slots__ = ("_counted", "_counts", "_depths", "_lines", "_rows", "_step", "_totals", "out")
 
     def __init__(self, rows: int, step: int) -> None:
         self._rows = rows
@@ -39,8 +39,10 @@ class Lines:
         self._counts = [[0] * rows for _ in range(STEPS)]
         self._totals = [0] * rows
         self._depths = [0] * STEPS
-        # bits of a hash that keep a line out of the sample at present, and out of what is counted of it
-        self._open = self._counted = 0
+        self._counted = 0
+        """Bits of a hash that keep a line out of what is counted of the sample."""
+        self.out = 0
+        """Bits of a hash that keep a line out of the sample at present."""
 
     def __len__(self) -> int:
         """Lines held, those that are no longer in the hour among them until room is needed."""
@@ -50,16 +52,21 @@ class Lines:
         """How many different lines the hour holds in a row."""
         return self._totals[row] * (self._counted + 1)
 
+    def counts(self) -> list[tuple[int, int]]:
+        """(row, count) of each row that the hour holds lines of."""
+        scale = self._counted + 1
+        return [(row, total * scale) for row, total in enumerate(self._totals) if total]
+
     def add(self, line: int, step: int, bits: int) -> None:
         """See a line in the rows of `bits`, in a step that the hour holds."""
-        if line & self._open:
+        if line & self.out:
             return
         word = step << self._rows | bits
         seen = self._lines.get(line)
         if seen is None:
             if len(self._lines) >= MOST:
                 self.thin(MOST * 3 // 4)
-                if line & self._open:
+                if line & self.out:
                     return
             seen = self._lines[line] = [_NEVER] * self._rows + [-1]
         elif seen[-1] == word:
@@ -90,7 +97,7 @@ class Lines:
             self._counts[over % STEPS] = [0] * self._rows
             self._depths[over % STEPS] = depth
         self._step = step
-        self._open = (1 << depth) - 1
+        self.out = (1 << depth) - 1
         self._settle()
 
     def thin(self, most: int) -> None:
@@ -99,8 +106,8 @@ class Lines:
         self._lines = {line: seen for line, seen in self._lines.items() if max(seen[:-1]) > oldest}
         while len(self._lines) > most:
             self._depths[self._step % STEPS] += 1
-            self._open = self._open << 1 | 1
-            self._lines = {line: seen for line, seen in self._lines.items() if not line & self._open}
+            self.out = self.out << 1 | 1
+            self._lines = {line: seen for line, seen in self._lines.items() if not line & self.out}
         self._settle()
 
     def forget(self, row: int) -> None:
