@@ -51,7 +51,7 @@ _Z: Final = 1.96
 MOST_SCOPES: Final = 4_096
 """Pairs of operator and trunk that are counted for, about 3 KiB each."""
 MOST_LINES: Final = 131_072
-"""Lines held in the samples of all scopes, about 0.2 KiB each, but for those of one batch."""
+"""Lines held in the samples of all scopes, about 0.12 KiB each, but for those of one batch."""
 MOST_OF_OPERATOR: Final = 64
 MOST_DEMOTIONS: Final = 1_024
 """Demotions in force, those that people wrote among them, past which the governor publishes no more."""
