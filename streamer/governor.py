@@ -4,7 +4,7 @@ Theory of operation. Each detector (and the model) is judged for itself, for eac
 event time that moves in the steps of `streamer.windows.sliding`. Counted are own lines in good standing of which it judged
 a call in `enforce`, and those of them of which it asked to block one, whether it was blocked or let through as control. A
 line counts once, however much it calls: what one line does says what that line is, not what the detector is. Once there
-are `Band.min_lines` of them and the share asked for is above `Band.max_share` for sure (`share_for_sure`), a behaviour
+are `Band.min_lines` of them and the share asked for is above `Band.max_share` for sure (`streamer.standing.share_for_sure`), a behaviour
 detector is demoted: a `Demotion` is to be published, and takes effect when it is read back like any control message, so
 that a replay repeats it. A demoted detector runs in shadow, so nothing is counted until its time is over, and then it is
 judged afresh. Between publication and reading back the governor holds still by itself. `GRACE_MS` after its end a demotion
@@ -34,7 +34,6 @@ counts afresh. With the kill switch on nobody is blocked and nothing is judged; 
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -42,12 +41,9 @@ from streamer.calls.decisions import Demotion, Policy
 from streamer.calls.events import LATEST_MS
 from streamer.demotions import demotion_key, named_by
 from streamer.detectors import DETECTORS
-from streamer.features import WINDOWS
-from streamer.policy import ASKED, MODEL_ROW
-from streamer.windows.lines import Lines
-from streamer.windows.sliding import STEP_MS, STEPS
+from streamer.standing import HOUR_STEP_MS, Scope, share_for_sure
+from streamer.windows.sliding import STEPS
 
-_Z: Final = 1.96
 MOST_SCOPES: Final = 4_096
 """Pairs of operator and trunk that are counted for, about 3 KiB each."""
 MOST_LINES: Final = 131_072
@@ -57,12 +53,9 @@ MOST_DEMOTIONS: Final = 1_024
 """Demotions in force, those that people wrote among them, past which the governor publishes no more."""
 GRACE_MS: Final = 10_000
 """From the end of a demotion to its tombstone: time for calls that come late, and for a new demotion to be read."""
-HOUR_STEP_MS: Final = int(STEP_MS[[name for name, _ in WINDOWS].index("1h")])
 
 NAMES: Final = (*(detector.id for detector in DETECTORS), "model")
 _ORIGIN: Final = frozenset(row for row, detector in enumerate(DETECTORS) if detector.kind == "origin")
-_ROWS: Final = MODEL_ROW + 1
-_COULD: Final = (1 << ASKED) - 1
 _FEWEST: Final = 2
 """Lines asked for below which nothing is said."""
 _THINNED: Final = 8
@@ -80,93 +73,11 @@ class Alarm(NamedTuple):
     why: str
 
 
-class _Scope:
-    """One operator's trunk: lines judged and lines asked for; `held` ms by row, before which nothing is counted."""
-
-    __slots__ = (
-        "_first", "_free", "asked", "at", "begin_ms", "end_ms", "held", "held_to", "judged", "size", "step",
-    )  # fmt: skip
-
-    def __init__(self, step: int) -> None:
-        self.judged = Lines(_ROWS, step)
-        self.asked = Lines(_ROWS, step)
-        self.held = [0] * _ROWS
-        self.held_to = self.at = self.size = self._first = self._free = 0
-        self._enter(step)
-
-    def _enter(self, step: int) -> None:
-        self.step = step
-        self.begin_ms, self.end_ms = step * HOUR_STEP_MS, (step + 1) * HOUR_STEP_MS
-
-    def add(self, at_ms: int, bits: int, line: int) -> None:
-        """Count a call of a line."""
-        if at_ms > self.at:  # noqa: PLR1730 - every call comes here, and this costs half of what max() does
-            self.at = at_ms
-        step = self.step
-        if at_ms >= self.end_ms:
-            step = at_ms // HOUR_STEP_MS
-            self.judged.advance(step)
-            self.asked.advance(step)
-            self._enter(step)
-        elif at_ms < self.begin_ms:
-            step = at_ms // HOUR_STEP_MS
-            if step <= self.step - STEPS:
-                return
-        if self.held_to > at_ms:
-            bits &= self._free if at_ms < self._first else self._free_at(at_ms)
-        if not line & self.judged.out:
-            self.judged.add(line, step, bits & _COULD)
-        if bits > _COULD:
-            self.asked.add(line, step, bits >> ASKED)
-
-    def totals(self) -> list[tuple[int, int, int]]:
-        """(row, lines, lines asked for) of each row that asked for any within the hour."""
-        return [
-            (row, lines, min(asked, lines)) for row, asked in self.asked.counts() if (lines := self.judged.count(row))
-        ]
-
-    def hold(self, row: int, until_ms: int) -> None:
-        """Count nothing of a row before then."""
-        self.held[row] = until_ms
-        self.held_to = max(self.held)
-        self._first = min(filter(None, self.held), default=0)
-        self._free = self._free_at(self._first - 1)
-
-    def _free_at(self, at_ms: int) -> int:
-        """The bits of the rows that are not held at a time."""
-        free = sum(1 << row for row in range(_ROWS) if self.held[row] <= at_ms)
-        return free | free << ASKED
-
-    def restart(self, row: int) -> None:
-        """Forget what a row counted."""
-        self.judged.forget(row)
-        self.asked.forget(row)
-
-    def thin(self) -> None:
-        """Halve both samples, or nearly."""
-        for lines in (self.judged, self.asked):
-            lines.thin(max(len(lines) // 2, 1))
-
-
-def share_for_sure(asked: int, lines: int) -> float:
-    """The share that so many lines show for sure: the lower bound of Wilson's 95 % interval (Wilson, 1927).
-
-    One line among 251 is 0.4 %, but says nothing: it could switch a detector off for all others.
-
-    >>> share_for_sure(1, 251) < 0.001, round(share_for_sure(50, 1_000), 3)
-    (True, 0.038)
-    """
-    share = asked / lines
-    middle = share + _Z**2 / (2 * lines)
-    off = _Z * math.sqrt(share * (1 - share) / lines + _Z**2 / (4 * lines**2))
-    return max(0.0, (middle - off) / (1 + _Z**2 / lines))
-
-
 class Governor:
     """See the module. A pure state machine: no clock but the calls' own, nothing published by itself."""
 
     def __init__(self) -> None:
-        self._scopes: dict[tuple[str, str], _Scope] = {}
+        self._scopes: dict[tuple[str, str], Scope] = {}
         self._policy: Policy | None = None
         self._step = 0
         self._lines = 0
@@ -189,7 +100,7 @@ class Governor:
             self._policy = policy
         if policy.kill_switch:
             return []
-        touched: dict[tuple[str, str], _Scope] = {}
+        touched: dict[tuple[str, str], Scope] = {}
         for operator, trunk, at, bits, line in calls:
             place = operator, trunk
             scope = touched.get(place)
@@ -200,9 +111,9 @@ class Governor:
         for place, scope in touched.items():
             self._step = max(self._step, scope.step)
             self._lines -= scope.size
-            scope.size = len(scope.judged) + len(scope.asked)
+            scope.size = len(scope)
             self._lines += scope.size
-            if len(scope.asked):
+            if scope.asked:
                 said += self._judge(place, scope, policy, demotions)
         if self._lines > MOST_LINES:
             self._thin()
@@ -242,7 +153,7 @@ class Governor:
         found: dict[tuple[str, str], float] = {}
         least = self._policy.governor.min_lines if self._policy is not None else 1
         for (operator, _), scope in self._scopes.items():
-            if not len(scope.asked) or scope.step <= self._step - STEPS:
+            if not scope.asked or scope.step <= self._step - STEPS:
                 continue
             for row, lines, asked in scope.totals():
                 if lines >= least:
@@ -250,20 +161,20 @@ class Governor:
                     found[of] = max(found.get(of, 0.0), asked / lines)
         return found
 
-    def _scope(self, place: tuple[str, str], step: int) -> _Scope:
+    def _scope(self, place: tuple[str, str], step: int) -> Scope:
         scope = self._scopes.get(place)
         if scope is None:
             if len(self._scopes) >= MOST_SCOPES:
                 self._keep_busiest()
-            scope = self._scopes[place] = _Scope(step)
+            scope = self._scopes[place] = Scope(step)
         return scope
 
     def _keep_busiest(self) -> None:
         """Let half go: those silent for an hour first, then those with the fewest lines, which could not be judged soon."""
 
-        def busy(entry: tuple[tuple[str, str], _Scope]) -> tuple[bool, int]:
+        def busy(entry: tuple[tuple[str, str], Scope]) -> tuple[bool, int]:
             scope = entry[1]
-            return scope.step > self._step - STEPS, max(map(scope.judged.count, range(_ROWS))) + (scope.held_to > 0)
+            return scope.step > self._step - STEPS, scope.lines() + (scope.held_to > 0)
 
         self._scopes = dict(sorted(self._scopes.items(), key=busy, reverse=True)[: MOST_SCOPES // 2])
 
@@ -275,11 +186,11 @@ class Governor:
             for scope in heapq.nlargest(_THINNED, scopes, key=lambda scope: scope.size):
                 self._lines -= scope.size
                 scope.thin()
-                scope.size = len(scope.judged) + len(scope.asked)
+                scope.size = len(scope)
                 self._lines += scope.size
 
     def _judge(
-        self, place: tuple[str, str], scope: _Scope, policy: Policy, demotions: Mapping[str, Demotion]
+        self, place: tuple[str, str], scope: Scope, policy: Policy, demotions: Mapping[str, Demotion]
     ) -> list[Demotion | Alarm]:
         band, said = policy.governor, list[Demotion | Alarm]()
         operator, trunk = place

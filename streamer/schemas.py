@@ -72,10 +72,6 @@ _DEAD: Final = (
     ("source.partition", "partition of the record, ASCII decimal"),
     ("source.offset", "offset of the record, ASCII decimal"),
 )
-_DEMOTION_KEY: Final = (
-    "demotion/detector/operator/trunk, trunk empty: calls without one, left out: the operator as a whole; in the names % is "
-    "written %25 and / is written %2F; a tombstone lifts it, and workers write one 10 s after its `until`"
-)
 _NUMBER_KEY: Final = "the normalised number; a tombstone forgets the fact"
 _CALLER_KEY: Final = "the caller key: see caller-key-vectors.json"
 
@@ -141,7 +137,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         (
             ("policy", "policy@version"),
             ("policy-pointer", "current"),
-            ("demotion", _DEMOTION_KEY),
+            ("demotion", "demotion/detector/operator/trunk, as its description tells; a tombstone lifts it"),
         ),
         receives=True,
         sends=True,

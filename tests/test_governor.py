@@ -16,16 +16,15 @@ from streamer.engine import Engine
 from streamer.errors import MessageError
 from streamer.governor import (
     GRACE_MS,
-    HOUR_STEP_MS,
     MOST_DEMOTIONS,
     MOST_OF_OPERATOR,
     MOST_SCOPES,
     NAMES,
     Alarm,
     Governor,
-    share_for_sure,
 )
 from streamer.policy import ASKED
+from streamer.standing import HOUR_STEP_MS, share_for_sure
 from tests.test_engine import NOW, PARTITIONS, batch, judge, setup
 
 HOUR = 3_600_000
@@ -262,7 +261,7 @@ def test_lines_of_all_scopes_together_take_bounded_memory(monkeypatch):
     for number in range(40):
         calls = [("op-a", f"t{number % 10}", NOW, bits("robocall"), spread.getrandbits(63)) for _ in range(200)]
         assert held.observe(calls, rules, {}) == []
-        assert sum(len(scope.judged) + len(scope.asked) for scope in held._scopes.values()) <= 2_000
+        assert sum(len(scope) for scope in held._scopes.values()) <= 2_000
     for scope in held._scopes.values():
         row, judged, asked = scope.totals()[0]
         assert (row, judged) == (NAMES.index("robocall"), pytest.approx(800, rel=0.6))
