@@ -40,7 +40,7 @@ def trainer(
         trainer_metrics_port=metrics_port,
     )
     from streamer.stream import logs
-    from streamer.stream.training import TrainerProcess
+    from streamer.training.process import TrainerProcess
 
     logs.configure(settings.log_format, settings.log_level)
     process = TrainerProcess(settings)

@@ -1,1 +1,1 @@
-"""The shells around Faust: transport, scoring, control topics, training, metrics."""
+"""The shells around Faust: transport, scoring, control topics, metrics."""

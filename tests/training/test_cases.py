@@ -8,7 +8,7 @@ from streamer.calls.decisions import Decision, Evidence
 from streamer.calls.events import Feedback
 from streamer.errors import StateError
 from streamer.models.labels import claim
-from streamer.stream.cases import LAYOUT, Cases
+from streamer.training.cases import LAYOUT, Cases
 
 PLAN = numbers.home_plan("KZ")
 AT = 1_763_953_123_123

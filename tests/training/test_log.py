@@ -7,8 +7,8 @@ import pytest
 from streamer.errors import StateError
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics
-from streamer.stream import trainer_log
-from streamer.stream.trainer_log import LeaseLostError, Publisher, joined, lease, pieces, read
+from streamer.training import log as trainer_log
+from streamer.training.log import LeaseLostError, Publisher, joined, lease, pieces, read
 
 BIG = {"epoch": 3, "seq": 9, "text": "".join(random.Random(1).choices('ab"\\é', k=1_000_000))}
 SMALL = {"epoch": 3, "seq": 10, "text": ""}

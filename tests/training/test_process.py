@@ -25,7 +25,7 @@ from streamer.kafka.tables import TableReader
 from streamer.kafka.topics import dead_letter
 from streamer.models.snapshot import accepts, verify
 from streamer.settings import Settings
-from streamer.stream import trainer_log
+from streamer.training import log as trainer_log
 
 pytestmark = pytest.mark.broker
 

@@ -25,11 +25,11 @@ from streamer.calls import numbers
 from streamer.errors import SettingsError, TransportError
 from streamer.kafka import clients, topics
 from streamer.settings import Settings
-from streamer.stream.active_trainer import ActiveTrainer
-from streamer.stream.cases import Cases
 from streamer.stream.health import Health
-from streamer.stream.trainer_log import LeaseLostError
-from streamer.stream.trainer_metrics import TrainerMetrics
+from streamer.training.active import ActiveTrainer
+from streamer.training.cases import Cases
+from streamer.training.log import LeaseLostError
+from streamer.training.metrics import TrainerMetrics
 
 log = logging.getLogger("streamer.trainer")
 

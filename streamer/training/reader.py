@@ -11,7 +11,7 @@ from streamer.errors import TransportError
 from streamer.kafka import clients
 from streamer.kafka.topics import Place
 from streamer.settings import Settings
-from streamer.stream.trainer_log import LeaseLostError
+from streamer.training.log import LeaseLostError
 
 POLL_RECORDS: Final = 500
 

@@ -24,12 +24,12 @@ from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Topics, dead_letter
 from streamer.models import labels, snapshot
 from streamer.settings import Settings
-from streamer.stream import trainer_log
-from streamer.stream.cases import Cases, Lesson
-from streamer.stream.trainer_log import LeaseLostError, Publisher, Record
-from streamer.stream.trainer_metrics import TrainerMetrics
-from streamer.stream.trainer_reader import POLL_RECORDS, assigned, at_end, read_again
-from streamer.stream.trainer_state import TrainerState, descends
+from streamer.training import log as trainer_log
+from streamer.training.cases import Cases, Lesson
+from streamer.training.log import LeaseLostError, Publisher, Record
+from streamer.training.metrics import TrainerMetrics
+from streamer.training.reader import POLL_RECORDS, assigned, at_end, read_again
+from streamer.training.state import TrainerState, descends
 
 COMMIT_EVERY_S: Final = 1.0
 RIPE_AT_ONCE: Final = 500
