@@ -118,5 +118,5 @@ def _splits(values: list[float], old: Sequence[float]) -> set[float]:
             at = inside[len(inside) * level // (cuts + 1)]
             above = int(np.searchsorted(distinct, at, side="left"))
             if above > 0:
-                found.add(float((distinct[above - 1] + distinct[above]) / 2))
+                found.add(float(distinct[above - 1] / 2 + distinct[above] / 2))  # halved first: their sum may overflow
     return found

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, Literal, NamedTuple
 
 from streamer.calls import numbers
@@ -24,6 +23,9 @@ TRUSTED_WITH_LINES: Final = frozenset({"police", "operator", "analyst"})
 
 DEFAULT_SPAN_MS: Final = 24 * 3_600_000
 """How far before its own `at` a report without `from` reaches."""
+
+HEAVIEST: Final = 1e6
+"""Most calls that one case may stand for."""
 
 
 class Claim(NamedTuple):
@@ -90,13 +92,16 @@ def representative(evidence: Evidence) -> bool:
 
 
 def stands_for(evidence: Evidence) -> float:
-    """How many calls a case stands for: its sampling weight over the propensity of having been let through."""
+    """How many calls a case stands for: its sampling weight over the propensity of having been let through.
+
+    At most `HEAVIEST`: a propensity of next to nothing would make one case outweigh, or overflow, all that was learned.
+    """
     propensity = evidence.propensity if evidence.control and evidence.propensity else 1.0
-    return evidence.weight / propensity
+    return min(evidence.weight / propensity, HEAVIEST)
 
 
 def teachable(evidence: Evidence) -> bool:
     """Whether there is anything to learn from: throttled and broken set-ups have no features of their own."""
-    if not evidence.features or not 0 < stands_for(evidence) < math.inf:
+    if not evidence.features or not stands_for(evidence) > 0:
         return False
     return not any(reason.startswith("input.") for reason in evidence.decision.reasons)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -22,10 +23,11 @@ from streamer.kafka import clients
 from streamer.kafka.dead_letters import dead_letter_headers
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Topics, dead_letter
-from streamer.models import labels, snapshot
+from streamer.models import snapshot
 from streamer.settings import Settings
 from streamer.training import log as trainer_log
 from streamer.training.cases import Cases, Lesson
+from streamer.training.intake import Intake
 from streamer.training.log import LeaseLostError, Publisher, Record
 from streamer.training.metrics import TrainerMetrics
 from streamer.training.reader import POLL_RECORDS, assigned, at_end, read_again
@@ -75,6 +77,7 @@ class ActiveTrainer:
         self._go_on = go_on
         self._mature_ms = round(settings.mature_s * 1000)
         self._kept_ms = round(settings.trainer_kept_s * 1000)
+        self._intake = Intake(cases, self._kept_ms)
         self._publisher = Publisher(settings, go_on)
         self._letters: Producer = clients.producer(settings)
         left = trainer_log.read(settings)
@@ -162,7 +165,7 @@ class ActiveTrainer:
         for topic in (self._topics.evidence, self._topics.feedback):
             for message in read_again(self._settings, topic, targets, self._go_on):
                 with suppress(MessageError):  # among the dead letters already
-                    self._lessons(message)
+                    deque(self._lessons(message)[0], maxlen=0)
         self._cases.mark_ripe(state["matured_to"])
         self._cases.read_to(targets)
 
@@ -189,16 +192,12 @@ class ActiveTrainer:
         self._moved[place] = int(message.offset() or 0) + 1
         self._touched = True
 
-    def _lessons(self, message: Message) -> tuple[list[Lesson], str]:
-        """What one record teaches, its marks set, and what became of it. Raises `MessageError` when it cannot be read."""
+    def _lessons(self, message: Message) -> tuple[Iterable[Lesson], str]:
+        """What one record teaches, its marks set as that is taken, and what became of it. Raises `MessageError`."""
+        now = self._now_ms()
         if message.topic() == self._topics.evidence:
-            return self._cases.add_evidence(codec.decode_evidence(message.value())), "kept"
-        feedback = codec.decode_feedback(message.value())
-        claim = labels.claim(feedback, self._cases.plan)
-        if isinstance(claim, labels.Refusal):
-            return [], claim.reason
-        lessons = self._cases.add_report(feedback.at, claim)
-        return lessons, "joined" if lessons else "kept"
+            return self._intake.take_evidence(message.value(), now), "kept"
+        return self._intake.take_feedback(message.value(), now)
 
     def _bury(self, message: Message, error: MessageError) -> None:
         topic, part = str(message.topic()), int(message.partition() or 0)
@@ -212,7 +211,7 @@ class ActiveTrainer:
             headers=buried,
         )
 
-    def _learn(self, lessons: list[Lesson]) -> None:
+    def _learn(self, lessons: Iterable[Lesson]) -> None:
         state = self.state
         for lesson in lessons:
             state.learner.learn_case(lesson.features, fraud=lesson.fraud, weight=lesson.weight)

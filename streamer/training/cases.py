@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,16 +16,23 @@ import orjson
 
 from streamer.calls import numbers
 from streamer.calls.decisions import Evidence
-from streamer.calls.events import LATEST_MS, SAME_CALL_MS
+from streamer.calls.events import SAME_CALL_MS
 from streamer.errors import StateError
-from streamer.models.labels import Claim, Origin, representative, ripens, stands_for, teachable
+from streamer.models.labels import Claim, representative, ripens, stands_for, teachable
+from streamer.training import reports
+from streamer.training.reports import ORIGINS, Reports
 
-LAYOUT: Final = 1
-"""A call is (operator, call id) within this much event time (the contract)."""
+LAYOUT: Final = 2
+"""Version of the tables; a file of another one is refused."""
 
-_ORIGINS: Final[tuple[Origin, Origin]] = ("own_line", "interconnect")
+NAMED_AT_MOST: Final = 100
+"""A call id names one call. Where it names more, no more than so many, the latest, are looked at for one report."""
 
-_TABLES: Final = """
+AT_ONCE: Final = 500
+"""Cases held in memory at once while a report teaches of all that it names."""
+
+_TABLES: Final = (
+    """
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (
     topic TEXT, part INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, part)
@@ -33,27 +40,30 @@ CREATE TABLE IF NOT EXISTS position (
 CREATE TABLE IF NOT EXISTS evidence (
     id INTEGER PRIMARY KEY, operator TEXT NOT NULL, call_id TEXT NOT NULL, caller TEXT NOT NULL, callee TEXT NOT NULL,
     origin INTEGER NOT NULL, at INTEGER NOT NULL, decided_at INTEGER NOT NULL, weight REAL NOT NULL, score REAL,
-    measured INTEGER NOT NULL, ripens INTEGER NOT NULL, honest INTEGER NOT NULL DEFAULT 0,
-    fraud INTEGER NOT NULL DEFAULT 0, features BLOB NOT NULL
+    measured INTEGER NOT NULL, ripens INTEGER NOT NULL, taught INTEGER NOT NULL, features BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS evidence_call ON evidence (call_id);
-CREATE INDEX IF NOT EXISTS evidence_caller ON evidence (caller, at);
+CREATE INDEX IF NOT EXISTS evidence_call ON evidence (call_id, at);
+CREATE INDEX IF NOT EXISTS evidence_caller ON evidence (caller, origin, taught, at);
+CREATE INDEX IF NOT EXISTS evidence_pair ON evidence (caller, callee, origin, taught, at);
 CREATE INDEX IF NOT EXISTS evidence_age ON evidence (decided_at);
-CREATE INDEX IF NOT EXISTS evidence_ripe ON evidence (decided_at) WHERE ripens = 1 AND honest = 0 AND fraud = 0;
-CREATE TABLE IF NOT EXISTS report (
-    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, call_id TEXT, caller TEXT, callee TEXT, from_ms INTEGER NOT NULL,
-    to_ms INTEGER NOT NULL, origins TEXT NOT NULL, fraud INTEGER NOT NULL, origin INTEGER
-);
-CREATE INDEX IF NOT EXISTS report_call ON report (call_id) WHERE call_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS report_caller ON report (caller, from_ms) WHERE call_id IS NULL;
-CREATE INDEX IF NOT EXISTS report_age ON report (at);
+CREATE INDEX IF NOT EXISTS evidence_ripe ON evidence (decided_at) WHERE ripens = 1 AND taught = 0;
 """
-_CASE: Final = "SELECT id, origin, decided_at, weight, score, measured, honest, fraud, features FROM evidence WHERE "
-_CASE_BY_ID: Final = _CASE + "id = ?"
-_CASES_RIPE: Final = _CASE + "ripens = 1 AND honest = 0 AND fraud = 0 AND decided_at < ? ORDER BY decided_at LIMIT ?"
-_CASES_CLAIMED: Final = " AND (:callee IS NULL OR callee = :callee) AND at BETWEEN :start AND :end ORDER BY id"
-_CASES_BY_CALL: Final = _CASE + "call_id = :call AND (:caller IS NULL OR caller = :caller)" + _CASES_CLAIMED
-_CASES_BY_CALLER: Final = _CASE + "caller = :caller" + _CASES_CLAIMED
+    + reports.TABLES
+)
+_HONEST: Final = 1
+_FRAUD: Final = 2
+"""What `taught` is made of: the labels that a case was learned with."""
+
+_CASE: Final = "SELECT id, decided_at, weight, score, measured, taught, features FROM evidence "
+_CASES_RIPE: Final = f"{_CASE} WHERE ripens = 1 AND taught = 0 AND decided_at < ? ORDER BY decided_at LIMIT ?"
+_CASES_BY_ID: Final = (
+    f"SELECT origin, {_CASE.removeprefix('SELECT ')} WHERE id IN (SELECT id FROM evidence INDEXED BY evidence_call"
+    " WHERE call_id = :call AND at BETWEEN :start AND :end ORDER BY at DESC LIMIT :most)"
+    " AND (:caller IS NULL OR caller = :caller) AND (:callee IS NULL OR callee = :callee) ORDER BY id"
+)
+_OF_CALLER: Final = "INDEXED BY evidence_caller WHERE caller = :caller"
+_OF_PAIR: Final = "INDEXED BY evidence_pair WHERE caller = :caller AND callee = :callee"
+_IN_SPAN: Final = " AND origin = :origin AND at BETWEEN :start AND :end AND taught IN "
 
 
 class Lesson(NamedTuple):
@@ -84,6 +94,7 @@ class Cases:
         self._db.executescript(_TABLES)
         self._db.execute(f"PRAGMA user_version = {LAYOUT}")
         self._db.execute("BEGIN IMMEDIATE")
+        self._reports = Reports(self._db)
 
     def commit(self) -> None:
         """Make everything since the last commit last."""
@@ -97,8 +108,8 @@ class Cases:
 
     def forget_all(self) -> None:
         """Empty every table, within the running transaction."""
-        for table in ("kept", "position", "evidence", "report"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+        for table in ("kept", "position", "evidence", "waiting", "settled"):
+            self._db.execute(f"DELETE FROM {table}")
 
     def keep(self, name: str, value: Any) -> None:
         """Keep a JSON value under a name."""
@@ -128,77 +139,65 @@ class Cases:
         if not teachable(evidence):
             return []
         seen = self._db.execute(
-            "SELECT id FROM evidence WHERE call_id = ? AND operator = ? AND at BETWEEN ? AND ?",
-            (decision.call_id, decision.operator, decision.at - SAME_CALL_MS, decision.at + SAME_CALL_MS),
+            "SELECT id FROM evidence INDEXED BY evidence_call WHERE call_id = ? AND at BETWEEN ? AND ? AND operator = ?",
+            (decision.call_id, decision.at - SAME_CALL_MS, decision.at + SAME_CALL_MS, decision.operator),
         ).fetchone()
         if seen is not None:
             if decision.revises and not evidence.control:  # the call ended blocked after all
                 self._db.execute("UPDATE evidence SET ripens = 0, measured = 0 WHERE id = ?", seen)
             return []
-        origin = _ORIGINS.index(evidence.origin)
+        origin = ORIGINS.index(evidence.origin)
         caller, callee = evidence.caller_key, numbers.normalise(decision.callee, self.plan)
-        case = self._db.execute(
+        weight, measured = stands_for(evidence), representative(evidence)
+        named = reports.subjects(decision.call_id, caller, callee)
+        labels = self._reports.of_call(named, origin, decision.at)
+        self._db.execute(
             "INSERT INTO evidence (operator, call_id, caller, callee, origin, at, decided_at, weight, score, measured,"
-            " ripens, features) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " ripens, taught, features) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 decision.operator, decision.call_id, caller, callee, origin, decision.at, decision.decided_at,
-                stands_for(evidence), decision.score, representative(evidence), ripens(evidence),
+                weight, decision.score, measured, ripens(evidence), sum(_FRAUD if fraud else _HONEST for fraud in labels),
                 zlib.compress(orjson.dumps(evidence.features), 1),
             ),
-        ).lastrowid  # fmt: skip
-        reports = self._db.execute(
-            "SELECT id, origins, fraud, origin FROM report WHERE ("
-            "(call_id = :call AND (caller IS NULL OR caller = :caller)) OR (call_id IS NULL AND caller = :caller))"
-            " AND (callee IS NULL OR callee = :callee) AND :at BETWEEN from_ms AND to_ms ORDER BY id",
-            {"call": decision.call_id, "caller": caller, "callee": callee, "at": decision.at},
-        ).fetchall()
-        lessons: list[Lesson] = []
-        for report, origins, fraud, chosen in reports:
-            if evidence.origin in origins.split() and chosen in {None, origin}:
-                self._db.execute("UPDATE report SET origin = ? WHERE id = ?", (origin, report))
-                row = self._db.execute(_CASE_BY_ID, (case,)).fetchone()
-                lessons += self._teach([row], fraud=bool(fraud))
-        return lessons
+        )  # fmt: skip
+        return [
+            Lesson(evidence.features, fraud, weight, decision.score, decision.decided_at, measured, corrects=turn > 0)
+            for turn, fraud in enumerate(labels)
+        ]
 
-    def add_report(self, at: int, claim: Claim) -> list[Lesson]:
-        """Take in a report made at `at` (ms since 1970); gives what it teaches of the cases that are there already."""
-        report = self._db.execute(
-            "INSERT INTO report (at, call_id, caller, callee, from_ms, to_ms, origins, fraud) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (at, claim.call_id, claim.caller, claim.callee, claim.from_ms, min(claim.to_ms, LATEST_MS),
-             " ".join(claim.origins), claim.fraud),
-        ).lastrowid  # fmt: skip
-        found = self._db.execute(
-            _CASES_BY_CALLER if claim.call_id is None else _CASES_BY_CALL,
-            {"call": claim.call_id, "caller": claim.caller, "callee": claim.callee,
-             "start": claim.from_ms, "end": claim.to_ms},
-        ).fetchall()  # fmt: skip
+    def add_report(self, said_at: int, claim: Claim, *, until: int) -> Iterator[Lesson] | None:
+        """Take in a report made at `said_at`; gives what it teaches of the cases that are there already, None if none is.
+
+        It goes on to label calls that come later, up to `until` (both ms since 1970). The lessons have to be taken to
+        their end, before anything else is asked of this file.
+        """
+        if claim.call_id is not None:
+            return self._add_named(said_at, claim, until)
+        where, span = (_OF_CALLER if claim.callee is None else _OF_PAIR) + _IN_SPAN, self._span(claim)
         for name in claim.origins:
-            origin = _ORIGINS.index(name)
-            of_class = [row for row in found if row[1] == origin]
-            if of_class:
-                self._db.execute("UPDATE report SET origin = ? WHERE id = ?", (origin, report))
-                return self._teach(of_class, fraud=claim.fraud)
-        return []
+            span["origin"] = origin = ORIGINS.index(name)
+            any_there = f"SELECT 1 FROM evidence {where} (0, {_HONEST}, {_FRAUD}, {_HONEST | _FRAUD}) LIMIT 1"
+            if self._db.execute(any_there, span).fetchone() is not None:
+                self._reports.settle(claim, origin, said_at, until)
+                return self._teach_span(where, span, fraud=claim.fraud)
+        self._reports.wait(claim, said_at, until)
+        return None
 
     def ripe(self, decided_before: int, limit: int) -> list[Lesson]:
         """At most `limit` unreported cases decided before `decided_before` (ms since 1970): honest from now on."""
-        rows = self._db.execute(
-            _CASES_RIPE,
-            (decided_before, limit),
-        ).fetchall()
-        return self._teach(rows, fraud=False)
+        return self._teach(self._db.execute(_CASES_RIPE, (decided_before, limit)).fetchall(), fraud=False)
 
     def mark_ripe(self, decided_before: int) -> None:
         """As `ripe` for all of them, without lessons: whoever led before has learned them."""
         self._db.execute(
-            "UPDATE evidence SET honest = 1 WHERE ripens = 1 AND honest = 0 AND fraud = 0 AND decided_at < ?",
+            f"UPDATE evidence SET taught = {_HONEST} WHERE ripens = 1 AND taught = 0 AND decided_at < ?",
             (decided_before,),
         )
 
     def forget_before(self, at_ms: int) -> None:
-        """Drop cases decided and reports made before `at_ms`."""
+        """Drop cases decided before `at_ms`, and reports that speak of no later time."""
         self._db.execute("DELETE FROM evidence WHERE decided_at < ?", (at_ms,))
-        self._db.execute("DELETE FROM report WHERE at < ?", (at_ms,))
+        self._reports.forget_before(at_ms)
 
     @property
     def held(self) -> int:
@@ -208,18 +207,37 @@ class Cases:
         ).fetchone()
         return 0 if last is None else last - first + 1
 
+    def _add_named(self, said_at: int, claim: Claim, until: int) -> Iterator[Lesson] | None:
+        """`add_report` for a report that names its call by id."""
+        rows = self._db.execute(_CASES_BY_ID, self._span(claim) | {"most": NAMED_AT_MOST}).fetchall()
+        for name in claim.origins:
+            origin = ORIGINS.index(name)
+            of_class = [row[1:] for row in rows if row[0] == origin]
+            if of_class:
+                self._reports.settle(claim, origin, said_at, until)
+                return iter(self._teach(of_class, fraud=claim.fraud))
+        self._reports.wait(claim, said_at, until)
+        return None
+
+    def _span(self, claim: Claim) -> dict[str, Any]:
+        return {
+            "call": claim.call_id, "caller": claim.caller, "callee": claim.callee,
+            "start": claim.from_ms, "end": claim.to_ms,
+        }  # fmt: skip
+
+    def _teach_span(self, where: str, span: Mapping[str, Any], *, fraud: bool) -> Iterator[Lesson]:
+        """Lessons of all cases in a span that have not been learned with this label; those learned drop out of the search."""
+        untaught = f"{_CASE}{where} (0, {_HONEST if fraud else _FRAUD}) LIMIT {AT_ONCE}"
+        while rows := self._db.execute(untaught, span).fetchall():
+            yield from self._teach(rows, fraud=fraud)
+
     def _teach(self, rows: Iterable[tuple[Any, ...]], *, fraud: bool) -> list[Lesson]:
         """Lessons of the cases that have not been learned with this label yet; marks them."""
+        label = _FRAUD if fraud else _HONEST
         lessons = []
-        for case, _, decided_at, weight, score, measured, was_honest, was_fraud, blob in rows:
-            if was_fraud if fraud else was_honest:
-                continue
-            column = "fraud" if fraud else "honest"
-            self._db.execute(f"UPDATE evidence SET {column} = 1 WHERE id = ?", (case,))  # noqa: S608
-            lessons.append(
-                Lesson(
-                    orjson.loads(zlib.decompress(blob)), fraud, weight, score, decided_at, bool(measured),
-                    bool(was_honest if fraud else was_fraud),
-                )
-            )  # fmt: skip
+        for case, decided_at, weight, score, measured, taught, blob in rows:
+            if not taught & label:
+                self._db.execute("UPDATE evidence SET taught = ? WHERE id = ?", (taught | label, case))
+                features = orjson.loads(zlib.decompress(blob))
+                lessons.append(Lesson(features, fraud, weight, score, decided_at, bool(measured), bool(taught)))
         return lessons

@@ -8,7 +8,7 @@ from streamer.calls.decisions import Decision, Evidence
 from streamer.calls.events import Feedback
 from streamer.errors import StateError
 from streamer.models.labels import claim
-from streamer.training.cases import LAYOUT, Cases
+from streamer.training.cases import AT_ONCE, LAYOUT, NAMED_AT_MOST, Cases
 
 PLAN = numbers.home_plan("KZ")
 AT = 1_763_953_123_123
@@ -38,6 +38,10 @@ def case(
 def said(**given):
     feedback = Feedback(**({"caller": "+77011234567", "at": AT + 60_000, "label": "fraud", "source": "bank"} | given))
     return feedback.at, claim(feedback, PLAN)
+
+
+def report_to(cases, report, until=AT + 10**9):
+    return list(cases.add_report(*report, until=until) or [])
 
 
 @pytest.fixture
@@ -80,15 +84,15 @@ def test_joins(cases, report, taught, held, reports_first):
     held = sorted(
         held, key=lambda one: one.origin != report[1].origins[0]
     )  # the preferred class first, as it mostly comes
-    lessons = list(cases.add_report(*report)) if reports_first else []
+    lessons = report_to(cases, report) if reports_first else []
     for number, one in enumerate(held):
         marked = msgspec.structs.replace(one, features={"attempts_1m": float(number)})
         lessons += cases.add_evidence(marked)
     if not reports_first:
-        lessons += cases.add_report(*report)
+        lessons += report_to(cases, report)
     assert {held[int(lesson.features["attempts_1m"])].decision.call_id for lesson in lessons} == taught
     assert all(lesson.fraud for lesson in lessons)
-    assert cases.add_report(*report) == [], "the same report again teaches nothing"
+    assert report_to(cases, report) == [], "the same report again teaches nothing"
 
 
 def test_a_call_seen_again_is_one_case_but_the_id_much_later_is_another(cases):
@@ -130,21 +134,21 @@ def test_nothing_ripens_early_and_a_reported_call_never_does(cases):
     assert cases.ripe(AT + 8, 10) == []
     assert len(cases.ripe(AT + 9, 10)) == 1
     cases.add_evidence(case("bad", at=AT + 5))
-    cases.add_report(*said(call_id="bad"))
+    report_to(cases, said(call_id="bad"))
     assert cases.ripe(AT + 10**6, 10) == []
 
 
 def test_a_report_after_maturing_is_taught_too_as_a_correction(cases):
     cases.add_evidence(case(score=0.25))
     assert [lesson.corrects for lesson in cases.ripe(AT + 10**6, 10)] == [False]
-    (lesson,) = cases.add_report(*said(call_id="a@1"))
+    (lesson,) = report_to(cases, said(call_id="a@1"))
     assert (lesson.fraud, lesson.corrects, lesson.score, lesson.measured) == (True, True, 0.25, True)
-    assert cases.add_report(*said(call_id="a@1")) == []
+    assert report_to(cases, said(call_id="a@1")) == []
 
 
 def test_blocked_calls_are_taught_when_reported_but_not_measured(cases):
     cases.add_evidence(case(action="block"))
-    (lesson,) = cases.add_report(*said(call_id="a@1", label="legitimate", source="analyst"))
+    (lesson,) = report_to(cases, said(call_id="a@1", label="legitimate", source="analyst"))
     assert (lesson.fraud, lesson.measured) == (False, False)
 
 
@@ -182,10 +186,92 @@ def test_marking_ripe_teaches_nothing_and_leaves_nothing_to_teach(cases):
 
 def test_the_old_is_forgotten(cases):
     cases.add_evidence(case("old"))
-    cases.add_report(*said(call_id="later"))
+    report_to(cases, said(call_id="later"), until=AT + 10**5)
     cases.forget_before(AT + 10**6)
     assert cases.held == 0
     assert cases.add_evidence(case("later", at=AT + 2 * 10**6)) == []
+
+
+def test_a_report_speaks_of_later_calls_only_up_to_its_end(cases):
+    report_to(cases, said(to=AT + 10**12), until=AT + 10**6)
+    assert [len(cases.add_evidence(case(f"{at}", at=AT + at))) for at in (10**6, 10**6 + 1)] == [1, 0]
+
+
+def test_both_labels_are_taught_in_the_order_said(cases):
+    report_to(cases, said(call_id="a@1", at=AT + 2, label="legitimate"))
+    report_to(cases, said(at=AT + 1))
+    lessons = cases.add_evidence(case())
+    assert [(lesson.fraud, lesson.corrects) for lesson in lessons] == [(True, False), (False, True)]
+
+
+def steps_of(cases, do):
+    """How many instructions of SQLite's machine `do` takes."""
+    taken = 0
+
+    def count():
+        nonlocal taken
+        taken += 1
+
+    cases._db.set_progress_handler(count, 1)
+    do()
+    cases._db.set_progress_handler(None, 0)
+    return taken
+
+
+SPOKEN = {
+    "of these calls": lambda n: said(from_=AT - 10**6 - n, to=AT + 10**6 + n),
+    "of these calls, in turns": lambda n: said(to=AT + 10**6 + n, label=("fraud", "legitimate")[n % 2]),
+    "of later calls": lambda n: said(from_=AT + 10**6 + 10 * n, to=AT + 10**6 + 10 * n + 5),
+    "of earlier calls": lambda n: said(from_=AT - 10**6 + 10 * n, to=AT - 10**6 + 10 * n + 5),
+    "of calls to others": lambda n: said(callee=f"+7727{n:07d}", from_=AT - 10**6),
+    "of these calls to others": lambda n: said(call_id=f"{n}"),
+    "of own lines": lambda n: said(scope="line", source="police", from_=AT - n, to=AT + 10**6 + n),
+}
+
+
+@pytest.mark.parametrize("origin", ["interconnect", "own_line"])
+@pytest.mark.parametrize("spoken", SPOKEN)
+def test_a_case_costs_no_more_when_thousands_of_reports_name_its_number(cases, spoken, origin):
+    for n in range(20):
+        report_to(cases, SPOKEN[spoken](n))
+    cases.add_evidence(case("first", origin=origin))
+    few = steps_of(cases, lambda: cases.add_evidence(case("few", origin=origin)))
+    for n in range(20, 3_000):
+        report_to(cases, SPOKEN[spoken](n))
+    cases.add_evidence(case("again", origin=origin))
+    many = steps_of(cases, lambda: cases.add_evidence(case("many", origin=origin)))
+    assert many <= 1.2 * few
+
+
+@pytest.mark.parametrize("report", [said(), said(callee="+77272345678"), said(from_=AT, to=AT + 10**8)])
+def test_a_report_costs_no_more_when_its_number_made_thousands_of_calls(cases, report):
+    for n in range(3_000):
+        cases.add_evidence(case(f"{n}", at=AT + n))
+        if n == 20:
+            report_to(cases, report)
+            few = steps_of(cases, lambda: report_to(cases, report))
+    assert report_to(cases, report) == [], "they were taught when they came"
+    assert steps_of(cases, lambda: report_to(cases, report)) <= 1.2 * few
+
+
+def test_a_call_id_that_every_call_bears_does_not_cost_a_look_at_all_of_them(cases):
+    for n in range(NAMED_AT_MOST):
+        cases.add_evidence(case("same", at=AT + n * 10**6))
+    few = steps_of(cases, lambda: report_to(cases, said(call_id="same", caller="+77015555555")))
+    for n in range(NAMED_AT_MOST, 1_000):
+        cases.add_evidence(case("same", at=AT + n * 10**6))
+    assert steps_of(cases, lambda: report_to(cases, said(call_id="same", caller="+77015555555"))) <= 1.2 * few
+    (lesson,) = report_to(cases, said(call_id="same", from_=AT + 999 * 10**6))
+    assert lesson.decided_at == AT + 999 * 10**6 + 8
+
+
+def test_all_calls_of_a_number_are_taught_by_one_report_a_handful_at_a_time(cases):
+    for n in range(2 * AT_ONCE + 1):
+        cases.add_evidence(case(f"{n}", at=AT + n))
+    lessons = cases.add_report(*said(), until=AT + 10**9)
+    next(lessons)
+    assert len(cases.ripe(AT + 10**6, 10**6)) == AT_ONCE + 1, "the rest has not been looked at yet"
+    assert sum(1 for _ in lessons) == 2 * AT_ONCE
 
 
 def test_another_layout_is_refused(tmp_path):
