@@ -9,6 +9,7 @@ StreamerError                  anything this package raises on purpose
 ├── TopicError                 topics that exist differ from what the contract asks for
 ├── DeliveryError              the broker refused or lost a message that had to be delivered
 ├── TransportError             the consumer cannot go on (a batch that never finishes, a drain out of time)
+├── StoppedError               asked to stop while waiting for the brokers
 ├── BrakeError                 most of the input is bad and the operator asked to stop in that case
 └── ReplayError                a file of call records cannot be read or mapped
 """
@@ -56,6 +57,10 @@ class DeliveryError(StreamerError):
 
 class TransportError(StreamerError):
     """The consumer cannot go on."""
+
+
+class StoppedError(StreamerError):
+    """Asked to stop while waiting for the brokers."""
 
 
 class BrakeError(StreamerError):

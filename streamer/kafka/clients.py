@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ClusterMetadata  # type: ignore[attr-defined] # not exported to mypy
 
-from streamer.errors import SettingsError
+from streamer.errors import SettingsError, StoppedError
 from streamer.settings import Settings
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """Largest message any client of ours sends or takes in, in bytes: a model snapshot, or a dead letter with its headers."""
 
+SLICE_S: Final = 0.5
+"""Longest wait inside librdkafka at one time: signals are heeded between two waits alone."""
+
 Config = dict[str, Any]
+
+GoOn = Callable[[], bool]
+"""Asked while waiting for brokers; False means stop waiting."""
 
 FINAL_ERRORS: Final = frozenset(
     {
@@ -26,6 +33,15 @@ FINAL_ERRORS: Final = frozenset(
     }
 )
 """Errors that waiting does not mend."""
+
+_UNANSWERED: Final = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    }
+)
+"""What a question gets back that no broker has answered."""
 
 
 def client_config(settings: Settings, **more: Any) -> Config:
@@ -126,6 +142,31 @@ def admin(settings: Settings, **more: Any) -> AdminClient:
     """A client for topics, groups and the cluster itself."""
     # log_level 4: on closing, librdkafka tells at level 6 of events that nobody waits for any more
     return AdminClient(client_config(settings, **({"log_level": 4} | more)))
+
+
+def always() -> bool:
+    """The `GoOn` of whoever waits to the end."""
+    return True
+
+
+def metadata(
+    client: AdminClient | Consumer, wait_s: float, go_on: GoOn = always, topic: str | None = None
+) -> ClusterMetadata:
+    """What the brokers say of the cluster and its topics (of `topic` alone if given).
+
+    Asked again until they answer. Raises librdkafka's `KafkaException` when they have not within `wait_s`,
+    `StoppedError` once `go_on` says no.
+    """
+    until, slice_s = time.monotonic() + wait_s, min(SLICE_S, wait_s)
+    while True:
+        try:
+            return client.list_topics(topic, timeout=slice_s) if topic else client.list_topics(timeout=slice_s)
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() not in _UNANSWERED or time.monotonic() > until:
+                raise
+        if not go_on():
+            raise StoppedError(f"stopped while waiting for the brokers: {reason.str()}")
 
 
 def masked(config: Mapping[str, Any]) -> Config:

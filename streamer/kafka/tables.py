@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
-from streamer.errors import TopicError, TransportError
-from streamer.kafka.clients import FINAL_ERRORS, consumer
+from streamer.errors import StoppedError, TopicError, TransportError
+from streamer.kafka.clients import FINAL_ERRORS, GoOn, always, consumer, metadata
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
@@ -52,9 +52,12 @@ class TableReader:
         Where the brokers are and how to talk to them.
     whole : Iterable[str]
         Topics of which every partition is read from the start on. Raises `TopicError` when one does not exist.
+    go_on : GoOn
+        Asked while waiting for the brokers, here and in `read_to_end`; False ends with `StoppedError`.
     """
 
-    def __init__(self, settings: Settings, whole: Iterable[str] = ()) -> None:
+    def __init__(self, settings: Settings, whole: Iterable[str] = (), go_on: GoOn = always) -> None:
+        self._go_on = go_on
         self._topics = Topics(settings)
         own = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "error_cb": self._hear}
         # A group's name is asked for even where none is joined.
@@ -109,6 +112,8 @@ class TableReader:
         until = time.monotonic() + timeout_s
         found: list[Change] = []
         while not self.at_end:
+            if not self._go_on():
+                raise StoppedError("stopped before the end was read")
             if time.monotonic() > until:
                 late = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(self._behind))
                 why = f" ({self.trouble})" if self.trouble else ""
@@ -179,7 +184,7 @@ class TableReader:
 
     def _partition_count(self, topic: str) -> int:
         try:
-            found = self._client.list_topics(topic, timeout=_METADATA_S).topics[topic]
+            found = metadata(self._client, _METADATA_S, self._go_on, topic).topics[topic]
         except KafkaException as error:
             raise TransportError(
                 f"the brokers do not answer within {_METADATA_S:.0f} s: {error.args[0].str()}"

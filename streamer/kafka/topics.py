@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # three of the
 )
 
 from streamer.errors import SettingsError, TopicError
-from streamer.kafka.clients import MAX_MESSAGE_BYTES, admin
+from streamer.kafka.clients import MAX_MESSAGE_BYTES, GoOn, admin, always, metadata
 from streamer.settings import Settings
 
 HOUR_MS: Final = 3_600_000
@@ -159,17 +159,18 @@ def _compacted() -> dict[str, str]:
     }
 
 
-def ensure(settings: Settings, *, wait_s: float = _WAIT_S) -> tuple[str, ...]:
+def ensure(settings: Settings, *, wait_s: float = _WAIT_S, go_on: GoOn = always) -> tuple[str, ...]:
     """Create the topics that are missing and wait until each has its leaders; gives the names of those created.
 
     Raises `TopicError` when a topic exists with another number of partitions (fixed for life: state and order hang
-    on it), when `calls` does not carry the broker's append time, or when the brokers do not do it within `wait_s`.
+    on it), when `calls` does not carry the broker's append time, or when the brokers do not do it within `wait_s`;
+    `StoppedError` once `go_on` says no.
     """
     client = admin(settings, log_level=2)  # what goes wrong is raised; a line for every attempt to connect says no more
     topics = Topics(settings)
     specs = topics.specs
     try:
-        there = _partition_counts(client, wait_s)
+        there = _partition_counts(client, wait_s, go_on)
     except TopicError as error:
         raise TopicError(
             f"{settings.bootstrap}: {error}; start one with `streamer broker start`, or set bootstrap"
@@ -181,7 +182,7 @@ def ensure(settings: Settings, *, wait_s: float = _WAIT_S) -> tuple[str, ...]:
         if time.monotonic() > until:
             raise TopicError(f"topics without a leader {wait_s:.0f} s after their creation: {', '.join(late)}")
         time.sleep(0.02)
-        there = _partition_counts(client, wait_s)
+        there = _partition_counts(client, wait_s, go_on)
     _compare(specs, there)
     if topics.calls not in created:
         _check_append_time(client, topics.calls, wait_s)
@@ -205,10 +206,10 @@ def _create(client: AdminClient, settings: Settings, missing: list[TopicSpec], w
     return tuple(created)
 
 
-def _partition_counts(client: AdminClient, wait_s: float) -> dict[str, int]:
+def _partition_counts(client: AdminClient, wait_s: float, go_on: GoOn) -> dict[str, int]:
     """Number of partitions of every topic all of whose partitions have a leader."""
     try:
-        listed: Any = client.list_topics(timeout=wait_s).topics
+        listed: Any = metadata(client, wait_s, go_on).topics
     except KafkaException as error:
         raise TopicError(f"the brokers do not answer within {wait_s:.0f} s: {error.args[0].str()}") from error
     return {

@@ -34,6 +34,7 @@ from streamer.training.reader import POLL_RECORDS, assigned, at_end, read_again
 from streamer.training.state import TrainerState, descends
 
 COMMIT_EVERY_S: Final = 1.0
+LETTERS_S: Final = 30.0
 RIPE_AT_ONCE: Final = 500
 PRUNE_EVERY_S: Final = 60.0
 
@@ -56,7 +57,7 @@ class ActiveTrainer:
     now_ms
         The wall clock, ms since 1970.
     go_on
-        Asked often while taking over and while brokers do not answer; False stops with `LeaseLostError`.
+        Asked often while taking over and while brokers do not answer; False stops with `LeaseLostError` or `StoppedError`.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class ActiveTrainer:
         self._intake = Intake(cases, self._kept_ms)
         self._publisher = Publisher(settings, go_on)
         self._letters: Producer = clients.producer(settings)
-        left = trainer_log.read(settings)
+        left = trainer_log.read(settings, go_on)
         self._pieces = left.pieces
         kept = cases.kept("state")
         if left.state is not None and (kept is None or not descends(kept, left.state)):
@@ -144,11 +145,10 @@ class ActiveTrainer:
         """Let go of clients and file; what was not committed is as if it had not been read."""
         self._reader.close()
         self._cases.close()
-        self._letters.flush(5)
+        self._letters.purge()  # of records that were not committed as read, and so are met again
 
     def _commit(self) -> None:
-        if self._letters.flush(30):
-            raise TransportError("the brokers did not take a dead letter within 30 s")
+        self._deliver_letters()
         self.state.seq += 1
         self._cases.read_to(self._moved)
         self._moved = {}
@@ -156,6 +156,15 @@ class ActiveTrainer:
         self._cases.keep("state", self.state.to_json(self._cases.positions()))
         self._cases.commit()
         self._metrics.cases.set(self._cases.held)
+
+    def _deliver_letters(self) -> None:
+        until, stops = time.monotonic() + LETTERS_S, 0
+        while self._letters.flush(clients.SLICE_S):
+            stops += not self._go_on()
+            if stops > 1:
+                raise LeaseLostError("stopped before the brokers took a dead letter; it will be written again")
+            if time.monotonic() > until:
+                raise TransportError(f"the brokers did not take a dead letter within {LETTERS_S:.0f} s")
 
     def _catch_up(self, state: dict[str, Any]) -> None:
         """Know again the cases and reports that `state` was learned from, without learning them again."""

@@ -7,14 +7,16 @@ half of one. Its epoch in each snapshot says the same to scorers.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import orjson
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamer.errors import StateError, TransportError
 from streamer.kafka import clients
+from streamer.kafka.clients import SLICE_S, GoOn
 from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
@@ -25,8 +27,8 @@ LEASE: Final = "lease"
 PIECE: Final = 400_000
 """Characters of state in one record; quoted once more they stay below 900 KB."""
 
-_ANSWER_S: Final = 10.0
-"""How long one attempt of a transaction's step may take."""
+LAST_WORD_S: Final = 10.0
+"""How long a publication may still take, by brokers that answer, once it is time to stop."""
 
 
 class LeaseLostError(TransportError):
@@ -88,9 +90,9 @@ def joined(changes: Iterable[Change]) -> Left:
     return Left(epoch, orjson.loads("".join(piece["text"] for piece in ordered)), len(ordered))
 
 
-def read(settings: Settings) -> Left:
-    """Read `trainer.v1` to its end, committed records only."""
-    reader = TableReader(settings, [Topics(settings).trainer])
+def read(settings: Settings, go_on: GoOn = clients.always) -> Left:
+    """Read `trainer.v1` to its end, committed records only. Raises `StoppedError` once `go_on` says no."""
+    reader = TableReader(settings, [Topics(settings).trainer], go_on)
     try:
         return joined(reader.read_to_end())
     finally:
@@ -105,20 +107,23 @@ class Publisher:
     settings
         Where the brokers are; `trainer_group` and `prefix` name the transactional id.
     go_on
-        Asked between attempts while brokers do not answer; False means stop trying.
+        Asked between attempts while brokers do not answer; False means stop trying: at once when they are known to
+        be away, else after `LAST_WORD_S`.
     """
 
-    def __init__(self, settings: Settings, go_on: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, go_on: GoOn) -> None:
         self._go_on = go_on
+        self._away = False
         self._producer: Producer = clients.producer(
             settings,
             **{
                 "transactional.id": f"{settings.prefix}{settings.trainer_group}",
                 "transaction.timeout.ms": 60_000,
                 "delivery.timeout.ms": 30_000,
+                "error_cb": self._hear,
             },
         )
-        self._retried(self._producer.init_transactions)
+        self._retried(self._producer.init_transactions, patience_s=0.0)
 
     def publish(self, records: Iterable[Record]) -> bool:
         """All of `records` or none. False: the brokers gave it up, try again later.
@@ -138,10 +143,15 @@ class Publisher:
             return False
         return True
 
-    def _retried(self, step: Callable[[float], object]) -> None:
+    def _hear(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own code
+            self._away = True
+
+    def _retried(self, step: Callable[[float], object], patience_s: float = LAST_WORD_S) -> None:
+        until: float | None = None
         while True:
             try:
-                step(_ANSWER_S)
+                step(SLICE_S)
             except KafkaException as error:
                 reason = error.args[0]
                 if reason.fatal():
@@ -149,6 +159,10 @@ class Publisher:
                 if not reason.retriable():
                     raise
                 if not self._go_on():
-                    raise LeaseLostError(f"gave up waiting for the brokers: {reason.str()}") from error
+                    self._producer.poll(0)  # which serves `_hear`
+                    until = until or time.monotonic() + patience_s
+                    if self._away or time.monotonic() >= until:
+                        raise LeaseLostError(f"gave up waiting for the brokers: {reason.str()}") from error
             else:
+                self._away = False
                 return

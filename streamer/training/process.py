@@ -22,7 +22,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 
 from streamer.calls import numbers
-from streamer.errors import SettingsError, TransportError
+from streamer.errors import SettingsError, StoppedError, TransportError
 from streamer.kafka import clients, topics
 from streamer.settings import Settings
 from streamer.stream.health import Health
@@ -111,11 +111,18 @@ class TrainerProcess:
 
     def run(self) -> None:
         """Serve until `stop`."""
+        try:
+            self._run()
+        except StoppedError as error:
+            log.info("%s", error)
+
+    def _run(self) -> None:
         settings = self._settings
         plan = numbers.home_plan(settings.home)
         with _locked(settings.trainer_data):
-            topics.ensure(settings)
-            file = settings.trainer_data / _file_name(settings)
+            log.info("asking the brokers at %s", settings.bootstrap)
+            topics.ensure(settings, go_on=self._going)
+            file = settings.trainer_data / _file_name(settings, self._going)
             status = Health(
                 settings.metrics_host,
                 settings.trainer_metrics_port,
@@ -147,9 +154,12 @@ class TrainerProcess:
                 self._take_over(lease, file, plan)
             elif lease.held:
                 self._active.step()
-        except LeaseLostError as error:
+        except (LeaseLostError, StoppedError) as error:
             log.warning("%s", error)
             self._drop()
+
+    def _going(self) -> bool:
+        return not self._stop.is_set()
 
     def _take_over(self, lease: Lease, file: Path, plan: numbers.HomePlan) -> None:
         cases = Cases(file, plan)
@@ -160,7 +170,7 @@ class TrainerProcess:
                 self.metrics,
                 owner=self.owner,
                 now_ms=self._now_ms,
-                go_on=lambda: not self._stop.is_set() and lease.heed(),
+                go_on=lambda: self._going() and lease.heed(),
             )
         except BaseException:
             cases.close()
@@ -205,10 +215,10 @@ class _locked:  # noqa: N801 - used like a function
         self._file.close()
 
 
-def _file_name(settings: Settings) -> str:
+def _file_name(settings: Settings, go_on: clients.GoOn) -> str:
     """One file a cluster, prefix and group: positions of one mean nothing in another."""
     try:
-        cluster = clients.admin(settings).list_topics(timeout=_ANSWER_S).cluster_id
+        cluster = clients.metadata(clients.admin(settings), _ANSWER_S, go_on).cluster_id
     except KafkaException as error:
         raise TransportError(f"the brokers do not answer within {_ANSWER_S:.0f} s: {error.args[0].str()}") from error
     return re.sub(r"[^A-Za-z0-9._-]", "_", f"{cluster}-{settings.prefix}{settings.trainer_group}.sqlite3")

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from streamer.errors import TopicError, TransportError
+from streamer.errors import StoppedError, TopicError, TransportError
 from streamer.kafka import topics
 from streamer.kafka.broker import LocalBroker, free_port
 from streamer.kafka.clients import producer
@@ -178,6 +179,27 @@ def test_the_end_not_reached_in_time_is_said(make_settings: Callable[..., Settin
             reader.read_to_end(1)
     finally:
         reader.close()
+
+
+@pytest.mark.parametrize("whole", [(), ("lists.v1",)])
+def test_whoever_waits_for_brokers_that_are_away_can_be_stopped(
+    make_settings: Callable[..., Settings], whole: tuple[str, ...]
+) -> None:
+    settings = make_settings(bootstrap=f"127.0.0.1:{free_port()}")
+    asked: list[bool] = []
+
+    def go_on() -> bool:
+        asked.append(len(asked) < 2)
+        return asked[-1]
+
+    def read() -> None:
+        with closing(TableReader(settings, whole, go_on)) as reader:
+            reader.add("lists.v1", [0])
+            reader.read_to_end()
+
+    with pytest.raises(StoppedError):
+        read()
+    assert asked == [True, True, False]
 
 
 def test_a_broker_restart_is_ridden_out(tmp_path: Path, make_settings: Callable[..., Settings]) -> None:

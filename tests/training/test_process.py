@@ -21,6 +21,7 @@ from streamer.calls import codec
 from streamer.calls.decisions import Decision, Evidence, ModelSnapshot
 from streamer.calls.events import Feedback
 from streamer.kafka import clients, topics
+from streamer.kafka.broker import LocalBroker, free_port
 from streamer.kafka.tables import TableReader
 from streamer.kafka.topics import dead_letter
 from streamer.models.snapshot import accepts, verify
@@ -216,3 +217,55 @@ def test_measures_what_was_said_at_decision_time_and_buries_what_cannot_be_read(
     letters.close()
     trainer.send_signal(signal.SIGTERM)
     assert trainer.wait(WAIT_S) == 0
+
+
+def stopped(process: subprocess.Popen[bytes], name: signal.Signals) -> int:
+    """The exit code. Waiting for brokers would take half a minute and longer."""
+    process.send_signal(name)
+    return process.wait(10)
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_stops_at_once_where_no_broker_listens(tmp_path: Path, name: signal.Signals) -> None:
+    command = "import sys; from streamer.commands import main; main(sys.argv[1:])"
+    where = ["--bootstrap", f"127.0.0.1:{free_port()}", "--data", str(tmp_path), "--metrics-port", "0"]
+    process = subprocess.Popen([sys.executable, "-c", command, "trainer", *where], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        assert "asking the brokers" in process.stderr.readline()
+        assert stopped(process, name) == 0
+        assert "stopped while waiting" in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_stops_at_once_when_the_brokers_have_gone_and_loses_nothing(
+    tmp_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    broker = LocalBroker(tmp_path / "broker", port=free_port())
+    settings = make_settings(bootstrap=broker.start(dies_with_parent=True).address)
+    world = None
+    try:
+        topics.ensure(settings)
+        world = World(settings, tmp_path)
+        trainer = world.start("first")
+        world.producer.produce(world.topics.feedback, key="+77010000000", value=b"{")
+        world.send(80, 40)
+        world.model(lambda m: m.cases == 120)
+        world.send(5, 5)
+        broker.stop()
+        assert stopped(trainer, signal.SIGTERM) == 0
+        broker.start(dies_with_parent=True)
+        again = world.start("first")
+        model = world.model(lambda m: m.cases >= 130)
+        assert (model.cases, model.epoch) == (130, 2)
+        assert stopped(again, signal.SIGTERM) == 0
+    finally:
+        for process in world.running if world else ():
+            process.kill()
+            process.wait()
+        if world is not None:
+            world.models.close()
+        broker.stop(delete_data=True)
