@@ -30,7 +30,7 @@ from streamer.training.cases import Cases, Lesson
 from streamer.training.intake import Intake
 from streamer.training.log import LeaseLostError, Publisher, Record
 from streamer.training.metrics import TrainerMetrics
-from streamer.training.reader import POLL_RECORDS, assigned, at_end, read_again
+from streamer.training.reader import POLL_RECORDS, Backlog, assigned, at_end, end_of, read_again
 from streamer.training.state import TrainerState, descends
 
 COMMIT_EVERY_S: Final = 1.0
@@ -96,7 +96,7 @@ class ActiveTrainer:
         self._moved: dict[tuple[str, int], int] = {}
         self._commit()
         self._reader = assigned(settings, cases.positions(), [self._topics.evidence, self._topics.feedback])
-        self._reports_behind = set(range(settings.partitions))
+        self._backlog = Backlog(settings.partitions, now_ms())
         self._touched = False
         self._next_commit = self._next_prune = 0.0
         metrics.epoch.set(self.state.epoch)
@@ -183,10 +183,8 @@ class ActiveTrainer:
         reports = place[0] == self._topics.feedback
         if at_end(message):
             if reports:
-                self._reports_behind.discard(place[1])
+                self._backlog.ended(place[1], int(message.offset() or 0))
             return
-        if reports:
-            self._reports_behind.add(place[1])
         try:
             lessons, outcome = self._lessons(message)
         except MessageError as error:
@@ -198,7 +196,9 @@ class ActiveTrainer:
                 self._metrics.feedback.labels(outcome).inc()
             else:
                 self._metrics.evidence.inc()
-        self._moved[place] = int(message.offset() or 0) + 1
+        after = self._moved[place] = int(message.offset() or 0) + 1
+        if reports:
+            self._backlog.read(place[1], after, end_of(self._reader, *place))
         self._touched = True
 
     def _lessons(self, message: Message) -> tuple[Iterable[Lesson], str]:
@@ -213,12 +213,12 @@ class ActiveTrainer:
         received: Any = headers_of(message)
         offset = int(message.offset() or 0)
         buried: Any = dead_letter_headers(error.reason, str(error), topic, part, offset, received)
-        self._letters.produce(
-            dead_letter(topic),
-            key=message.key(),
-            value=message.value(),
-            headers=buried,
-        )
+        letter = {"key": message.key(), "value": message.value(), "headers": buried}
+        try:
+            self._letters.produce(dead_letter(topic), **letter)
+        except BufferError:
+            self._deliver_letters()
+            self._letters.produce(dead_letter(topic), **letter)
 
     def _learn(self, lessons: Iterable[Lesson]) -> None:
         state = self.state
@@ -235,10 +235,12 @@ class ActiveTrainer:
         self._metrics.late.set(state.measuring.late)
 
     def _ripen(self, now: int) -> None:
-        """Teach cases that nobody reported in time, but only when every report there is has been read."""
-        if self._reports_behind:
+        """Teach cases that nobody reported in time, but only where every report that was there by then has been read."""
+        topic, parts = self._topics.feedback, range(self._settings.partitions)
+        self._backlog.look(now, lambda: [(part, end_of(self._reader, topic, part)) for part in parts])
+        if self._backlog.since is None:
             return
-        before = now - self._mature_ms
+        before = self._backlog.since - self._mature_ms
         lessons = self._cases.ripe(before, RIPE_AT_ONCE)
         self._learn(lessons)
         if len(lessons) < RIPE_AT_ONCE:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
+import msgspec
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -47,6 +48,23 @@ Record = tuple[str, str, bytes | None]
 """Topic, key, value."""
 
 
+class _Lease(msgspec.Struct, frozen=True):
+    epoch: int
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    epoch: int
+    seq: int
+    part: int
+    parts: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+    text: str
+
+
+_LEASE: Final = msgspec.json.Decoder(_Lease)
+_PIECE: Final = msgspec.json.Decoder(_Piece)
+_ANEW: Final = "remove its records (key `state/…`) to start anew"
+
+
 def pieces(topic: str, state: dict[str, Any], before: int) -> list[Record]:
     """A state as records of `trainer.v1`; `before` is how many pieces the last one had, of which the surplus is removed."""
     text = orjson.dumps(state).decode()
@@ -65,29 +83,33 @@ def lease(topic: str, epoch: int, owner: str, at: int) -> Record:
 
 
 def joined(changes: Iterable[Change]) -> Left:
-    """What the records of `trainer.v1`, in order, say. Raises `StateError` when pieces of a state do not fit together."""
+    """What the records of `trainer.v1`, in order, say. Raises `StateError` for what no trainer wrote, or pieces that do not fit together."""
     epoch = 0
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, _Piece] = {}
     for change in changes:
-        content = None if change.value is None else orjson.loads(change.value)
-        if change.key == LEASE and content is not None:
-            epoch = max(epoch, int(content["epoch"]))
+        if change.value is not None:
+            try:
+                if change.key == LEASE:
+                    epoch = max(epoch, _LEASE.decode(change.value).epoch)
+                elif change.key.startswith("state/"):
+                    found[change.key] = _PIECE.decode(change.value)
+            except msgspec.DecodeError as error:
+                raise StateError(f"{change.key} on {change.topic} cannot be read ({error}); {_ANEW}") from error
         elif change.key.startswith("state/"):
-            if content is None:
-                found.pop(change.key, None)
-            else:
-                found[change.key] = content
+            found.pop(change.key, None)
     if not found:
         return Left(epoch, None, 0)
-    ordered = sorted(found.values(), key=lambda piece: int(piece["part"]))
+    ordered = sorted(found.values(), key=lambda piece: piece.part)
     first = ordered[0]
-    if [(piece["epoch"], piece["seq"], piece["part"]) for piece in ordered] != [
-        (first["epoch"], first["seq"], number) for number in range(first["parts"])
+    if [(piece.epoch, piece.seq, piece.part) for piece in ordered] != [
+        (first.epoch, first.seq, number) for number in range(first.parts)
     ]:
-        raise StateError(
-            "the trainer's state on trainer.v1 is not whole; remove its records (key `state/…`) to start anew"
-        )
-    return Left(epoch, orjson.loads("".join(piece["text"] for piece in ordered)), len(ordered))
+        raise StateError(f"the trainer's state on trainer.v1 is not whole; {_ANEW}")
+    try:
+        state = orjson.loads("".join(piece.text for piece in ordered))
+    except orjson.JSONDecodeError as error:
+        raise StateError(f"the trainer's state on trainer.v1 is damaged ({error}); {_ANEW}") from error
+    return Left(epoch, state, len(ordered))
 
 
 def read(settings: Settings, go_on: GoOn = clients.always) -> Left:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
@@ -41,6 +41,53 @@ def at_end(message: Message) -> bool:
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
         return True
     raise TransportError(f"{message.topic()} cannot be read: {error.str()}")
+
+
+class Backlog:
+    """The reports that have to be read before silence says anything: those that were there at `since`.
+
+    Waiting for the end itself would be an attacker's switch: whoever goes on reporting faster than reports are read
+    would keep every honest call from being taught.
+
+    Parameters
+    ----------
+    partitions
+        How many there are; of none is anything known yet.
+    now
+        The wall clock, ms since 1970, from before the first is read.
+    """
+
+    def __init__(self, partitions: int, now: int) -> None:
+        self.since: int | None = None
+        self._asked = now
+        self._ends: dict[int, int | None] = dict.fromkeys(range(partitions))
+        self._next: dict[int, int] = {}
+
+    def read(self, part: int, after: int, end: int) -> None:
+        """The record before offset `after` was read; `end` is what brokers last said of the partition, below 0 if nothing."""
+        self._next[part] = after
+        if part in self._ends:
+            if self._ends[part] is None and end >= 0:
+                self._ends[part] = end
+            known = self._ends[part]
+            if known is not None and after >= known:
+                del self._ends[part]
+
+    def ended(self, part: int, after: int) -> None:
+        """The end of a partition was reached; the next record will have the offset `after`."""
+        self._next[part] = after
+        self._ends.pop(part, None)
+
+    def look(self, now: int, ends: Callable[[], Iterable[tuple[int, int]]]) -> None:
+        """Once all that was asked for has been read, move `since`, and ask for what `ends` (partition, end) says of now."""
+        if not self._ends:
+            self.since, self._asked = self._asked, now
+            self._ends = {part: end for part, end in ends() if end > self._next.get(part, 0)}
+
+
+def end_of(reader: Consumer, topic: str, part: int) -> int:
+    """Where a partition ends, as the brokers said with the records read last; below 0 if they have said nothing."""
+    return int(reader.get_watermark_offsets(TopicPartition(topic, part), cached=True)[1])
 
 
 def read_again(

@@ -44,6 +44,22 @@ def test_half_a_state_is_refused():
         joined(as_table(pieces("trainer.v1", BIG, 0)[1:]))
 
 
+@pytest.mark.parametrize("key", ["lease", "state/0"])
+@pytest.mark.parametrize(
+    "value", [b"{", b"[]", b"\xff", b'{"epoch":"x"}', b'{"epoch":1e400}', b'{"epoch":' + b"9" * 10**6 + b"}"]
+)
+def test_what_no_trainer_wrote_is_refused_by_name(key, value):
+    with pytest.raises(StateError, match=key):
+        joined(as_table([("trainer.v1", key, value)]))
+
+
+def test_a_damaged_state_is_refused_and_foreign_keys_are_left_alone():
+    (topic, key, value), *_ = pieces("trainer.v1", SMALL, 0)
+    with pytest.raises(StateError, match="damaged"):
+        joined(as_table([(topic, key, value.replace(b'{\\"epoch', b'\\"epoch'))]))
+    assert joined(as_table([(topic, "else", b"{")])) == (0, None, 0)
+
+
 @pytest.mark.broker
 def test_a_later_publisher_fences_the_earlier_one(kafka_settings):
     topic = Topics(kafka_settings).trainer
