@@ -141,7 +141,7 @@ def test_cases_of_absurd_weight_or_size_leave_a_model_that_can_be_published(inta
     told(intake, report(from_=0, to=LATEST_MS))
     names = list(learner.edges)
     for n in range(4 * SAMPLE):
-        features = dict.fromkeys(names, (1e308, 1.7e308, -1.7e308, 5e-324)[n % 4]) | {"no such feature": 1e300}
+        features = dict.fromkeys(names, (1e308, 1.7e308, -1.7e308, 5e-324)[n // 2 % 4]) | {"no such feature": 1e300}
         evil = case(f"{n}", control=True, propensity=(1e-300, 5e-324, 1.0)[n % 3], weight=1e6, features=features)
         for lesson in shown(intake, evil):
             assert 0 < lesson.weight <= HEAVIEST

@@ -19,12 +19,12 @@ import pytest
 from streamer import features
 from streamer.calls import codec
 from streamer.calls.decisions import Decision, Evidence, ModelSnapshot
-from streamer.calls.events import Feedback
+from streamer.calls.events import LATEST_MS, Feedback
 from streamer.kafka import clients, topics
 from streamer.kafka.broker import LocalBroker, free_port
 from streamer.kafka.tables import TableReader
 from streamer.kafka.topics import dead_letter
-from streamer.models.snapshot import accepts, verify
+from streamer.models.snapshot import accepts, pointer, verify
 from streamer.settings import Settings
 from streamer.training import log as trainer_log
 
@@ -32,6 +32,8 @@ pytestmark = pytest.mark.broker
 
 MATURE_S = 1.0
 WAIT_S = 40.0
+FOREIGN = "foreign"
+"""Name of a model that no trainer of ours has published."""
 
 
 def evidence(number: int, *, fraud: bool) -> Evidence:
@@ -110,6 +112,8 @@ class World:
                 if change.value is None or change.key.startswith("current/"):
                     continue
                 model = codec.decode_model(change.value)
+                if model.name == FOREIGN:
+                    continue
                 verify(model)
                 self.seen.append(model)
                 if fits(model):
@@ -200,6 +204,17 @@ def test_measures_what_was_said_at_decision_time_and_buries_what_cannot_be_read(
         world.producer.produce(topic, key="+77010000000", value=b"{")
     refused = msgspec.structs.replace(report(evidence(0, fraud=True)), scope="line")
     world.producer.produce(world.topics.feedback, key=refused.caller, value=codec.encode(refused))
+    ahead = msgspec.structs.replace(report(evidence(0, fraud=True)), at=LATEST_MS)
+    world.producer.produce(world.topics.feedback, key=ahead.caller, value=codec.encode(ahead))
+    shapeless = ModelSnapshot(
+        name=FOREIGN, version=9, epoch=2**53, trained_at=0, cases=0, features=["x"], edges=[], weights=[[1.0]], bias=0.0
+    )
+    for key, value in (
+        ("foreign@9", codec.encode(shapeless)),
+        ("current/champion", codec.encode(pointer(shapeless))),
+        ("current/champion", b"9" * 100_000),
+    ):
+        world.producer.produce(world.topics.models, key=key, value=value)
     world.send(60, 20)
     trainer = world.start("first")
     world.model(lambda m: m.cases == 80)
@@ -210,10 +225,11 @@ def test_measures_what_was_said_at_decision_time_and_buries_what_cannot_be_read(
     assert model.metrics["log_loss"] == pytest.approx(math.log(2))
     shown = world.shown()
     assert shown['streamer_trainer_dead_letters_total{reason="not_json"}'] == 2
+    assert shown['streamer_trainer_dead_letters_total{reason="out_of_range"}'] == 1
     assert shown['streamer_trainer_feedback_total{outcome="untrusted_line"}'] == 1
     assert shown["streamer_trainer_windows_measured_total"] >= 1
     letters = TableReader(world.settings, [dead_letter(world.topics.evidence), dead_letter(world.topics.feedback)])
-    assert [change.value for change in letters.read_to_end()] == [b"{", b"{"]
+    assert sorted(change.value for change in letters.read_to_end()) == [b"{", b"{", codec.encode(ahead)]
     letters.close()
     trainer.send_signal(signal.SIGTERM)
     assert trainer.wait(WAIT_S) == 0
