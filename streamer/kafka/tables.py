@@ -108,7 +108,9 @@ class TableReader:
         return [change for change in changes if change is not None]
 
     def read_to_end(self, timeout_s: float = 60.0) -> list[Change]:
-        """Everything up to the end. Raises `TransportError` when the end is not reached within `timeout_s`."""
+        """Everything up to the end. Raises `TransportError` when the end is not reached within `timeout_s`,
+        `StoppedError` once `go_on` says no.
+        """
         until = time.monotonic() + timeout_s
         found: list[Change] = []
         while not self.at_end:

@@ -35,6 +35,7 @@ from streamer.training.state import TrainerState, descends
 
 COMMIT_EVERY_S: Final = 1.0
 LETTERS_S: Final = 30.0
+"""How long brokers may take for dead letters before the trainer gives up."""
 RIPE_AT_ONCE: Final = 500
 PRUNE_EVERY_S: Final = 60.0
 

@@ -110,7 +110,7 @@ class TrainerProcess:
         self._stop.set()
 
     def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until `stop`, which is heeded within about a second, brokers away or not."""
         try:
             self._run()
         except StoppedError as error:

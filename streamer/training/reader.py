@@ -55,6 +55,11 @@ class Backlog:
         How many there are; of none is anything known yet.
     now
         The wall clock, ms since 1970, from before the first is read.
+
+    Attributes
+    ----------
+    since
+        Time (ms since 1970) up to which all reports that were there have been read; None before the first reading.
     """
 
     def __init__(self, partitions: int, now: int) -> None:
