@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Properties;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
@@ -11,6 +13,7 @@ import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.processor.api.RecordMetadata;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.StoreBuilder;
 import org.apache.kafka.streams.state.Stores;
@@ -46,7 +49,12 @@ public final class KafkaStreamsPeer {
         String callId = call.get("call_id").textValue();
         ObjectNode decision = JSON.createObjectNode();
         decision.put("call_id", callId).put("action", "allow").put("score", 0.1).put("n", count);
-        context.forward(record.withKey(callId.getBytes()).withValue(JSON.writeValueAsBytes(decision)));
+        RecordMetadata source = context.recordMetadata().orElseThrow();
+        Headers headers = new RecordHeaders();
+        headers.add("source.partition", Integer.toString(source.partition()).getBytes());
+        headers.add("source.offset", Long.toString(source.offset()).getBytes());
+        byte[] answer = JSON.writeValueAsBytes(decision);
+        context.forward(record.withKey(callId.getBytes()).withValue(answer).withHeaders(headers));
       } catch (IOException broken) {
         throw new UncheckedIOException(broken);
       }

@@ -4,13 +4,14 @@ import bytewax.operators as op
 from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource, KafkaSourceMessage
 from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
-from work import TASK, judge
+from work import TASK, judge, source
 
 
 def decide(message: KafkaSourceMessage) -> KafkaSinkMessage:
     """One record in, one decision out."""
     call_id, answer = judge(message.value)
-    return KafkaSinkMessage(key=call_id.encode(), value=answer)
+    headers = source(message.partition or 0, message.offset or 0)
+    return KafkaSinkMessage(key=call_id.encode(), value=answer, headers=headers)
 
 
 def main() -> None:

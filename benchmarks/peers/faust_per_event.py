@@ -3,7 +3,7 @@
 import sys
 
 import faust
-from work import TASK, judge
+from work import TASK, judge, source
 
 app = faust.App(
     TASK["group"],
@@ -27,9 +27,10 @@ decisions = app.topic(TASK["output"], key_serializer="raw", value_serializer="ra
 @app.agent(calls)
 async def score(stream: faust.Stream) -> None:
     """Judge one call after the other."""
-    async for value in stream:
-        call_id, answer = judge(value)
-        await decisions.send(key=call_id.encode(), value=answer)
+    async for event in stream.events():
+        call_id, answer = judge(event.value)
+        headers = dict(source(event.message.partition, event.message.offset))
+        await decisions.send(key=call_id.encode(), value=answer, headers=headers)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,20 @@
 """Quix Streams: a streaming data frame over raw bytes with one function."""
 
-from quixstreams import Application
-from work import TASK, judge
+from typing import Any
+
+from quixstreams import Application, message_context
+from work import TASK, judge, source
 
 
 def decide(value: bytes) -> bytes:
     """One record in, one decision out."""
     return judge(value)[1]
+
+
+def headers(*_: Any) -> list[tuple[str, bytes]]:
+    """Where the record lies that is being judged."""
+    context = message_context()
+    return source(context.partition, context.offset)
 
 
 def main() -> None:
@@ -26,7 +34,8 @@ def main() -> None:
     calls = app.topic(TASK["input"], key_deserializer="bytes", value_deserializer="bytes")
     decisions = app.topic(TASK["output"], key_serializer="bytes", value_serializer="bytes")
     # The key is a function of the value, so it is cut out of the answer: {"call_id":"...
-    app.dataframe(calls).apply(decide).to_topic(decisions, key=lambda answer: answer[12 : answer.index(b'"', 12)])
+    judged = app.dataframe(calls).apply(decide).set_headers(headers)
+    judged.to_topic(decisions, key=lambda answer: answer[12 : answer.index(b'"', 12)])
     app.run()
 
 

@@ -3,7 +3,7 @@ record and then to take what else is there, since `consume(n, timeout)` waits fo
 
 import orjson
 from confluent_kafka import Consumer, Producer
-from work import TASK, counts
+from work import TASK, counts, source
 
 
 def main() -> None:
@@ -23,7 +23,9 @@ def main() -> None:
             counts[caller] = count = counts.get(caller, 0) + 1
             call_id = call["call_id"]
             answer = dumps({"call_id": call_id, "action": "allow", "score": 0.1, "n": count})
-            produce(output, key=call_id, value=answer, partition=record.partition())
+            partition = record.partition()
+            headers = source(partition, record.offset())
+            produce(output, key=call_id, value=answer, partition=partition, headers=headers)
         producer.poll(0)
 
 

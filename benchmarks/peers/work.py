@@ -14,6 +14,11 @@ TASK: dict[str, Any] = json.loads(os.environ["BENCHMARK_TASK"])
 counts: dict[str, int] = {}
 
 
+def source(partition: int, offset: int) -> list[tuple[str, bytes]]:
+    """The headers that the contract asks of a decision: where the call it answers lies."""
+    return [("source.partition", b"%d" % partition), ("source.offset", b"%d" % offset)]
+
+
 def judge(value: bytes) -> tuple[str, bytes]:
     """Decode one call set-up, count its caller, and give the call's id and an encoded decision."""
     call = orjson.loads(value)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from confluent_kafka import Message
 
 
 def headers_of(record: Any) -> list[tuple[str, bytes | None]]:
@@ -11,3 +14,11 @@ def headers_of(record: Any) -> list[tuple[str, bytes | None]]:
         return record.headers() or []
     except (SystemError, UnicodeDecodeError):
         return []
+
+
+def headers_of_all(records: Sequence[Message]) -> list[Any]:
+    """As `headers_of` of each record, at the speed of one call; none is None or an empty list."""
+    try:
+        return list(map(Message.headers, records))
+    except (SystemError, UnicodeDecodeError):
+        return list(map(headers_of, records))

@@ -1,50 +1,79 @@
 """What leaves the worker: one idempotent producer, each message awaited.
 
-A batch is finished when every one of its messages was delivered: the last of a partition cannot stand for the others,
-since one that is too large or times out is lost while later ones arrive. A failed delivery ends the worker. Brokers that
-do not answer are waited for, however long that takes, and told by `trouble`.
+A batch is finished when every one of its messages was delivered. A report a message would take the interpreter thousands
+of times a second, so the last message of each run of one partition stands for those before it. It may, because the
+producer is idempotent and gapless (a message that the broker refuses is fatal, the broker takes none out of sequence), no
+message times out, and offsets that are too near to each other show what was lost in any other way. A failed delivery ends
+the worker. Brokers that do not answer are waited for, however long that takes, and told by `trouble`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
 from streamer.errors import DeliveryError
 from streamer.kafka.clients import producer
+from streamer.kafka.topics import Place
 from streamer.settings import Settings
 
 log = logging.getLogger("streamer.deliveries")
 
 _LOOK_S: Final = 0.005
 _ROOM_S: Final = 0.002
+_ASK_EVERY: Final = 32
+_SETTINGS: Final = {
+    # No message times out. What never arrives although brokers answer is the consumer's watchdog to find.
+    "delivery.timeout.ms": 0,
+    # A lost message is fatal: nothing behind it in its partition can be delivered.
+    "enable.gapless.guarantee": True,
+}
 
 Message = tuple[str, Any, Any, int, Any]
 """Topic, value, key, partition and headers of what is sent, in the order of `Producer.produce`."""
 
 
 class Parcel:
-    """The messages of one batch, counted as they are delivered; `done` is called after the last, `fail` on a lost one."""
+    """The runs of one batch, counted as they are delivered; `done` is called after the last.
 
-    __slots__ = ("_done", "_fail", "_waiting")
+    `behind` holds the offset of the last message known of each topic and partition. Only whoever serves deliveries
+    calls `delivered`.
+    """
 
-    def __init__(self, messages: int, done: Callable[[], None], fail: Callable[[BaseException], None]) -> None:
-        self._waiting = messages
+    __slots__ = ("_behind", "_done", "_fail", "_waiting")
+
+    def __init__(
+        self, runs: int, behind: dict[Place, int], done: Callable[[], None], fail: Callable[[BaseException], None]
+    ) -> None:
+        self._waiting = runs
+        self._behind = behind
         self._done = done
         self._fail = fail
 
-    def delivered(self, error: Any, message: Any) -> None:
-        """Librdkafka's callback for each message; only the thread that serves deliveries calls it."""
+    def delivered(self, messages: int, error: Any, last: Any) -> None:
+        """Librdkafka's callback for the last message of a run of so many."""
+        place = last.topic(), last.partition()
         if error is not None:
-            where = f"{message.topic()}[{message.partition()}]"
-            self._fail(DeliveryError(f"a message to {where} was not delivered: {error.str()}"))
+            self._fail(DeliveryError(f"a message to {place[0]}[{place[1]}] was not delivered: {error.str()}"))
             return
+        offset = last.offset()
+        if offset < 0:  # delivered once already before the broker's answer was lost: it does not say where
+            self._behind.pop(place, None)
+        else:
+            before = self._behind.get(place)
+            if before is not None and offset < before + messages:
+                lost = before + messages - offset
+                self._fail(DeliveryError(f"{lost} messages to {place[0]}[{place[1]}] were lost before offset {offset}"))
+                return
+            self._behind[place] = offset
         self._waiting -= 1
         if not self._waiting:
             self._done()
@@ -54,9 +83,9 @@ class Deliveries:
     """The producer and the thread that serves its callbacks; it still runs while the app stops."""
 
     def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
-        # 0: no message times out. What never arrives although brokers answer is the consumer's watchdog to find.
-        self._producer = producer(settings, **{"delivery.timeout.ms": 0, "error_cb": self._hear})
+        self._producer = producer(settings, **_SETTINGS, error_cb=self._hear)
         self._fail = fail
+        self._behind: dict[Place, int] = {}
         self._stop = threading.Event()
         self._serving = threading.Lock()
         self.trouble: str | None = None
@@ -65,26 +94,35 @@ class Deliveries:
         self._thread.start()
 
     async def send(
-        self, messages: Iterable[Message], count: int, done: Callable[[], None], may: Callable[[], bool] = lambda: True
+        self, messages: Sequence[Message], done: Callable[[], None], may: Callable[[], bool] = lambda: True
     ) -> None:
-        """Queue `count` messages, waiting while the queue is full; `done` is called when all of them were delivered.
+        """Queue messages, waiting while the queue is full; `done` is called when all of them were delivered.
 
-        `may` is asked before each: once it says no, the rest stays here and `done` is never called. Raises
-        `DeliveryError` for a message that cannot be sent at all.
+        `may` is asked before every few dozen: once it says no, the rest stays here and `done` is never called (what is
+        queued leaves by librdkafka's thread anyhow). Raises `DeliveryError` for a message that cannot be sent at all.
         """
-        if not count:
+        if not messages:
             done()
             return
-        produce, delivered = self._producer.produce, Parcel(count, done, self._fail).delivered
-        for topic, value, key, partition, headers in messages:
+        ends = [a[0] != b[0] or a[3] != b[3] for a, b in itertools.pairwise(messages)]
+        ends.append(True)
+        parcel = Parcel(sum(ends), self._behind, done, self._fail)
+        produce, run = self._producer.produce, 0
+        for number, ((topic, value, key, partition, headers), end) in enumerate(zip(messages, ends, strict=True)):
+            if not number % _ASK_EVERY and not may():
+                return
+            run += 1
+            report = None
+            if end:
+                report, run = partial(parcel.delivered, run), 0
             while True:
-                if not may():
-                    return
                 try:
-                    produce(topic, value, key, partition, on_delivery=delivered, headers=headers)
+                    produce(topic, value, key, partition, on_delivery=report, headers=headers)
                 except BufferError:
                     self.serve()
                     await asyncio.sleep(_ROOM_S)
+                    if not may():
+                        return
                 except (KafkaException, ValueError, TypeError) as error:
                     raise DeliveryError(f"a message to {topic}[{partition}] cannot be sent: {error}") from error
                 else:

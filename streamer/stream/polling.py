@@ -12,6 +12,7 @@ anew. What belongs to an earlier membership carries an older `epoch`.
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
 import threading
 import time
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from streamer.errors import TransportError
 from streamer.kafka.clients import consumer_config
@@ -162,20 +163,18 @@ class Poller:
 
     def _by_place(self, batch: list[Any]) -> dict[str, dict[int, list[Any]]]:
         """The records of each topic and partition, those left out that are not ours any more."""
-        found: dict[str, dict[int, list[Any]]] = {}
-        span: list[Any] = []
-        last: Place | None = None
-        for record in batch:
-            if record.error() is not None:
-                self._lookout.hear(record.error())
-                continue
-            place = record.topic(), record.partition()
-            if place != last:  # what librdkafka gives comes in runs of one partition
-                last, span = place, []
+        if any(map(Message.error, batch)):
+            for record in batch:
+                if record.error() is not None:
+                    self._lookout.hear(record.error())
+            batch = [record for record in batch if record.error() is None]
+        found: dict[Any, dict[Any, list[Any]]] = {}
+        # What librdkafka gives comes in runs of one partition.
+        for topic, of_topic in itertools.groupby(batch, Message.topic):
+            for partition, run in itertools.groupby(of_topic, Message.partition):
                 # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
-                if place in self.owned:
-                    span = found.setdefault(place[0], {}).setdefault(place[1], span)
-            span.append(record)
+                if (topic, partition) in self.owned:
+                    found.setdefault(topic, {}).setdefault(partition, []).extend(run)
         return found
 
     def _hand_over(self, kind: str, topic: str, spans: dict[int, list[Any]]) -> None:
