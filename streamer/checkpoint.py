@@ -28,7 +28,7 @@ from streamer.in_force import InForce
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.state_layout import Header
-from streamer.windows import callers, calls
+from streamer.windows import callers, calls, table
 from streamer.windows.slots import COLUMNS
 
 _MAGIC: Final = b"STRM"
@@ -61,8 +61,8 @@ def pack(state: State, known: InForce, partition: int, sealed_by: Seal) -> bytes
     """The bytes of a partition's state."""
     columns = {
         **{f"callers.{name}": rows for name, rows in callers.copy_out(state.callers, partition).items()},
-        "calls": calls.copy_out(state.calls, partition),
-        "pairs": calls.copy_out(state.pairs, partition),
+        "calls": table.copy_out(state.calls, partition),
+        "pairs": table.copy_out(state.pairs, partition),
     }
     versions, names = known.versions, list(known.operators.rows)
     header = encode(
@@ -107,11 +107,11 @@ def unpack(state: State, known: InForce, partition: int, packed: bytes, sealed_b
     _refuse(partition, state_layout.faults_of_pairs(columns["pairs"], header))
     said, seen = _as_ours(columns["calls"], columns["pairs"], header, known)
     callers.drop(state.callers, partition)
-    callers.copy_in(state.callers, partition, slots)
-    for table, rows in ((state.calls, said), (state.pairs, seen)):
-        calls.drop(table, partition)
-        calls.copy_in(table, rows)
     state.watermark[partition] = header.watermark
+    callers.copy_in(state.callers, partition, slots)
+    for held, rows in ((state.calls, said), (state.pairs, seen)):
+        table.drop(held, partition)
+        calls.copy_in(held, rows, state.watermark)
 
 
 def _refuse(partition: int, faults: Iterator[str]) -> None:

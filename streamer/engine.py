@@ -8,7 +8,7 @@ decisions, however the stream is cut into batches and however partitions are int
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -17,19 +17,15 @@ from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Demotion, Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
-from streamer.calls.events import CallEvent
+from streamer.calls.events import CLAMP_BACK_MS, SKEW_MS, CallEvent
 from streamer.calls.numbers import home_plan
 from streamer.checkpoint import pack, seal, unpack
 from streamer.in_force import InForce
 from streamer.outcomes import Outcomes, Reporter
 from streamer.records import Batch, read
 from streamer.settings import Settings
-from streamer.windows import callers, calls, sliding, slots
+from streamer.windows import callers, calls, sliding, slots, table
 from streamer.windows.hashing import secret_words
-
-_SKEW_MS: Final = 60_000
-"""How far the clocks of a worker and the brokers may differ."""
-_CALL_CELLS: Final = 1 << 20
 
 
 class Engine:
@@ -42,6 +38,7 @@ class Engine:
         partitions: int = 24,
         secret: bytes = b"streamer",
         max_callers: int = 2_000_000,
+        max_calls: int = 4_000_000,
         clamp: bool = True,
     ) -> None:
         self._secret = secret_words(secret)
@@ -51,13 +48,10 @@ class Engine:
         self._home = self._numbers.regions.index(home)
         self._partitions = partitions
         self._clamp = clamp
-        cells = 1 << 16
-        while cells < min(max_callers, _CALL_CELLS):
-            cells *= 2
         self.state = columns.State(
             slots.store(max_callers, self._secret),
-            calls.calls(cells),
-            calls.pairs(cells),
+            calls.calls(max_calls),
+            calls.pairs(max_calls),
             np.full(partitions, -1, np.int64),
         )
         self._out = columns.verdicts(512)
@@ -77,6 +71,7 @@ class Engine:
             partitions=settings.partitions,
             secret=settings.secret.get_secret_value().encode(),
             max_callers=settings.max_callers,
+            max_calls=settings.max_calls,
             clamp=settings.clamp if clamp is None else clamp,
         )
 
@@ -91,6 +86,11 @@ class Engine:
     def evicted(self) -> int:
         """Callers given up because the store was full."""
         return int(self.state.callers.meta[slots.EVICTED])
+
+    @property
+    def calls_evicted(self) -> int:
+        """Calls, and pairs of numbers, given up while they still counted, because their tables were full."""
+        return calls.evicted(self.state.calls) + calls.evicted(self.state.pairs)
 
     @property
     def policy(self) -> Policy:
@@ -130,14 +130,16 @@ class Engine:
     def tick(self, partition: int, now_ms: int) -> None:
         """The clock: lets go of what nothing can ask for any more, in a partition where no calls come too.
 
-        It never changes a verdict, so that a replay needs no ticks: a record's `at` lies at most `CLAMP_BACK_MS` before its
-        append time, so what the watermark will be when the next one comes is known, but for a little.
+        Only for a partition of which all is judged that was appended before `now_ms`. Then it never changes a verdict, so
+        that a replay needs no ticks: a record's `at` lies at most `CLAMP_BACK_MS` before its append time, so what the
+        watermark will be when the next one comes is known, but for a little.
         """
         sure = self.state.watermark.copy()
         if self._clamp and sure[partition] >= 0:  # history is not measured by today's clock
-            sure[partition] = max(int(sure[partition]), now_ms - kernel.CLAMP_BACK_MS - _SKEW_MS)
+            sure[partition] = max(int(sure[partition]), now_ms - CLAMP_BACK_MS - SKEW_MS)
         callers.sweep(self.state.callers, sure, 2_000)
-        calls.sweep(self.state.calls, self.state.pairs, sure, 2_000)
+        calls.sweep(self.state.calls, sure, 2_000)
+        calls.sweep(self.state.pairs, sure, 2_000)
 
     def _judge(
         self, batch: Batch, rows: list[int], events: list[CallEvent], now_ms: int, shed: bool, outcomes: Outcomes
@@ -204,8 +206,8 @@ class Engine:
     def drop(self, partition: int) -> None:
         """Forget a partition: its callers, calls and subscribers' facts."""
         callers.drop(self.state.callers, partition)
-        calls.drop(self.state.calls, partition)
-        calls.drop(self.state.pairs, partition)
+        table.drop(self.state.calls, partition)
+        table.drop(self.state.pairs, partition)
         self._in_force.facts.drop(partition)
         self.state.watermark[partition] = -1
 

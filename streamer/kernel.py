@@ -16,7 +16,7 @@ import numpy as np
 
 from streamer import columns
 from streamer.calls.compiled_decisions import MILLIONTHS
-from streamer.calls.events import SAME_CALL_MS
+from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, SAME_CALL_MS
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
@@ -26,12 +26,10 @@ from streamer.reach import pair_hash, reach
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.vector import fill_call, fill_windows
-from streamer.windows import callers, sliding, slots
+from streamer.windows import callers, sliding, slots, table
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
-CLAMP_BACK_MS: Final = 300_000
-CLAMP_AHEAD_MS: Final = 5_000
 SHORT_MS: Final = 6_000
 SHORT_RING_MS: Final = 5_000
 STANDING_MS: Final = 30 * 86_400_000
@@ -75,28 +73,28 @@ def _setup(
     key = batch.key[row]
     callee = batch.callee[row]
     calls = state.calls
-    cell = recent.find(calls, batch.call[row])
-    if cell >= 0 and recent.flags_at(calls, cell) & recent.SETUP:
+    cell = table.find(calls, batch.call[row])
+    if cell >= 0 and table.flags_at(calls, cell) & recent.SETUP:
         before = calls.rows[cell, recent.SETUP_MS]
         if now - before <= recent.KEEP_MS and abs(at - before) <= SAME_CALL_MS:
             _repeat(calls, cell, row, out)
             return
     own_line = record[columns.INGRESS] == 0
     pairs = state.pairs
-    at_pair = recent.find(pairs, hashes[row, 1])
+    at_pair = table.find(pairs, hashes[row, 1])
     counted = True
     seen_own = own_line
-    if at_pair >= 0 and now - pairs.rows[at_pair, recent.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
-        seen_ms = pairs.rows[at_pair, recent.TOUCHED_MS]
+    if at_pair >= 0 and now - pairs.rows[at_pair, table.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
+        seen_ms = pairs.rows[at_pair, table.TOUCHED_MS]
         if pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR] and abs(at - seen_ms) <= recent.SIGHTING_MS:
             counted = False
-            seen_own = recent.flags_at(pairs, at_pair) & recent.OWN_LINE != 0
+            seen_own = table.flags_at(pairs, at_pair) & recent.OWN_LINE != 0
     diversion_seen = 0.0
     if record[columns.DIVERTED] != 0 and record[columns.DIVERTED] != callee:
-        found = recent.find(pairs, pair_hash(world, key, record[columns.DIVERTED], partition))
+        found = table.find(pairs, pair_hash(world, key, record[columns.DIVERTED], partition))
         if found >= 0:
-            seen_ms = pairs.rows[found, recent.TOUCHED_MS]
-            sound = recent.flags_at(pairs, found) & (recent.OWN_LINE | recent.LET_THROUGH) != 0
+            seen_ms = pairs.rows[found, table.TOUCHED_MS]
+            sound = table.flags_at(pairs, found) & (recent.OWN_LINE | recent.LET_THROUGH) != 0
             since = at - seen_ms
             if sound and now - seen_ms <= recent.PAIR_KEEP_MS:
                 if -recent.DIVERSION_BACK_MS <= since <= recent.DIVERSION_MS:
@@ -109,11 +107,11 @@ def _setup(
     if counted:
         callers.count_attempt(state.callers, slot, callee, at, now)
         if at_pair < 0:
-            at_pair = recent.place(pairs, hashes[row, 1])
+            at_pair = recent.place(pairs, hashes[row, 1], state.watermark)
         entry = pairs.rows[at_pair]
-        entry[recent.HASH] = hashes[row, 1]
-        entry[recent.HELD] = recent.held(partition, recent.OWN_LINE if own_line else 0)
-        entry[recent.TOUCHED_MS] = at
+        entry[table.HASH] = hashes[row, 1]
+        entry[table.HELD] = table.held(partition, recent.OWN_LINE if own_line else 0)
+        entry[table.TOUCHED_MS] = at
         entry[recent.OPERATOR] = record[columns.OPERATOR]
     x = out.x[row]
     fill_windows(state.callers, slot, now, x, filled)
@@ -143,7 +141,7 @@ def _setup(
     if world.constants[2] == 0:
         cache_s = 0  # history: for no switch's cache, and whether it came in time hangs on the judge's clock
     if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0:
-        pairs.rows[at_pair, recent.HELD] |= recent.LET_THROUGH << 16
+        pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted and action == BLOCK:
         sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
@@ -169,12 +167,12 @@ def _setup(
     out.score[row] = score
     out.millionths[row] = millionths
     if cell < 0:
-        cell = recent.place(calls, batch.call[row])
+        cell = recent.place(calls, batch.call[row], state.watermark)
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
     entry = calls.rows[cell]
-    entry[recent.HASH] = batch.call[row]
-    entry[recent.HELD] = recent.held(partition, flags)
-    entry[recent.TOUCHED_MS] = now
+    entry[table.HASH] = batch.call[row]
+    entry[table.HELD] = table.held(partition, flags)
+    entry[table.TOUCHED_MS] = now
     entry[recent.SETUP_MS] = at
     entry[recent.SAID] = cache_s << 16 | shadow << 8 | action
     entry[recent.VERSIONS] = world.constants[1]
@@ -197,27 +195,27 @@ def _outcome(state: State, batch: Columns, row: int, at: int) -> None:
     now = state.watermark[partition]
     calls = state.calls
     is_end = record[columns.KIND] == columns.END
-    cell = recent.find(calls, batch.call[row])
-    if cell >= 0 and recent.call_is_over(calls, cell, now):
-        recent.remove(calls, cell)
+    cell = table.find(calls, batch.call[row])
+    if cell >= 0 and recent.is_over(calls, cell, now):
+        table.remove(calls, cell)
         cell = -1
     if cell < 0:
-        cell = recent.place(calls, batch.call[row])
+        cell = recent.place(calls, batch.call[row], state.watermark)
         entry = calls.rows[cell]
         entry[:] = 0
-        entry[recent.HASH] = batch.call[row]
+        entry[table.HASH] = batch.call[row]
         entry[recent.SETUP_MS] = at
         entry[recent.SCORE] = -1
         own = recent.OWN_LINE if _own_line_alone(state.callers, partition, key) else 0
-        entry[recent.HELD] = recent.held(partition, recent.COUNTED | own)
+        entry[table.HELD] = table.held(partition, recent.COUNTED | own)
     entry = calls.rows[cell]
-    entry[recent.TOUCHED_MS] = now
-    flags = recent.flags_at(calls, cell)
+    entry[table.TOUCHED_MS] = now
+    flags = table.flags_at(calls, cell)
     if flags & recent.ENDED or (not is_end and flags & recent.ANSWERED):
         return
     answered = not is_end or record[columns.TALK] > 0
     first_answer = answered and not flags & recent.ANSWERED
-    entry[recent.HELD] = recent.held(
+    entry[table.HELD] = table.held(
         partition, flags | (recent.ANSWERED if answered else 0) | (recent.ENDED if is_end else 0)
     )
     if not flags & recent.COUNTED or entry[recent.SAID] & 0xFF == BLOCK:
@@ -267,5 +265,6 @@ def run(state: State, world: World, batch: Columns, out: Verdicts, hashes: Any, 
         else:
             _outcome(state, batch, row, at)
     callers.sweep(state.callers, state.watermark, 8 + 2 * n)
-    recent.sweep(state.calls, state.pairs, state.watermark, 64 + 8 * n)
+    recent.sweep(state.calls, state.watermark, 64 + 8 * n)
+    recent.sweep(state.pairs, state.watermark, 64 + 8 * n)
     return seen

@@ -14,7 +14,7 @@ from streamer import columns
 from streamer.columns import Columns, State, World
 from streamer.compiled import loop
 from streamer.windows import calls as recent
-from streamer.windows import sliding, slots
+from streamer.windows import sliding, slots, table
 from streamer.windows.hashing import hash_words
 
 
@@ -30,21 +30,22 @@ def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
 
     What it returns tells nothing; it is returned so that the looks are not left out as useless.
     """
-    callers, calls, pairs = state.callers, state.calls.rows, state.pairs.rows
-    last_slot, last_call, last_pair = callers.cells.shape[0] - 1, calls.shape[0] - 1, pairs.shape[0] - 1
+    callers, calls, pairs = state.callers, state.calls, state.pairs
+    last_slot = callers.cells.shape[0] - 1
     seen = np.int64(0)
     for row in range(batch.records.shape[0]):
-        seen += calls[batch.call[row] & last_call, recent.HELD]
+        seen += calls.rows[table.near(calls, batch.call[row], 0), table.HELD]
         if batch.records[row, columns.KIND] == columns.SETUP:
             partition = batch.records[row, columns.PARTITION]
             key = batch.key[row]
             origin = 0 if batch.records[row, columns.INGRESS] == 0 else 1
             hashes[row, 0] = slots.hash_of(callers, partition, key, origin)
             hashes[row, 1] = pair_hash(world, key, batch.callee[row], partition)
-            seen += callers.cells[hashes[row, 0] & last_slot] + pairs[hashes[row, 1] & last_pair, recent.HELD]
+            seen += callers.cells[hashes[row, 0] & last_slot]
+            seen += pairs.rows[table.near(pairs, hashes[row, 1], 0), table.HELD]
     for row in range(batch.records.shape[0]):
         if batch.records[row, columns.KIND] != columns.SETUP:
-            own = recent.flags_at(state.calls, batch.call[row] & last_call) & recent.OWN_LINE
+            own = table.flags_at(calls, table.near(calls, batch.call[row], 0)) & recent.OWN_LINE
             partition = batch.records[row, columns.PARTITION]
             hashes[row, 0] = slots.hash_of(callers, partition, batch.key[row], 0 if own else 1)
         slot = callers.cells[hashes[row, 0] & last_slot]

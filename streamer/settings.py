@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     batch_timeout_s: float = Field(60.0, gt=0, description="a batch that is not finished by then stops the worker")
     drain_s: float = Field(10.0, gt=0, description="how long a leaving worker may take to finish what is in flight")
     max_callers: int = Field(2_000_000, ge=1_000, description="callers held at most; the idlest go first")
+    max_calls: int = Field(
+        4_000_000,
+        ge=1_000,
+        le=500_000_000,
+        description="calls remembered at most, set-ups a second times 600; the longest silent go first; up to 200 bytes each",
+    )
     clamp: bool = Field(True, description="keep `at` within [append - 5 min, append + 5 s]; off for replays of history")
     brake_share: float = Field(
         1.0, gt=0, le=1, description="stop when more than this share of the input is bad; 1 = never"

@@ -15,6 +15,12 @@ LATEST_MS: Final = 4_102_444_800_000
 """The latest time that a message may carry: the end of the year 2099."""
 SAME_CALL_MS: Final = 120_000
 """A call is (operator, call id) within so much of event time; the same id after that is a new call."""
+CLAMP_BACK_MS: Final = 300_000
+"""`at` is taken to be at most so long before the append time of its record,"""
+CLAMP_AHEAD_MS: Final = 5_000
+"""and at most so long after it."""
+SKEW_MS: Final = 60_000
+"""How far the clocks of workers and brokers may differ."""
 Millis = Annotated[int, Meta(ge=0, le=LATEST_MS, description="milliseconds since 1970-01-01 UTC")]
 Duration = Annotated[int, Meta(ge=0, le=2_678_400_000, description="milliseconds")]
 Caller = Annotated[str, Meta(max_length=64, description="calling number as it came from the signalling; may be empty")]

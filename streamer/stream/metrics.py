@@ -73,6 +73,11 @@ class Metrics:
         )
         self.callers = Gauge("streamer_callers", "Callers held, each origin class counted", **own)
         self.evicted = Gauge("streamer_callers_evicted", "Callers given up since the store was full", **own)
+        self.calls_evicted = Gauge(
+            "streamer_calls_evicted",
+            "Calls and pairs forgotten while they still counted, since max_calls was reached",
+            **own,
+        )
         self.dead = Counter("streamer_dead_letters", "Records that could not be taken in", ["topic", "reason"], **own)
         self.rekeyed = Counter(
             "streamer_rekeyed", "Records produced again into the partition they belong to", ["operator"], **own

@@ -172,6 +172,7 @@ class Scoring:
                     self.metrics.lag(partition, lag)
         self.metrics.callers.set(getattr(self.judge, "callers_held", 0))
         self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
+        self.metrics.calls_evicted.set(getattr(self.judge, "calls_evicted", 0))
         self.governing.show(self._demotions)
         versions = (getattr(self.judge, "policy_version", ""), getattr(self.judge, "model_version", None) or "none")
         if versions != self._versions:
