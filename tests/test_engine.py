@@ -19,7 +19,7 @@ from streamer.engine import Engine
 from streamer.errors import MessageError, StateError
 from streamer.models import snapshot
 from streamer.records import Batch
-from streamer.windows import callers
+from streamer.windows import callers, calls
 
 NOW = 1_763_953_000_000
 PLAN = home_plan("KZ")
@@ -68,9 +68,10 @@ def judge(held, messages, now=NOW):
 
 
 def traffic(seed, n=400):
-    """Honest and fraudulent callers mixed, in time order, with answers, ends, retries and second sightings."""
-    draw = random.Random(seed)
+    """Honest and fraudulent callers mixed, in time order, with answers, ends, second sightings and retries, some far later."""
+    draw, later = random.Random(seed), random.Random(seed + 1)
     found, at = [], NOW
+    retries = []
     lines = [f"+7701{draw.randrange(10**7):07d}" for _ in range(12)]
     for number in range(n):
         at += draw.randrange(0, 3_000)
@@ -81,11 +82,15 @@ def traffic(seed, n=400):
             else f"+7727{2_000_000 + number:07d}"
         )
         call_id = f"c{number}"
+        found += [message for due, message in retries if due <= at]
+        retries = [retry for retry in retries if retry[0] > at]
         found.append(
             setup(call_id, caller, callee, at, ingress=draw.choice(["national", "international", "subscriber"]))
         )
         if draw.random() < 0.1:
             found.append(setup(call_id, caller, callee, at + 50))
+        if later.random() < 0.2:
+            retries.append((at + later.randrange(2 * calls.KEEP_MS), found[-1]))
         if draw.random() < 0.1:
             found.append({**setup(f"other{number}", caller, callee, at + 400), "operator": "op-b"})
         late = draw.choice([0, 0, 0, 70_000])
@@ -211,6 +216,78 @@ def test_the_same_call_id_after_120_s_is_a_new_call():
     judge(held, [setup("1", "+77011234567", "+77272345678")])
     judge(held, [setup("1", "+77011234567", "+77272345678", NOW + 121_000)])
     assert attempts(held, "+77011234567", NOW + 122_000)["attempts_1h"] == 3
+
+
+def process(held, message, appended, now=None):
+    """One record, appended and judged then: the decision less `decided_at`, and the outcomes."""
+    outcomes = held.process(batch([message])._replace(append_ms=[appended]), appended if now is None else now)
+    decision = orjson.loads(outcomes.decisions[0][2])
+    del decision["decided_at"]
+    return decision, outcomes
+
+
+def others(held, caller, at, n=600):
+    """Calls of the same partition, their clock 5 s ahead: the watermark goes as far as it may, and all is swept."""
+    messages = [setup(f"other{at}-{number}", caller, "+77272340000", at + 5_000) for number in range(n)]
+    held.process(batch(messages)._replace(append_ms=[at] * n), at)
+
+
+BLOCKED = {"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"}
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+@pytest.mark.parametrize("after", [6 * 60_000, 420_000])
+def test_a_retry_appended_six_minutes_later_and_up_to_the_bound_repeats_what_was_said(after, handed_over):
+    held = engine()
+    message = setup("1", "+77011234567", "+77272345678")
+    first, _ = process(held, message, NOW)
+    held.apply("lists", "k", orjson.dumps(BLOCKED))  # judged anew it would be blocked
+    others(held, "+77011234567", NOW + after)
+    partition = batch([message]).partitions[0]
+    for number in range(PARTITIONS):
+        held.tick(number, NOW + after)
+    if handed_over:
+        state, held = held.export(partition), engine()
+        held.apply("lists", "k", orjson.dumps(BLOCKED))
+        held.import_state(partition, state)
+    again, outcomes = process(held, message, NOW + after, NOW)
+    assert again == first
+    assert (outcomes.repeated, first["action"]) == (1, "allow")
+    assert attempts(held, "+77011234567", NOW + after)["attempts_1h"] == 602
+
+
+@pytest.mark.parametrize("ahead", [0, 5_000])
+def test_past_the_bound_a_retry_is_a_new_call_as_the_contract_says(ahead):
+    """Its `at`, clamped to 300 s before its append, lies more than 120 s after the first one's."""
+    message = setup("1", "+77011234567", "+77272345678", NOW + ahead)
+    for beyond, action in ((0, "allow"), (1, "block")):
+        held = engine()
+        process(held, message, NOW)
+        held.apply("lists", "k", orjson.dumps(BLOCKED))
+        others(held, "+77011234567", NOW + 420_000 + ahead + beyond)
+        again, outcomes = process(held, message, NOW + 420_000 + ahead + beyond)
+        assert (again["action"], outcomes.repeated) == (action, 1 - beyond)
+        assert again["at"] == NOW + ahead + (120_001 if beyond else 0)
+
+
+def test_in_history_a_retry_repeats_as_long_as_a_call_is_kept():
+    """Without the clamp nothing bounds how far the watermark may be ahead of a retry's `at`."""
+    message = setup("1", "+77011234567", "+77272345678")
+    for ahead, repeated in ((calls.KEEP_MS, 1), (calls.KEEP_MS + 1, 0)):
+        held = engine(clamp=False)
+        process(held, message, NOW)
+        others(held, "+77011234567", NOW + ahead - 5_000)
+        assert process(held, message, NOW)[1].repeated == repeated
+
+
+def test_a_worker_with_more_calls_than_it_may_hold_forgets_the_oldest_and_counts_them():
+    held = Engine(partitions=PARTITIONS, max_callers=10_000, max_calls=1_000)
+    messages = [setup(str(n), f"+7701{n:07d}", "+77272345678", NOW + n) for n in range(6_000)]
+    for first in range(0, 6_000, 500):
+        judge(held, messages[first : first + 500])
+    assert 0 < held.calls_evicted < 2 * 6_000
+    assert process(held, messages[-1], NOW + 6_000)[1].repeated == 1
+    assert process(held, messages[0], NOW + 6_000)[1].repeated == 0
 
 
 def test_a_second_sighting_counts_once_and_each_has_its_decision():

@@ -149,11 +149,12 @@ class Scoring:
             await self._apply_control()
 
     async def tick(self) -> None:
-        """Once a second: the engine's clock, and gauges."""
+        """Once a second: the engine's clock, in partitions where nothing waits to be judged, and gauges."""
         while True:
             await asyncio.sleep(_TICK_S)
             now = int(time.time() * 1000)
-            for partition in self._owned:
+            lags = self._poller.lags if self._app.consumer.poller is not None else {}
+            for partition in self._owned & {partition for (_, partition), lag in lags.items() if not lag}:
                 self.judge.tick(partition, now)
             if self.control.ready and self.settings.clamp:
                 lifted = self.governing.lift(self._demotions, now)

@@ -1,52 +1,64 @@
-"""The tables of recent calls and pairs, up to a full table: found again, removed, dropped, and never an endless search."""
+"""What of calls and pairs is kept, what is given back, and what goes first when a table may not grow any more."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from streamer.windows import calls
+from streamer.windows import calls, table
+from tests.windows.test_table import entries, hashes, put
 
-
-def put(table, pairs, wanted, partition, at):
-    for held in (table, pairs):
-        cell = calls.find(held, wanted)
-        if cell < 0:
-            cell = calls.place(held, wanted)
-        held.rows[cell, :3] = wanted, calls.held(partition, 0), at
+KINDS = [calls.calls, calls.pairs]
+TOUCHED = np.array([1])
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2**63 - 1)), max_size=120))
-def test_place_and_remove_find_what_a_set_finds(moves):
-    table, pairs = calls.calls(256), calls.pairs(256)
-    model = set()
-    for keep, wanted in moves:
-        home = wanted % 8 + (wanted // 8 % 30) * 256  # few homes, so that chains are long
-        if keep:
-            put(table, pairs, home, 0, 1)
-            model.add(home)
-        elif model:
-            gone = model.pop()
-            for held in (table, pairs):
-                calls.remove(held, calls.find(held, gone))
-        for held in (table, pairs):
-            assert all(calls.find(held, known) >= 0 for known in model)
-            assert (held.rows[:, calls.HELD] != 0).sum() == len(model)
+def full(kind):
+    """A table that may not grow any more, entries of two partitions in it, touched one after another."""
+    held = kind(table.SEGMENT)
+    for number, one in enumerate(hashes(1, 20_000).tolist()):
+        put(held, one, number % 2, number, np.array([number, number]))
+    assert entries(held) == len(held.rows) == 2 * table.SEGMENT
+    return held
 
 
-@pytest.mark.parametrize("spread", [1, 7_919])
-def test_a_full_table_can_be_swept_and_dropped(spread):
-    table, pairs = calls.calls(1 << 12), calls.pairs(1 << 12)
-    draw = np.random.default_rng(spread)
-    for number in range(20_000):
-        put(table, pairs, int(draw.integers(0, 2**63)) * spread % 2**63, number % 2, number)
-    assert (table.rows[:, calls.HELD] != 0).all()
-    watermarks = np.array([200_000, 0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_table_counts_what_it_gives_up_and_can_be_swept_and_dropped(kind):
+    held = full(kind)
+    assert calls.evicted(held) == 20_000 - len(held.rows)
+    watermarks = np.array([calls.KEEP_MS + 20_000, 0])
     for _ in range(40):
-        calls.sweep(table, pairs, watermarks, 500)
-    assert len(calls.copy_out(table, 0)) == 0
-    assert len(calls.copy_out(table, 1)) > 0
-    for held in (table, pairs):
-        calls.drop(held, 1)
-        assert not held.rows[:, calls.HELD].any()
+        calls.sweep(held, watermarks, 500)
+    assert len(table.copy_out(held, 0)) == 0
+    assert len(table.copy_out(held, 1)) > 0
+    table.drop(held, 1)
+    assert entries(held) == 0
+
+
+def test_the_longest_silent_go_first():
+    held = full(calls.calls)
+    assert np.median(held.rows[:, table.TOUCHED_MS]) > 15_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_over_goes_before_what_counts_however_long_that_was_silent(kind):
+    held = full(kind)
+    kept, before = table.copy_out(held, 1)[:, table.HASH].tolist(), calls.evicted(held)
+    watermarks = np.array([calls.KEEP_MS + 20_000, 20_000])
+    for one in hashes(2, 300).tolist():
+        put(held, one, 0, int(watermarks[0]), watermarks)
+    assert calls.evicted(held) == before
+    assert all(table.find(held, one) >= 0 for one in kept)
+
+
+def test_a_call_under_way_is_kept_until_its_end_at_most_six_hours():
+    held = calls.calls(1_000)
+    for wanted, flags in ((1, calls.SETUP), (2, calls.SETUP | calls.ANSWERED), (3, calls.ANSWERED | calls.ENDED)):
+        put(held, wanted)
+        held.rows[table.find(held, wanted), table.HELD] = table.held(0, flags)
+
+    def kept(after):
+        calls.sweep(held, TOUCHED + after, len(held.rows))
+        return [wanted for wanted in (1, 2, 3) if table.find(held, wanted) >= 0]
+
+    assert kept(calls.KEEP_MS) == [1, 2, 3]
+    assert kept(calls.KEEP_MS + 1) == [2]
+    assert kept(calls.OPEN_MS) == [2]
+    assert kept(calls.OPEN_MS + 1) == []
