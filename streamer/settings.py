@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         4_000_000,
         ge=1_000,
         le=500_000_000,
-        description="calls remembered at most, set-ups a second times 600; the longest silent go first; up to 200 bytes each",
+        description="calls remembered at most, set-ups a second times 600; the longest silent go first; 100 to 400 bytes each",
     )
     clamp: bool = Field(True, description="keep `at` within [append - 5 min, append + 5 s]; off for replays of history")
     brake_share: float = Field(
