@@ -34,7 +34,7 @@ def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
     last_slot = callers.cells.shape[0] - 1
     seen = np.int64(0)
     for row in range(batch.records.shape[0]):
-        seen += calls.rows[table.near(calls, batch.call[row], 0), table.HELD]
+        seen += calls.rows[table.home(calls, batch.call[row]), table.HELD]
         if batch.records[row, columns.KIND] == columns.SETUP:
             partition = batch.records[row, columns.PARTITION]
             key = batch.key[row]
@@ -42,10 +42,10 @@ def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
             hashes[row, 0] = slots.hash_of(callers, partition, key, origin)
             hashes[row, 1] = pair_hash(world, key, batch.callee[row], partition)
             seen += callers.cells[hashes[row, 0] & last_slot]
-            seen += pairs.rows[table.near(pairs, hashes[row, 1], 0), table.HELD]
+            seen += pairs.rows[table.home(pairs, hashes[row, 1]), table.HELD]
     for row in range(batch.records.shape[0]):
         if batch.records[row, columns.KIND] != columns.SETUP:
-            own = table.flags_at(calls, table.near(calls, batch.call[row], 0)) & recent.OWN_LINE
+            own = table.flags_at(calls, table.home(calls, batch.call[row])) & recent.OWN_LINE
             partition = batch.records[row, columns.PARTITION]
             hashes[row, 0] = slots.hash_of(callers, partition, batch.key[row], 0 if own else 1)
         slot = callers.cells[hashes[row, 0] & last_slot]

@@ -95,9 +95,10 @@ def place(table: Table, wanted: int, watermarks: Any) -> int:
         cell = tables.vacant(table, wanted)
         if cell >= 0:
             return cell
+        first = tables.first_of(table, wanted)
         silent = np.int64(-1)
         for step in range(tables.PROBES):
-            other = tables.near(table, wanted, step)
+            other = tables.near(first, wanted, step)
             watermark = watermarks[tables.partition_at(table, other)]
             if is_over(table, other, watermark):
                 return other
@@ -114,9 +115,15 @@ def sweep(table: Table, watermarks: Any, look: int) -> None:
     """Look at so many rows and empty those that are over."""
     used = table.meta[tables.USED]
     cell = table.meta[tables.HAND]
+    rows = table.rows
+    newest = np.int64(-1)
+    for watermark in watermarks:
+        newest = max(newest, watermark)
+    young = newest - (PAIR_KEEP_MS if rows.shape[1] == _PAIR_WORDS else KEEP_MS)
     for _ in range(min(look, used)):
-        partition = tables.partition_at(table, cell)
-        if partition >= 0 and is_over(table, cell, watermarks[partition]):
+        # One question that is nearly always answered alike: full and empty rows lie mixed, and a guess for each would fail.
+        old = (rows[cell, tables.HELD] != 0) & (rows[cell, tables.TOUCHED_MS] < young)
+        if old and is_over(table, cell, watermarks[tables.partition_at(table, cell)]):
             tables.remove(table, cell)
         else:
             cell += 1

@@ -42,13 +42,12 @@ EVICTED: Final = 2
 
 
 class Table(NamedTuple):
-    """`rows` int64[2**k, words]; `directory` int32[2**k / SEGMENT]: the first row of the segment that the bits of the
-    hash's upper half name; `depth` uint8[2**k / SEGMENT]: how many of those bits the entries of a segment share; `meta`.
+    """`rows` int64[2**k, words]; `directory` int64[2**k / SEGMENT]: the first row of the segment that bits of the hash's
+    upper half name, and in its low bits, which are 0 in that, how many of those bits the segment's entries share; `meta`.
     """
 
     rows: Any
     directory: Any
-    depth: Any
     meta: Any
 
 
@@ -62,8 +61,7 @@ def table(entries: int, words: int) -> Table:
     first = -flat.ctypes.data % _LINE_BYTES // 8
     return Table(
         flat[first : first + size].reshape(-1, words),
-        np.zeros(segments, np.int32),
-        np.zeros(segments, np.uint8),
+        np.zeros(segments, np.int64),
         np.array([0, SEGMENT, 0]),
     )
 
@@ -87,18 +85,30 @@ def held(partition: int, flags: int) -> int:
 
 
 @inlined
-def near(table: Table, wanted: int, step: int) -> int:
-    """The row so many steps after the home of a hash; `wanted` is its bits as int64."""
-    return table.directory[(wanted >> 32) & (table.directory.shape[0] - 1)] | ((wanted + step) & _LAST)
+def first_of(table: Table, wanted: int) -> int:
+    """The first row of the segment that a hash belongs to; `wanted` is its bits as int64."""
+    return table.directory[(wanted >> 32) & (table.directory.shape[0] - 1)] & ~_LAST
+
+
+@inlined
+def near(first: int, wanted: int, step: int) -> int:
+    """The row so many steps after the home of a hash, in the segment that begins at `first`."""
+    return first | ((wanted + step) & _LAST)
+
+
+@inlined
+def home(table: Table, wanted: int) -> int:
+    """The row where the search for a hash begins."""
+    return (table.directory[(wanted >> 32) & (table.directory.shape[0] - 1)] & ~_LAST) | (wanted & _LAST)
 
 
 @loop
 def find(table: Table, wanted: int) -> int:
     """The row of an entry, -1 if there is none."""
     rows = table.rows
-    first = np.int64(table.directory[(wanted >> 32) & (table.directory.shape[0] - 1)])
+    first = first_of(table, wanted)
     for step in range(PROBES):
-        cell = first | ((wanted + step) & _LAST)
+        cell = near(first, wanted, step)
         if rows[cell, HELD] == 0:
             return -1
         if rows[cell, HASH] == wanted:
@@ -109,9 +119,9 @@ def find(table: Table, wanted: int) -> int:
 @loop
 def vacant(table: Table, wanted: int) -> int:
     """The first empty row for an entry, -1 if there is none near its home."""
-    first = np.int64(table.directory[(wanted >> 32) & (table.directory.shape[0] - 1)])
+    first = first_of(table, wanted)
     for step in range(PROBES):
-        cell = first | ((wanted + step) & _LAST)
+        cell = near(first, wanted, step)
         if table.rows[cell, HELD] == 0:
             return cell
     return -1
@@ -126,7 +136,7 @@ def _closes(rows: Any, hole: int) -> int:
     """
     first = hole & ~_LAST
     for distance in range(1, PROBES):
-        cell = first | ((hole + distance) & _LAST)
+        cell = near(first, hole, distance)
         if rows[cell, HELD] == 0:
             return -1
         if ((cell - rows[cell, HASH]) & _LAST) >= distance:
@@ -158,8 +168,8 @@ def split(table: Table, wanted: int) -> bool:
     """Make two segments of the one that a hash belongs to; False when the table may not grow there any more."""
     rows, directory = table.rows, table.directory
     at = (wanted >> 32) & (directory.shape[0] - 1)
-    first = np.int64(directory[at])
-    bit = np.int64(1) << np.int64(table.depth[first // SEGMENT])
+    first = directory[at] & ~_LAST
+    bit = 1 << (directory[at] & _LAST)
     empty = first
     while empty < first + SEGMENT and rows[empty, HELD] != 0:
         empty += 1
@@ -167,19 +177,21 @@ def split(table: Table, wanted: int) -> bool:
         return False
     fresh = table.meta[USED]
     table.meta[USED] += SEGMENT
-    table.depth[first // SEGMENT] += 1
-    table.depth[fresh // SEGMENT] = table.depth[first // SEGMENT]
-    for other in range((at & (bit - 1)) | bit, directory.shape[0], 2 * bit):
-        directory[other] = fresh
+    deeper = (directory[at] & _LAST) + 1
+    for other in range(at & (bit - 1), directory.shape[0], bit):
+        directory[other] = (fresh if other & bit else first) | deeper
     # From an empty row on, chains are met from their beginnings, so that no entry comes to lie farther from its home.
-    step = 1
-    while step < SEGMENT:
-        cell = first | ((empty + step) & _LAST)
-        if rows[cell, HELD] != 0 and (rows[cell, HASH] >> 32) & bit:
-            _copy(rows, cell, vacant(table, rows[cell, HASH]))
-            remove(table, cell)
-        else:
-            step += 1
+    for step in range(1, SEGMENT):
+        cell = near(first, empty, step)
+        held_by = rows[cell, HELD]
+        if held_by == 0:
+            continue
+        rows[cell, HELD] = 0
+        target = vacant(table, rows[cell, HASH])
+        rows[cell, HELD] = held_by
+        if target != cell:
+            _copy(rows, cell, target)
+            rows[cell, HELD] = 0
     return True
 
 
