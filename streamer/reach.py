@@ -34,7 +34,9 @@ def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
     last_slot = callers.cells.shape[0] - 1
     seen = np.int64(0)
     for row in range(batch.records.shape[0]):
-        seen += calls.rows[table.home(calls, batch.call[row]), table.HELD]
+        first = table.first_of(calls, batch.call[row])
+        for step in range(3):
+            seen += calls.rows[table.near(first, batch.call[row], step), table.HELD]
         if batch.records[row, columns.KIND] == columns.SETUP:
             partition = batch.records[row, columns.PARTITION]
             key = batch.key[row]
@@ -42,7 +44,9 @@ def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
             hashes[row, 0] = slots.hash_of(callers, partition, key, origin)
             hashes[row, 1] = pair_hash(world, key, batch.callee[row], partition)
             seen += callers.cells[hashes[row, 0] & last_slot]
-            seen += pairs.rows[table.home(pairs, hashes[row, 1]), table.HELD]
+            first = table.first_of(pairs, hashes[row, 1])
+            for step in range(0, 4, 2):
+                seen += pairs.rows[table.near(first, hashes[row, 1], step), table.HELD]
     for row in range(batch.records.shape[0]):
         if batch.records[row, columns.KIND] != columns.SETUP:
             own = table.flags_at(calls, table.home(calls, batch.call[row])) & recent.OWN_LINE

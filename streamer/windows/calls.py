@@ -33,6 +33,8 @@ OPEN_MS: Final = 6 * 3_600_000
 PAIR_KEEP_MS: Final = 120_000
 SIGHTING_MS: Final = 10_000
 DIVERSION_MS: Final = 60_000
+BEGIN: Final = 1 << 18
+"""Entries of a new table: the rows for them cost little, and in a table that is nearly empty searches are shortest."""
 _CALL_WORDS: Final = 8
 _PAIR_WORDS: Final = 4
 
@@ -59,14 +61,14 @@ DIVERSION_BACK_MS: Final = 5_000
 """How far the clock of the operator that diverts may be behind; that the first leg came first the log tells."""
 
 
-def calls(most: int) -> Table:
-    """An empty table for so many calls."""
-    return tables.table(most, _CALL_WORDS)
+def calls(most: int, begin: int = BEGIN) -> Table:
+    """An empty table for so many calls; it grows when it holds more than `begin`."""
+    return tables.table(most, _CALL_WORDS, begin)
 
 
-def pairs(most: int) -> Table:
-    """An empty table for so many pairs."""
-    return tables.table(most, _PAIR_WORDS)
+def pairs(most: int, begin: int = BEGIN) -> Table:
+    """An empty table for so many pairs; it grows when it holds more than `begin`."""
+    return tables.table(most, _PAIR_WORDS, begin)
 
 
 def evicted(table: Table) -> int:

@@ -28,7 +28,7 @@ def hashes(seed, n):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1_023)), max_size=300))
 def test_place_and_remove_find_what_a_set_finds(moves):
-    held = calls.calls(16 * table.SEGMENT)
+    held = calls.calls(8 * table.SEGMENT, 1)
     model = set()
     for keep, number in moves:
         # Few homes about a segment's end, so that chains are long and go round, and the directory's bits split them.
@@ -46,7 +46,7 @@ def test_place_and_remove_find_what_a_set_finds(moves):
 
 @pytest.mark.parametrize("kind", [calls.calls, calls.pairs])
 def test_a_table_grows_by_one_segment_at_a_time_and_loses_nothing(kind):
-    held, wanted = kind(100_000), hashes(1, 100_000)
+    held, wanted = kind(100_000, 1), hashes(1, 100_000)
     used = [int(held.meta[table.USED])]
     for one in wanted.tolist():
         put(held, one)
@@ -60,7 +60,7 @@ def test_a_table_grows_by_one_segment_at_a_time_and_loses_nothing(kind):
 
 
 def test_what_is_removed_while_it_grows_stays_removed():
-    held, draw, model = calls.calls(100_000), np.random.default_rng(2), set()
+    held, draw, model = calls.calls(100_000, 1), np.random.default_rng(2), set()
     for one in hashes(3, 40_000).tolist():
         put(held, one)
         model.add(one)
@@ -72,7 +72,7 @@ def test_what_is_removed_while_it_grows_stays_removed():
 
 
 def test_a_partition_is_copied_into_a_table_that_grew_otherwise():
-    theirs, ours = calls.calls(50_000), calls.calls(50_000)
+    theirs, ours = calls.calls(50_000, 1), calls.calls(50_000, 9_000)
     for number, one in enumerate(hashes(4, 30_000).tolist()):
         put(theirs, one, number % 2, number)
     for one in hashes(5, 5_000).tolist():
