@@ -20,7 +20,7 @@ from streamer.columns import State
 from streamer.features import WINDOWS
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
-from streamer.windows import calls, distinct, sliding
+from streamer.windows import calls, distinct, sliding, table
 from streamer.windows.slots import COLUMNS
 
 Count = Annotated[int, Meta(ge=0, le=1 << 40)]
@@ -153,12 +153,12 @@ def faults_of_pairs(rows: Any, header: Header) -> Iterator[str]:
         yield "pairs.operator and the table of operators name different operators"
 
 
-def _faults_of_table(table: str, rows: Any, header: Header, flags: int) -> Iterator[str]:
-    held = rows[:, calls.HELD]
-    yield from _outside(f"{table}.held, partition", (held & 0xFFFF) - 1, header.partition, header.partition)
-    yield from _first(f"{table}.held", (held >> 16) & ~flags != 0, "has flags that there are not")
-    yield from _outside(f"{table}.touched_ms", rows[:, calls.TOUCHED_MS], 0, header.watermark)
-    yield from _twice(f"{table}.hash", rows[:, calls.HASH])
+def _faults_of_table(name: str, rows: Any, header: Header, flags: int) -> Iterator[str]:
+    held = rows[:, table.HELD]
+    yield from _outside(f"{name}.held, partition", (held & 0xFFFF) - 1, header.partition, header.partition)
+    yield from _first(f"{name}.held", (held >> 16) & ~flags != 0, "has flags that there are not")
+    yield from _outside(f"{name}.touched_ms", rows[:, table.TOUCHED_MS], 0, header.watermark)
+    yield from _twice(f"{name}.hash", rows[:, table.HASH])
 
 
 def operators_in(rows: Any) -> list[int]:

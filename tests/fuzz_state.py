@@ -19,7 +19,7 @@ from streamer.calls.codec import decode_decision
 from streamer.columns import State
 from streamer.engine import Engine
 from streamer.errors import StateError
-from streamer.windows import calls, sliding, slots
+from streamer.windows import sliding, slots, table
 from tests.test_engine import NOW, PARTITIONS, batch, in_force, model, offer, setup, traffic
 
 SECRET = b"fuzz"
@@ -215,10 +215,12 @@ def in_order(state: State) -> None:
         assert slots.find(store, int(store.partition[slot]), int(store.key[slot]), int(store.origin[slot])) == slot
     wide = store.wide_of[store.wide_of > 0]
     assert len(np.unique(wide)) == len(wide) == store.meta[slots.WIDE_USED] - store.meta[slots.WIDE_FREE]
-    for table in (state.calls, state.pairs):
-        for cell in np.flatnonzero(table.rows[:, calls.HELD]).tolist():
-            assert 0 <= calls.partition_at.py_func(table, cell) < len(state.watermark)
-            assert calls.find(table, int(table.rows[cell, calls.HASH])) == cell
+    for held in (state.calls, state.pairs):
+        cells = np.flatnonzero(held.rows[:, table.HELD]).tolist()
+        assert all(cell < held.meta[table.USED] for cell in cells)
+        for cell in cells:
+            assert 0 <= table.partition_at.py_func(held, cell) < len(state.watermark)
+            assert table.find(held, int(held.rows[cell, table.HASH])) == cell
 
 
 def held_by(engine):

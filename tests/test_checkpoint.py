@@ -12,7 +12,7 @@ from streamer.checkpoint import VERSION
 from streamer.engine import Engine
 from streamer.errors import StateError
 from streamer.policy import REASONS
-from streamer.windows import calls, slots
+from streamer.windows import calls, slots, table
 from tests.fuzz_state import SECRET, body_of, grown, held_by, in_order, key_of, opened, seal, shapes, told
 from tests.test_engine import NOW, PARTITIONS, attempts, batch, engine, judge, setup, traffic, windows
 
@@ -78,17 +78,17 @@ def test_state_changed_by_nothing_is_taken_in_as_it_is(packed):
     (cell("callers.gap_jitter", slice(None), np.nan), "callers.gap_jitter of row"),
     (cell("callers.wide_of", 0, 77), "callers.wide_of does not refer"), (cell("callers.wide_of", slice(None), -1), "callers.wide_of"),
     (doubled("callers.key", "callers.origin"), "callers.key .* is there twice"),
-    (cell("calls", 0, calls.held(HERE + 1, 1), calls.HELD), "calls.held, partition of row 0"),
-    (cell("calls", 0, 0, calls.HELD), "calls.held, partition of row 0 is -1"),
-    (cell("calls", 0, calls.held(HERE, 32), calls.HELD), "calls.held of row 0 has flags"),
-    (cell("calls", 2, -5, calls.TOUCHED_MS), "calls.touched_ms of row 2 is -5"), (cell("calls", 0, 2**63 - 1, calls.SETUP_MS), "calls.setup_ms"),
+    (cell("calls", 0, table.held(HERE + 1, 1), table.HELD), "calls.held, partition of row 0"),
+    (cell("calls", 0, 0, table.HELD), "calls.held, partition of row 0 is -1"),
+    (cell("calls", 0, table.held(HERE, 32), table.HELD), "calls.held of row 0 has flags"),
+    (cell("calls", 2, -5, table.TOUCHED_MS), "calls.touched_ms of row 2 is -5"), (cell("calls", 0, 2**63 - 1, calls.SETUP_MS), "calls.setup_ms"),
     (cell("calls", 0, 5, calls.SAID), "calls.said, action of row 0 is 5, not within 0 to 4"),
     (cell("calls", 0, 5 << 8, calls.SAID), "shadow action of row 0 is 5"), (cell("calls", 0, 86_401 << 16, calls.SAID), "cache seconds"),
     (cell("calls", 0, -1, calls.SAID), "calls.said"), (cell("calls", 0, 1_000_001, calls.SCORE), "calls.score of row 0"),
     (cell("calls", 0, 1 << len(REASONS), calls.REASONS), "calls.reasons of row 0"), (cell("calls", 0, -1, calls.REASONS), "calls.reasons"),
     (cell("calls", 0, 9 << 32, calls.VERSIONS), "calls.versions and the table of versions"), (doubled("calls"), "calls.hash .* twice"),
-    (cell("pairs", 0, calls.held(HERE, 1), calls.HELD), "pairs.held of row 0 has flags"), (cell("pairs", 0, calls.held(99, 0), calls.HELD), "pairs.held, part"),
-    (cell("pairs", 0, 2**50, calls.TOUCHED_MS), "pairs.touched_ms of row 0"), (cell("pairs", 0, 4_096, calls.OPERATOR), "pairs.operator of row 0 is 4096"),
+    (cell("pairs", 0, table.held(HERE, 1), table.HELD), "pairs.held of row 0 has flags"), (cell("pairs", 0, table.held(99, 0), table.HELD), "pairs.held, part"),
+    (cell("pairs", 0, 2**50, table.TOUCHED_MS), "pairs.touched_ms of row 0"), (cell("pairs", 0, 4_096, calls.OPERATOR), "pairs.operator of row 0 is 4096"),
     (cell("pairs", 0, 77, calls.OPERATOR), "table of operators"), (doubled("pairs"), "pairs.hash .* twice"),
     (lambda columns: columns.pop("pairs"), "the columns are callers.key"), (lambda columns: columns.update(calls=columns["calls"].astype("<i4")), "column calls is <i4"),
     (lambda columns: columns.update(calls=columns["calls"][:, :4]), r"it must be <i8 \[rows, \*\[8\]\]"),

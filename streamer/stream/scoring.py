@@ -158,7 +158,7 @@ class Scoring:
                 self.judge.tick(partition, now)
             if self.control.ready and self.settings.clamp:
                 lifted = self.governing.lift(self._demotions, now)
-                await self.deliveries.send(lifted, len(lifted), lambda: None)
+                await self.deliveries.send(lifted, lambda: None)
             self._show_gauges()
 
     @property
