@@ -159,6 +159,7 @@ def main() -> int:
                 results["left_out"][part] = str(reason)
                 console.print(f"[red]failed:[/] {reason}")
     results["seconds"] = time.monotonic() - began
+    told.out.mkdir(parents=True, exist_ok=True)
     (told.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (told.out / "RESULTS.md").write_text(report.render(results))
     console.print(f"{told.out / 'RESULTS.md'} written after {results['seconds']:.0f} s")
