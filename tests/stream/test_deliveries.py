@@ -1,0 +1,95 @@
+"""What stands for the delivery of a batch: the last message of each run of a partition, and nothing less."""
+
+import asyncio
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from streamer.errors import DeliveryError
+from streamer.kafka import topics
+from streamer.kafka.clients import admin
+from streamer.stream.deliveries import Deliveries, Parcel
+from tests.stream.live import read
+
+SMALL = b"x" * 100
+
+
+def send_all(settings, batches, wait_s=10):
+    """What was finished, in order, and what failed, once everything that can be delivered is."""
+
+    async def run():
+        finished, failed = [], []
+        deliveries = Deliveries(settings, failed.append)
+        try:
+            for number, messages in enumerate(batches):
+                try:
+                    await deliveries.send(messages, partial(finished.append, number))
+                except DeliveryError as error:
+                    failed.append(error)
+            for _ in range(wait_s * 100):
+                if failed or len(finished) == len(batches):
+                    break
+                await asyncio.sleep(0.01)
+        finally:
+            deliveries.close(5)
+        return finished, failed
+
+    return asyncio.run(run())
+
+
+def run_of(topic, partition, values):
+    return [(topic, value, f"{partition}-{n}", partition, None) for n, value in enumerate(values)]
+
+
+@pytest.mark.broker
+def test_batches_are_finished_when_all_their_runs_are_delivered(kafka_settings):
+    topic = topics.Topics(kafka_settings).decisions
+    batches = [[], *([*run_of(topic, 0, [SMALL] * n), *run_of(topic, 2, [SMALL] * n)] for n in (1, 7, 500))]
+    mixed = [
+        message for pair in zip(*(run_of(topic, p, [SMALL] * 20) for p in (0, 1)), strict=True) for message in pair
+    ]
+    finished, failed = send_all(kafka_settings, [*batches, mixed])
+    assert sorted(finished) == [0, 1, 2, 3, 4]
+    assert not failed
+    assert len(read(kafka_settings, topic, 4, wanted=2 * 508 + 40)) == 2 * 508 + 40
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_nothing_behind_a_message_that_the_broker_refuses_is_taken_for_delivered(kafka_settings, place):
+    topic = topics.Topics(kafka_settings).decisions
+    smaller = ConfigEntry("max.message.bytes", "1000", incremental_operation=AlterConfigOpType.SET)
+    limit = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[smaller])
+    for future in admin(kafka_settings).incremental_alter_configs([limit]).values():
+        future.result(10)
+    values = [SMALL] * 7
+    values[place] = bytes(range(256)) * 20
+    few = run_of(topic, 1, [SMALL] * 3)
+    finished, failed = send_all(kafka_settings, [few, run_of(topic, 1, values), few])
+    assert 1 not in finished
+    assert 2 not in finished
+    assert failed
+    assert all(isinstance(error, DeliveryError) for error in failed)
+
+
+def test_offsets_that_are_too_near_show_that_messages_were_lost():
+    done, failed, behind = [], [], {}
+    parcel = Parcel(2, behind, lambda: done.append(True), failed.append)
+    place = {"topic": lambda: "t", "partition": lambda: 1}
+    parcel.delivered(5, None, SimpleNamespace(offset=lambda: 104, **place))
+    parcel.delivered(5, None, SimpleNamespace(offset=lambda: 108, **place))
+    assert not done
+    assert [str(error) for error in failed] == ["1 messages to t[1] were lost before offset 108"]
+
+
+def test_a_delivery_whose_offset_is_not_known_begins_anew():
+    done, failed, behind = [], [], {("t", 1): 90}
+    parcel = Parcel(3, behind, lambda: done.append(True), failed.append)
+    place = {"topic": lambda: "t", "partition": lambda: 1}
+    for offset in (-1001, 7, 12):
+        parcel.delivered(5, None, SimpleNamespace(offset=lambda offset=offset: offset, **place))
+    assert done
+    assert not failed
+    assert behind == {("t", 1): 12}
