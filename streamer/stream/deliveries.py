@@ -3,7 +3,8 @@
 A batch is finished when every one of its messages was delivered. A report a message would take the interpreter thousands
 of times a second, so the last message of each run of one partition stands for those before it. It may, because the
 producer is idempotent and gapless (a message that the broker refuses is fatal, the broker takes none out of sequence), no
-message times out, and offsets that are too near to each other show what was lost in any other way. A failed delivery ends
+message times out, and offsets that are too near to each other show what was lost in any other way. The first message to a
+partition stands for itself alone. A failed delivery ends
 the worker. Brokers that do not answer are waited for, however long that takes, and told by `trouble`.
 """
 
@@ -14,7 +15,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -39,6 +40,19 @@ _SETTINGS: Final = {
 
 Message = tuple[str, Any, Any, int, Any]
 """Topic, value, key, partition and headers of what is sent, in the order of `Producer.produce`."""
+
+
+def _ends(messages: Sequence[Message], behind: Collection[Place]) -> list[bool]:
+    """Which messages are the last of a run: of one partition, or alone where nothing is known of the partition yet.
+
+    A broker takes the first that it ever sees of a producer in a partition out of sequence too.
+    """
+    ends = [a[0] != b[0] or a[3] != b[3] for a, b in itertools.pairwise(messages)]
+    ends.append(True)
+    for begin in (0, *itertools.compress(range(1, len(messages)), ends)):
+        if (messages[begin][0], messages[begin][3]) not in behind:
+            ends[begin] = True
+    return ends
 
 
 class Parcel:
@@ -104,8 +118,7 @@ class Deliveries:
         if not messages:
             done()
             return
-        ends = [a[0] != b[0] or a[3] != b[3] for a, b in itertools.pairwise(messages)]
-        ends.append(True)
+        ends = _ends(messages, self._behind)
         parcel = Parcel(sum(ends), self._behind, done, self._fail)
         produce, run = self._producer.produce, 0
         for number, ((topic, value, key, partition, headers), end) in enumerate(zip(messages, ends, strict=True)):
@@ -138,6 +151,8 @@ class Deliveries:
         if self._serving.acquire(blocking=False):
             try:
                 self._producer.poll(0)
+            except KafkaException as error:  # so a client tells of what is fatal to it, a lost message among it
+                self._fail(DeliveryError(f"nothing can be sent any more: {error.args[0].str()}"))
             finally:
                 self._serving.release()
 
@@ -145,7 +160,11 @@ class Deliveries:
         """End the thread, then wait for what is under way; gives whether all of it was delivered."""
         self._stop.set()
         self._thread.join(5)
-        return not self._producer.flush(wait_s)
+        try:
+            return not self._producer.flush(wait_s)
+        except KafkaException as error:
+            self._fail(DeliveryError(f"nothing can be sent any more: {error.args[0].str()}"))
+            return False
 
     def _serve(self) -> None:
         asked_at = 0.0
@@ -163,9 +182,6 @@ class Deliveries:
 
     def _hear(self, error: Any) -> None:
         """What librdkafka says of a broker; called while it is polled."""
-        if error.fatal():
-            self._fail(DeliveryError(f"nothing can be sent any more: {error.str()}"))
-            return
         if self.trouble is None:
             log.warning("trouble with the brokers, trying again: %s", error.str())
         self.trouble = error.str()
