@@ -9,9 +9,9 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from streamer.errors import DeliveryError
 from streamer.kafka import topics
-from streamer.kafka.clients import admin
+from streamer.kafka.clients import admin, producer
 from streamer.stream.deliveries import Deliveries, Parcel
-from tests.stream.live import read
+from tests.stream.live import read, wait_until
 
 SMALL = b"x" * 100
 
@@ -43,6 +43,15 @@ def run_of(topic, partition, values):
     return [(topic, value, f"{partition}-{n}", partition, None) for n, value in enumerate(values)]
 
 
+def refuses(settings, topic, value):
+    """Whether the broker refuses such a message by now: it takes a changed setting in a moment after it was told."""
+    said = []
+    probing = producer(settings)
+    probing.produce(topic, value, partition=3, on_delivery=lambda error, _: said.append(error))
+    probing.flush(5)
+    return said[0] is not None
+
+
 @pytest.mark.broker
 def test_batches_are_finished_when_all_their_runs_are_delivered(kafka_settings):
     topic = topics.Topics(kafka_settings).decisions
@@ -66,8 +75,10 @@ def test_nothing_behind_a_message_that_the_broker_refuses_is_taken_for_delivered
     client = admin(kafka_settings)
     for future in client.incremental_alter_configs([limit]).values():
         future.result(10)
+    large = bytes(range(256)) * 20
+    wait_until(lambda: refuses(kafka_settings, topic, large), 20)
     values = [SMALL] * 7
-    values[place] = bytes(range(256)) * 20
+    values[place] = large
     few = run_of(topic, 1, [SMALL] * 3)
     finished, failed = send_all(kafka_settings, [*before * [few], run_of(topic, 1, values), few])
     assert finished == list(range(before))[: len(finished)]
