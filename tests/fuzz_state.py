@@ -216,9 +216,7 @@ def in_order(state: State) -> None:
     wide = store.wide_of[store.wide_of > 0]
     assert len(np.unique(wide)) == len(wide) == store.meta[slots.WIDE_USED] - store.meta[slots.WIDE_FREE]
     for held in (state.calls, state.pairs):
-        cells = np.flatnonzero(held.rows[:, table.HELD]).tolist()
-        assert all(cell < held.meta[table.USED] for cell in cells)
-        for cell in cells:
+        for cell in np.flatnonzero(held.rows[: held.meta[table.USED], table.HELD]).tolist():
             assert 0 <= table.partition_at.py_func(held, cell) < len(state.watermark)
             assert table.find(held, int(held.rows[cell, table.HASH])) == cell
 

@@ -17,7 +17,7 @@ from streamer.calls.codec import decode_call
 from streamer.calls.decisions import Demotion
 from streamer.errors import BrakeError, MessageError
 from streamer.kafka.dead_letters import dead_letter_headers, source_headers
-from streamer.kafka.headers import headers_of, headers_of_all
+from streamer.kafka.headers import headers_of_all
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics, dead_letter
 from streamer.records import Batch as Records
@@ -42,10 +42,9 @@ _value: Callable[[Any], Any] = Record.value
 _timestamp: Callable[[Any], Any] = Record.timestamp
 
 
-def _rekeyed(records: list[Record]) -> list[bool]:
-    held = headers_of_all(records)
+def _rekeyed(held: list[Any]) -> list[bool]:
     if not any(held):
-        return [False] * len(records)
+        return [False] * len(held)
     return [bool(headers) and any(name == _REKEYED for name, _ in headers) for headers in held]
 
 
@@ -209,6 +208,7 @@ class Scoring:
             return  # taken in before this worker lost its partitions: whoever has them now judges it
         records = list(itertools.chain.from_iterable(batch.spans.values()))
         appended = [at for _, at in map(_timestamp, records)]
+        headers = headers_of_all(records)
         now = int(time.time() * 1000)
         shed = now - min(appended) > 1000 * self.settings.shed_lag_s
         columns = Records(
@@ -216,12 +216,12 @@ class Scoring:
             [*map(_offset, records)],
             appended,
             [*map(_value, records)],
-            _rekeyed(records),
+            _rekeyed(headers),
         )
         outcomes = self.judge.process(columns, now, shed)
         policy: Any = getattr(self.judge, "policy", None)
         said = self.governing.observe(outcomes.standing, policy, self._demotions)
-        messages = list(self._messages(records, columns, outcomes, said))
+        messages = list(self._messages(records, headers, columns, outcomes, said))
         await self.deliveries.send(messages, batch.finish, holds)
         self.metrics.observe(columns, outcomes, time.time() * 1000, shed=shed)
         for partition, span in batch.spans.items():
@@ -231,7 +231,7 @@ class Scoring:
         self._brake(len(records), len(outcomes.rejected))
 
     def _messages(
-        self, records: list[Any], columns: Records, outcomes: Any, said: Sequence[Message]
+        self, records: list[Any], held: list[Any], columns: Records, outcomes: Any, said: Sequence[Message]
     ) -> Iterator[Message]:
         topics, partitions, offsets, of = self.topics, columns.partitions, columns.offsets, self._partition_headers
         decisions = topics.decisions
@@ -243,7 +243,7 @@ class Scoring:
         for row, reason, text in outcomes.rejected:
             record = records[row]
             self.metrics.dead.labels(topics.calls, reason).inc()
-            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], headers_of(record))
+            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], held[row] or [])
             yield dead_letter(topics.calls), record.value(), record.key(), 0, headers
         for row, key, partition in outcomes.misplaced:
             headers = [(_REKEYED, b"1"), *source_headers(partitions[row], offsets[row])]
