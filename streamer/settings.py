@@ -45,6 +45,12 @@ class Settings(BaseSettings):
         default_factory=dict, description='hours kept, by topic, where not as the contract says: {"calls": 48}'
     )
     replication: int = Field(1, ge=1, le=10, description="replicas of every topic")
+    min_insync_replicas: int | None = Field(
+        None,
+        ge=1,
+        le=10,
+        description="replicas that must have a message before it counts; unset: as the cluster has it",
+    )
     group: str = Field("streamer-scorer", description="consumer group of the scoring workers")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000, description="a silent worker is expelled after this")
     start_at: Literal["earliest", "latest"] = Field("earliest", description="where a new group starts to read")

@@ -22,6 +22,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("streamer.commands.worker", "Judge calls: read call events, write decisions and evidence."),
     "trainer": ("streamer.commands.trainer", "Learn from feedback and publish models."),
     "broker": ("streamer.commands.broker", "A real Apache Kafka on this machine: install, start, status, stop."),
+    "topics": ("streamer.commands.topics", "Create or alter the topics, or say what that would change."),
+    "doctor": (
+        "streamer.commands.doctor",
+        "Find what is wrong with an installation, a sample, or what an operator publishes.",
+    ),
     "replay": ("streamer.commands.replay", "Send files of call records into Kafka, or straight through the engine."),
     "simulate": ("streamer.commands.simulate", "Make mixed honest and fraudulent traffic."),
     "schemas": ("streamer.commands.schemas", "Write or check JSON Schemas, the AsyncAPI document and test vectors."),

@@ -23,6 +23,9 @@ DAY_MS: Final = 24 * HOUR_MS
 SUBSCRIBER_FACTS: Final = ("location", "line", "sim", "device", "holder", "network")
 """Facts an operator reports of its own line, each in a topic of its own."""
 
+STREAM_BYTES: Final = 1024 * 1024 + 12
+"""Largest message of a stream, in bytes: Kafka's own default, asked for so that no cluster's smaller one holds."""
+
 _DEAD_LETTER: Final = ".dlq"
 _WAIT_S: Final = 30.0
 
@@ -70,6 +73,8 @@ class Topics:
     def __init__(self, settings: Settings) -> None:
         prefix = settings.prefix
         self._kept_h: Final = settings.retention_h
+        self._replication: Final = settings.replication
+        self._min_insync: Final = settings.min_insync_replicas
         self.prefix: Final = prefix
         self.partitions: Final = settings.partitions
         self.calls: Final = f"{prefix}calls.v1"
@@ -108,11 +113,11 @@ class Topics:
                 self.calls,
                 self.partitions,
                 # The append time is the clock that `at` is clamped to and that latency is counted from.
-                _deleted(DAY_MS) | {"message.timestamp.type": "LogAppendTime"},
+                _stream(DAY_MS) | {"message.timestamp.type": "LogAppendTime"},
             ),
-            TopicSpec(self.decisions, self.partitions, _deleted(HOUR_MS)),
-            TopicSpec(self.evidence, self.partitions, _deleted(30 * DAY_MS)),
-            TopicSpec(self.feedback, self.partitions, _deleted(90 * DAY_MS)),
+            TopicSpec(self.decisions, self.partitions, _stream(HOUR_MS)),
+            TopicSpec(self.evidence, self.partitions, _stream(30 * DAY_MS)),
+            TopicSpec(self.feedback, self.partitions, _stream(90 * DAY_MS)),
         )
         tables = (
             *(TopicSpec(topic, self.partitions, _compacted()) for topic in self.facts),
@@ -120,8 +125,19 @@ class Topics:
             TopicSpec(self.trainer, 1, _compacted()),
         )
         read = (self.calls, self.evidence, self.feedback, *self.facts, *self.control)
-        letters = tuple(TopicSpec(dead_letter(topic), 1, _deleted(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in read)
-        return self._kept_as_set((*streams, *tables, *letters))
+        letters = tuple(TopicSpec(dead_letter(topic), 1, _stream(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in read)
+        return self._replicated_as_set(self._kept_as_set((*streams, *tables, *letters)))
+
+    def _replicated_as_set(self, specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:
+        """`specs` with the least in-sync replicas, if they are set. Raises `SettingsError` when no write could succeed."""
+        if self._min_insync is None:
+            return specs
+        if self._min_insync > self._replication:
+            raise SettingsError(
+                f"min_insync_replicas {self._min_insync} is more than replication {self._replication}: nothing could be written"
+            )
+        own = {"min.insync.replicas": str(self._min_insync)}
+        return tuple(spec._replace(config=spec.config | own) for spec in specs)
 
     def _kept_as_set(self, specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:
         """`specs` with the retention that the settings ask for. Raises `SettingsError` for a topic that has none."""
@@ -138,14 +154,17 @@ class Topics:
         )
 
 
-def _deleted(retention_ms: int, max_bytes: int | None = None) -> dict[str, str]:
+def _deleted(retention_ms: int) -> dict[str, str]:
     """Settings of a topic whose records go after `retention_ms`; segments roll often enough for that to be so."""
-    config = {
+    return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention_ms),
         "segment.ms": str(min(max(retention_ms // 6, 600_000), DAY_MS)),
     }
-    return config if max_bytes is None else config | {"max.message.bytes": str(max_bytes)}
+
+
+def _stream(retention_ms: int, max_bytes: int = STREAM_BYTES) -> dict[str, str]:
+    return _deleted(retention_ms) | {"max.message.bytes": str(max_bytes)}
 
 
 def _compacted() -> dict[str, str]:
@@ -242,4 +261,6 @@ def _check_append_time(client: AdminClient, calls: str, wait_s: float) -> None:
         raise TopicError(f"settings of {calls} cannot be read: {error.args[0].str()}") from error
     found = entries["message.timestamp.type"].value
     if found != "LogAppendTime":
-        raise TopicError(f"{calls} has message.timestamp.type={found}; set it to LogAppendTime")
+        raise TopicError(
+            f"{calls} has message.timestamp.type={found}; `streamer topics apply` sets it to LogAppendTime"
+        )

@@ -1,0 +1,224 @@
+"""What one operator publishes now, record by record of the whole topic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+import orjson
+
+from streamer.calls.events import CallEvent, Setup
+from streamer.calls.numbers import HomePlan, caller_key, normalise
+from streamer.doctor import values
+from streamer.doctor.book import Book
+from streamer.doctor.clocks import Clocks
+from streamer.doctor.findings import Finding, Flaw, share
+from streamer.doctor.placement import Placement
+
+SEEN_AGAIN_MS: Final = 10_000
+"""Two operators' set-ups of the same numbers within this are one call."""
+ON_TIME: Final = 0.999
+"""The share of originations that have to come first for their absence to be evidence,"""
+MATCHES: Final = 1_000
+"""among at least so many."""
+
+_ENOUGH: Final = 20
+_SETTLED_MS: Final = 2_000
+_PAIRS: Final = 100_000
+_ODD_SHARE: Final = 0.01
+_END_SHARE: Final = 0.5
+_REPEAT_SHARE: Final = 0.05
+
+
+class Heard(NamedTuple):
+    """One record of `calls`: where it lies, when it was appended (ms; None without the broker's append time), what it has."""
+
+    partition: int
+    offset: int
+    append_ms: int | None
+    key: bytes | None
+    value: bytes | None
+    rekeyed: bool
+
+
+class Watch:
+    """Watches one operator among the records of all.
+
+    Watching begins with its first event, by its own clock: calls that began before may lack their set-up.
+    """
+
+    def __init__(self, operator: str, plan: HomePlan, partitions: int) -> None:
+        self.operator = operator
+        self._plan = plan
+        self._book = Book(plan)
+        self._placement = Placement(plan, partitions)
+        self._clocks = Clocks()
+        self._on_time = OnTime(operator, plan)
+        self._others: Counter[str] = Counter()
+        self._flaws: Counter[str] = Counter()
+        self._first: dict[str, tuple[str, Flaw]] = {}
+        self._refused = self._records = self._nobodys = self._rekeyed = 0
+
+    def take(self, record: Heard) -> None:
+        """Take in one record; what workers produced again into its partition was judged as it was published."""
+        event, flaws = values.judge(record.value or b"")
+        operator = event.operator if event is not None else _operator_of(record.value)
+        if record.rekeyed:
+            self._rekeyed += operator == self.operator
+            return
+        if event is not None:
+            self._on_time.take(event)
+        if operator != self.operator:
+            self._nobodys += operator is None
+            self._others[operator or ""] += operator is not None
+            return
+        self._records += 1
+        place = f"partition {record.partition} offset {record.offset}"
+        if event is None:
+            self._refused += 1
+            self._note("refused", place, flaws[0])
+            return
+        self._placement.take(event, record.key, record.partition, place)
+        if self._book.since_ms is None:
+            self._book.since_ms = event.at + _SETTLED_MS
+        if record.append_ms is not None:
+            self._clocks.take(event.operator, event.at, record.append_ms)
+        for flaw in (*flaws, *values.of_numbers(event, self._plan), *self._book.take(event)):
+            self._note(flaw.reason, place, flaw)
+
+    def _note(self, reason: str, place: str, flaw: Flaw) -> None:
+        self._flaws[reason] += 1
+        self._first.setdefault(reason, (place, flaw))
+
+    def findings(self, *, clamp: bool = True) -> list[Finding]:
+        """How it stands, check by check."""
+        if not self._records:
+            return [self._nothing()]
+        events = self._book.events
+        told = ", ".join(f"{events[kind]:,} {kind}" for kind in ("setup", "answer", "end"))
+        found = [Finding("traffic", "ok", f"{self._records:,} records: {told}"), self._contract()]
+        found += self._placement.findings()
+        found += self._clocks.findings(clamp=clamp)
+        found += [self._ids(), self._setups(), self._ends(), self._numbers()]
+        if self._flaws["ignored_field"]:
+            found.append(self._odd("fields", "ignored_field", "warning"))
+        return [*found, self._on_time.finding()]
+
+    def _nothing(self) -> Finding:
+        seen = ", ".join(name for name, _ in self._others.most_common(5)) or "nobody else"
+        nobodys = f", and {self._nobodys:,} records of no operator" if self._nobodys else ""
+        return Finding(
+            "traffic",
+            "failed",
+            f"nothing of {self.operator!r} came; seen: {seen}{nobodys}",
+            "see that it publishes to this cluster and prefix, and that `operator` in its messages is spelled so",
+        )
+
+    def _contract(self) -> Finding:
+        nobodys = f"; {self._nobodys:,} records of the topic name no operator" if self._nobodys else ""
+        out = self._flaws["out_of_range"]
+        wrong = self._refused + out
+        if not wrong:
+            return Finding("contract", "warning" if nobodys else "ok", f"every record is taken in{nobodys}")
+        place, flaw = self._first["refused" if self._refused else "out_of_range"]
+        text = f"{share(wrong, self._records)} records break the contract, first {place}: {flaw.text}{nobodys}"
+        return Finding("contract", "failed", text, flaw.mend)
+
+    def _odd(self, check: str, reason: str, state: str) -> Finding:
+        place, flaw = self._first[reason]
+        text = f"{share(self._flaws[reason], self._records)} records, first {place}: {flaw.text}"
+        return Finding(check, "failed" if state == "failed" else "warning", text, flaw.mend)
+
+    def _ids(self) -> Finding:
+        if self._flaws["duplicate_id"]:
+            return self._odd("ids", "duplicate_id", "failed")
+        repeats, setups = self._book.repeats, self._book.events["setup"]
+        if repeats > _REPEAT_SHARE * setups:
+            mend = "publish a set-up once; a retry is for when its decision did not come"
+            return Finding("ids", "warning", f"{share(repeats, setups)} set-ups came again", mend)
+        return Finding("ids", "ok", f"each of {self._book.set_up:,} calls has an id of its own")
+
+    def _setups(self) -> Finding:
+        for reason in ("out_of_order", "other_caller", "no_setup"):
+            if self._flaws[reason]:
+                return self._odd("set-ups", reason, "failed")
+        others = self._book.events["answer"] + self._book.events["end"]
+        return Finding(
+            "set-ups", "ok", f"{others:,} answers and ends go with a set-up before them, or one before the watch"
+        )
+
+    def _ends(self) -> Finding:
+        for reason in ("no_talk", "too_long", "seconds"):
+            if self._flaws[reason]:
+                return self._odd("ends", reason, "warning")
+        setups, ends = self._book.set_up, self._book.events["end"]
+        if setups < _ENOUGH:
+            return Finding("ends", "skipped", f"{setups} calls are too few to miss ends; watch for longer")
+        text = f"{ends:,} ends to {setups:,} set-ups; in the long run there are as many"
+        mend = "publish the end of each call, answered or not; or watch for longer, if calls last long here"
+        if not ends:
+            return Finding("ends", "failed", text, mend)
+        return Finding("ends", "warning", text, mend) if ends < _END_SHARE * setups else Finding("ends", "ok", text)
+
+    def _numbers(self) -> Finding:
+        if self._flaws["unnormalised"] > _ODD_SHARE * self._records:
+            return self._odd("numbers", "unnormalised", "warning")
+        return Finding(
+            "numbers", "ok", f"unreadable numbers: {share(self._flaws['unnormalised'], self._records)} records"
+        )
+
+
+def _operator_of(value: bytes | None) -> str | None:
+    try:
+        found = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    operator = found.get("operator") if isinstance(found, dict) else None
+    return operator if isinstance(operator, str) else None
+
+
+class OnTime:
+    """Of other operators' interconnect set-ups that an origination of this operator's ever matched: was it there first?"""
+
+    def __init__(self, operator: str, plan: HomePlan) -> None:
+        self._operator = operator
+        self._plan = plan
+        self._originated: dict[tuple[str, str], int] = {}
+        self._waiting: dict[tuple[str, str], int] = {}
+        self.matches = 0
+        self.first = 0
+
+    def take(self, event: CallEvent) -> None:
+        """Take in one event of anybody, in log order of its partition."""
+        if not isinstance(event, Setup):
+            return
+        own = event.operator == self._operator
+        if own != (event.ingress == "subscriber"):
+            return
+        pair = (caller_key(event.caller, event.asserted, event.callee, self._plan), normalise(event.callee, self._plan))
+        mine, others = (self._originated, self._waiting) if own else (self._waiting, self._originated)
+        met = others.get(pair)
+        if met is not None and abs(met - event.at) <= SEEN_AGAIN_MS:
+            del others[pair]
+            self.matches += 1
+            self.first += not own
+            return
+        mine.pop(pair, None)
+        mine[pair] = event.at
+        if len(mine) > _PAIRS:
+            del mine[next(iter(mine))]
+
+    def finding(self) -> Finding:
+        """The on-time share."""
+        if not self.matches:
+            return Finding("on time", "skipped", "no call of its subscribers was also reported by another operator")
+        text = f"originations came first in {share(self.first, self.matches)} calls that both ends reported"
+        if self.matches < MATCHES:
+            text += f"; {MATCHES:,} are needed to count"
+        if self.first >= ON_TIME * self.matches:
+            return Finding("on time", "ok", text)
+        mend = (
+            "publish the subscriber set-up when the call originates, before it is sent on: below 99.9 % its absence is no"
+            " evidence, and that check runs in shadow for these numbers"
+        )
+        return Finding("on time", "warning", text, mend)

@@ -1,0 +1,128 @@
+"""Control topics: does every record still there hold, and does what points to something find it?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from streamer.calls import codec
+from streamer.calls.compiled_numbers import Numbers
+from streamer.calls.numbers import home_plan
+from streamer.calls.plan import number_table
+from streamer.demotions import PREFIX
+from streamer.doctor.findings import Finding
+from streamer.errors import MessageError
+from streamer.in_force import CHAMPION, InForce
+from streamer.models import snapshot
+
+_ANY_SECRET: Final = (1, 2)
+_CURRENT: Final = "current"
+
+
+class Entry(NamedTuple):
+    """The last record of a key: what its topic is about (`lists`, `policy` and so on), key, value, and where it lies in words."""
+
+    kind: str
+    key: str
+    value: bytes | None
+    place: str
+
+
+def judge(entries: Iterable[Entry], home: str, publishing: Iterable[str]) -> list[Finding]:
+    """Findings on the control topics, whole and in order; `publishing` are the operators seen on `calls`."""
+    plan = home_plan(home)
+    numbers = Numbers(plan, _ANY_SECRET, 1, number_table(home))
+    in_force = InForce(plan, numbers, 1, np.array(_ANY_SECRET, np.uint64))
+    held: dict[tuple[str, str], bytes] = {}
+    refused: list[tuple[Entry, MessageError]] = []
+    count = 0
+    for entry in entries:
+        count += 1
+        try:
+            in_force.apply(entry.kind, entry.key, entry.value)
+        except MessageError as error:
+            refused.append((entry, error))
+            continue
+        if entry.value is None:
+            held.pop((entry.kind, entry.key), None)
+        else:
+            held[entry.kind, entry.key] = entry.value
+    kinds = Counter(kind for kind, _ in held)
+    told = ", ".join(f"{kind} {kinds[kind]:,}" for kind in ("operators", "trunks", "lists", "policy", "models"))
+    found = [_refused(refused) if refused else Finding("control", "ok", f"{count:,} records read; in force: {told}")]
+    found += [finding for finding in (_policy(held), _model(held)) if finding is not None]
+    return [*found, *_operators(held, publishing)]
+
+
+def _refused(refused: list[tuple[Entry, MessageError]]) -> Finding:
+    entry, error = refused[0]
+    return Finding(
+        "control",
+        "failed",
+        f"{len(refused):,} control records are refused by every worker, first {entry.place} under {entry.key!r}: {error}",
+        "publish it anew under that key as its schema in schemas/ asks, or a tombstone (null value) for the key",
+    )
+
+
+def _policy(held: dict[tuple[str, str], bytes]) -> Finding | None:
+    pointer = held.get(("policy", _CURRENT))
+    if pointer is None:
+        return Finding("policy", "ok", "none is published: detectors run by their own defaults")
+    wanted = codec.decode_policy_pointer(pointer).version
+    versions = [
+        codec.decode_policy(value)
+        for (kind, key), value in held.items()
+        if kind == "policy" and key != _CURRENT and not key.startswith(PREFIX)
+    ]
+    policy = next((one for one in versions if one.version == wanted), None)
+    if policy is None:
+        return Finding(
+            "policy",
+            "failed",
+            f"{_CURRENT!r} points to version {wanted!r}, which is not there: workers go on with what they had",
+            "publish that version under policy@<version>, or point to one that is there",
+        )
+    if policy.kill_switch:
+        return Finding(
+            "policy", "warning", f"version {wanted!r}: the kill switch is on, nothing is blocked", "turn it off"
+        )
+    return Finding("policy", "ok", f"version {wanted!r} is in force")
+
+
+def _model(held: dict[tuple[str, str], bytes]) -> Finding | None:
+    pointer = held.get(("models", f"{_CURRENT}/{CHAMPION}"))
+    if pointer is None:
+        return None
+    named = codec.decode_model_pointer(pointer)
+    wanted = f"{named.name}@{named.version}"
+    offered = [
+        codec.decode_model(value)
+        for (kind, key), value in held.items()
+        if kind == "models" and not key.startswith(f"{_CURRENT}/")
+    ]
+    if any(snapshot.key(one) == wanted for one in offered):
+        return Finding("model", "ok", f"{wanted} is in force")
+    return Finding(
+        "model",
+        "failed",
+        f"the model in force should be {wanted}, which is not there: workers go on with what they had",
+        "start the trainer, which publishes a new one: `streamer trainer`",
+    )
+
+
+def _operators(held: dict[tuple[str, str], bytes], publishing: Iterable[str]) -> list[Finding]:
+    known = {codec.decode_operator(value).operator for (kind, _), value in held.items() if kind == "operators"}
+    strangers = sorted(set(publishing) - known)
+    if not strangers:
+        return []
+    return [
+        Finding(
+            "operators",
+            "warning",
+            f"publish calls and are not registered: {', '.join(strangers[:5])}",
+            "publish each on operators.v1, with its ranges; until then the defaults of an operator hold",
+        )
+    ]
