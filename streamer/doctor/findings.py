@@ -48,4 +48,4 @@ def share(part: int, whole: int) -> str:
     >>> share(3, 1200)
     '3 of 1,200 (0.25 %)'
     """
-    return f"{part:,} of {whole:,} ({100 * part / whole if whole else 0:.2g} %)"
+    return f"{part:,} of {whole:,} ({100 * part / whole if whole else 0:.3g} %)"

@@ -33,6 +33,7 @@ _DECODERS: Final = {
 _KNOWN: Final = {"type", *(field for fields in _FIELDS.values() for field in fields)}
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SHOWN: Final = 60
+_ENCODING: Final = "encode as UTF-8, not in a code page"
 
 _MENDS: Final = {
     "type": "one of setup, answer, end",
@@ -120,7 +121,7 @@ def _no_object(value: bytes, error: MessageError) -> Flaw:
     elif b"}{" in value or b"}\r{" in value:
         mend = "one object a record, one record a line"
     elif not _is_utf8(value):
-        text, mend = "it is not UTF-8", "encode as UTF-8, not in a code page"
+        text, mend = "it is not UTF-8", _ENCODING
     elif value.lstrip()[:1] == b"{" and value.rstrip()[-1:] != b"}":
         text, mend = "the object is cut off", "a record is one whole object on one line"
     return Flaw("", error.reason, text, mend)
@@ -140,6 +141,9 @@ def _of_fields(raws: dict[str, bytes]) -> list[Flaw]:
         try:
             _DECODERS.get(kind, _DECODERS["answer"])[name].decode(raw)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            if not _is_utf8(raw):
+                flaws.append(Flaw(name, "not_json", f"{name}: not UTF-8", _ENCODING))
+                continue
             refused = refuse(raw, error)
             flaws.append(Flaw(name, refused.reason, f"{name}: {refused}", _mend(name, raw)))
     return flaws
