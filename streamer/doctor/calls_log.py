@@ -53,16 +53,21 @@ class CallsLog:
         return len(found.partitions)
 
     def bounds(self) -> dict[int, tuple[int, int]]:
-        """First offset and end of each partition."""
-        try:
-            return {
-                partition: self._client.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), timeout=self._wait_s
-                )
-                for partition in range(self.partitions)
-            }
-        except KafkaException as error:
-            raise TransportError(f"{self._topic} cannot be read: {error.args[0].str()}") from error
+        """First offset and end of each partition; asked again while a partition has no leader, as when its topic is new."""
+        return {partition: self._bounds(partition) for partition in range(self.partitions)}
+
+    def _bounds(self, partition: int) -> tuple[int, int]:
+        place, until = TopicPartition(self._topic, partition), time.monotonic() + self._wait_s
+        while True:
+            try:
+                low, high = self._client.get_watermark_offsets(place, timeout=self._wait_s)
+            except KafkaException as error:
+                reason = error.args[0]
+                if reason.code() in _FINAL or time.monotonic() > until:
+                    raise TransportError(f"{self._topic}[{partition}] cannot be read: {reason.str()}") from error
+                time.sleep(_POLL_S)
+            else:
+                return low, high
 
     def latest(self, records: int) -> list[Heard]:
         """About so many of the latest records, the same number of each partition; what cannot be read in time is left out."""

@@ -42,7 +42,7 @@ def of_brokers(brokers: int, replication: int) -> Finding:
 def of_topics(changes: Sequence[Change], found: dict[str, Found], names: Sequence[str]) -> list[Finding]:
     """Findings on topics: what `streamer topics diff` says, leaders, and whether enough replicas are in sync to write."""
     told = []
-    kinds = ("create", "refuse", "alter", "move", "unknown")
+    kinds = ("refuse", "create", "alter", "move", "unknown")
     words = {
         "create": ("missing", "failed"),
         "refuse": ("partitions", "failed"),

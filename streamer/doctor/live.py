@@ -69,8 +69,10 @@ class Watch:
         if event is not None:
             self._on_time.take(event)
         if operator != self.operator:
-            self._nobodys += operator is None
-            self._others[operator or ""] += operator is not None
+            if operator is None:
+                self._nobodys += 1
+            else:
+                self._others[operator] += 1
             return
         self._records += 1
         place = f"partition {record.partition} offset {record.offset}"
