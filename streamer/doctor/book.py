@@ -42,7 +42,7 @@ class Book:
         self.since_ms: int | None = None
         """A call that began before it may lack its set-up: watching began only then. None: every set-up should be there."""
         self._calls: dict[tuple[str, str], _Call] = {}
-        self._orphans: dict[tuple[str, str], str] = {}
+        self._orphans: dict[tuple[str, str], tuple[str, int]] = {}
         self._forgot = False
         self.events: Counter[str] = Counter()
         """Events by type."""
@@ -93,8 +93,8 @@ class Book:
         if len(self._calls) > MOST:
             self._forgot = True
             del self._calls[next(iter(self._calls))]
-        early = self._orphans.pop(place, None)
-        if early is None:
+        early, early_at = self._orphans.pop(place, ("", -1))
+        if event.at > early_at:
             return []
         return [
             Flaw(
@@ -107,10 +107,12 @@ class Book:
 
     def _take_orphan(self, place: tuple[str, str], event: Answer | End) -> list[Flaw]:
         kind = str(event.__struct_config__.tag)
-        if self._forgot or (self.since_ms is not None and _began_ms(event) <= self.since_ms):
+        if self._forgot:
             return []
         if len(self._orphans) < MOST:
-            self._orphans[place] = kind
+            self._orphans[place] = (kind, event.at)
+        if self.since_ms is not None and _began_ms(event) <= self.since_ms:
+            return []
         return [
             Flaw(
                 "call_id",

@@ -73,6 +73,8 @@ class Sample:
             wrong = flaw_of_key(key, event, self._plan)
             flaws += [wrong] if wrong is not None else []
         flaws += values.of_numbers(event, self._plan)
+        if self._book.since_ms is None:
+            self._book.since_ms = event.at  # a sample is cut out: calls that began before it may lack their set-up
         flaws += self._book.take(event)
         return self._placed(line, flaws)
 

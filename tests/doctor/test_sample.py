@@ -105,7 +105,7 @@ def test_a_byte_order_mark_does_not_hide_the_rest_of_its_line():
         ((SETUP | {"at": NOW // 1000},), (1, "at", "out_of_range")),
         ((SETUP | {"at": NOW + 6 * 3_600_000},), (1, "at", "future")),
         ((SETUP, SETUP | {"callee": "112"}), (2, "call_id", "duplicate_id")),
-        ((END,), (1, "call_id", "no_setup")),
+        ((SETUP, END | {"call_id": "c2"}), (2, "call_id", "no_setup")),
         ((END, SETUP), (2, "", "out_of_order")),
         ((SETUP, END | {"at": NOW - 61_000}), (2, "at", "out_of_order")),
         ((SETUP, END | {"caller": "+77011234568"}), (2, "caller", "other_caller")),
@@ -129,6 +129,13 @@ def test_a_withheld_caller_has_to_keep_his_asserted_number():
 def test_a_retry_is_no_flaw_and_an_id_may_be_used_again_later():
     later = SETUP | {"at": SETUP["at"] - 200_000}
     assert reasons(later | {"callee": "112"}, SETUP, SETUP | {"at": SETUP["at"] + 500}) == []
+
+
+def test_a_sample_is_cut_out_of_a_stream():
+    """What began before it may lack its set-up, and an id may have been another call's before."""
+    began_before = END | {"talk_ms": 600_000}
+    assert reasons(SETUP | {"call_id": "c2"}, began_before) == []
+    assert reasons(END | {"at": NOW - 500_000}, SETUP) == []
 
 
 def test_keys_are_judged_where_they_are_given():
