@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from streamer.calls.codec import decode_call
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.numbers import HomePlan, caller_key, normalise
 from streamer.doctor import values
@@ -14,6 +15,7 @@ from streamer.doctor.book import Book
 from streamer.doctor.clocks import Clocks
 from streamer.doctor.findings import Finding, Flaw, share
 from streamer.doctor.placement import Placement
+from streamer.errors import MessageError
 
 SEEN_AGAIN_MS: Final = 10_000
 """Two operators' set-ups of the same numbers within this are one call."""
@@ -61,7 +63,7 @@ class Watch:
 
     def take(self, record: Heard) -> None:
         """Take in one record; what workers produced again into its partition was judged as it was published."""
-        event, flaws = values.judge(record.value or b"")
+        event = _sound(record.value)
         operator = event.operator if event is not None else _operator_of(record.value)
         if record.rekeyed:
             self._rekeyed += operator == self.operator
@@ -74,6 +76,7 @@ class Watch:
             else:
                 self._others[operator] += 1
             return
+        _, flaws = values.judge(record.value or b"")
         self._records += 1
         place = f"partition {record.partition} offset {record.offset}"
         if event is None:
@@ -168,6 +171,13 @@ class Watch:
         return Finding(
             "numbers", "ok", f"unreadable numbers: {share(self._flaws['unnormalised'], self._records)} records"
         )
+
+
+def _sound(value: bytes | None) -> CallEvent | None:
+    try:
+        return decode_call(value)
+    except MessageError:
+        return None
 
 
 def _operator_of(value: bytes | None) -> str | None:
