@@ -137,7 +137,7 @@ def examined(shell, capsys):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
-            main(["doctor", "--json", "--listen", "0.3", *arguments])
+            main(["doctor", "--json", "--listen", "0.3", "--wait", "60", *arguments])
         said = capsys.readouterr()
         assert said.err == ""
         told = orjson.loads(said.out)
