@@ -11,7 +11,8 @@ StreamerError                  anything this package raises on purpose
 ├── TransportError             the consumer cannot go on (a batch that never finishes, a drain out of time)
 ├── StoppedError               asked to stop while waiting for the brokers
 ├── BrakeError                 most of the input is bad and the operator asked to stop in that case
-└── ReplayError                a file of call records cannot be read or mapped
+├── ReplayError                a file of call records cannot be read or mapped
+└── DeskError                  what an analyst asked for at the desk would not do what it says
 """
 
 
@@ -69,3 +70,7 @@ class BrakeError(StreamerError):
 
 class ReplayError(StreamerError):
     """A file of call records cannot be read or mapped."""
+
+
+class DeskError(StreamerError):
+    """What an analyst asked for (a list entry, a rule, a report, a replay) would not do what it says."""

@@ -68,6 +68,8 @@ class Topics:
         Topics that every scoring worker reads whole.
     facts : tuple[str, ...]
         Topics of which a scoring worker reads the partitions that it owns of `calls`.
+    read : tuple[str, ...]
+        Every topic that is read here and so has dead letters.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -95,6 +97,7 @@ class Topics:
         self.network: Final = f"{prefix}subscribers.network.v1"
         self.control: Final = (self.operators, self.trunks, self.lists, self.policy, self.models)
         self.facts: Final = (self.location, self.line, self.sim, self.device, self.holder, self.network)
+        self.read: Final = (self.calls, self.evidence, self.feedback, *self.facts, *self.control)
 
     def kind(self, topic: str) -> str:
         """What a topic is about, without prefix and version: ``lists``, ``subscribers.location``, ``calls.dlq``.
@@ -124,8 +127,7 @@ class Topics:
             *(TopicSpec(topic, 1, _compacted()) for topic in self.control),
             TopicSpec(self.trainer, 1, _compacted()),
         )
-        read = (self.calls, self.evidence, self.feedback, *self.facts, *self.control)
-        letters = tuple(TopicSpec(dead_letter(topic), 1, _stream(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in read)
+        letters = tuple(TopicSpec(dead_letter(topic), 1, _stream(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in self.read)
         return self._replicated_as_set(self._kept_as_set((*streams, *tables, *letters)))
 
     def _replicated_as_set(self, specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:

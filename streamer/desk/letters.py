@@ -1,0 +1,230 @@
+"""Dead letters: what they say of themselves, and which of them can be taken in when they are sent again.
+
+Nothing of a record is edited. Its key is: where it was wrong, the right one is worked out from what the record says,
+which is told. What is sent again says so in the header `replayed`, how often; a letter that comes back with it went round.
+That a letter was sent is noted beside it, on the topic of the dead letters, as a record without a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+from streamer.calls import codec
+from streamer.calls.numbers import HomePlan, caller_key, normalise, utf8
+from streamer.demotions import PREFIX, demotion_key
+from streamer.errors import MessageError, ModelError
+from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.logs import LogRecord
+from streamer.kafka.topics import Place, Topics
+from streamer.models import snapshot
+from streamer.policy import check as check_policy
+from streamer.registers import lists
+
+REPLAYED: Final = "replayed"
+FROM: Final = "replayed.from"
+SENT_BY: Final = "replayed.by"
+NOTED: Final = "replayed.offset"
+_OURS: Final = frozenset(name for name, _ in dead_letter_headers("", "", "", 0, 0)) | {REPLAYED, FROM, SENT_BY}
+
+Verdict = Literal["ready", "refused again", "sent before", "went round", "superseded"]
+
+
+class Letter(NamedTuple):
+    """A dead letter: why, where it came from, who published it if it says so, and how often it was sent again before."""
+
+    record: LogRecord
+    reason: str
+    message: str
+    topic: str
+    partition: int
+    offset: int
+    operator: str | None
+    replayed: int
+
+
+class Plan(NamedTuple):
+    """What sending a letter again would come to. `key` is the right one, `rekeyed` says that it came with another."""
+
+    letter: Letter
+    verdict: Verdict
+    key: bytes | None = None
+    partition: int | None = None
+    rekeyed: bool = False
+    why: str = ""
+
+
+def letters(records: Iterable[LogRecord]) -> tuple[list[Letter], frozenset[Place]]:
+    """The letters among the records of dead-letter topics, and (topic, offset) of those that were sent again."""
+    found: list[Letter] = []
+    sent: set[Place] = set()
+    for record in records:
+        headers = {name: (value or b"").decode("ascii", "backslashreplace") for name, value in record.headers}
+        if NOTED in headers:
+            sent.add((record.topic, _number(headers, NOTED)))
+            continue
+        letter = Letter(
+            record,
+            headers.get("error.reason", ""),
+            headers.get("error.message", ""),
+            headers.get("source.topic", ""),
+            _number(headers, "source.partition"),
+            _number(headers, "source.offset"),
+            operator_of(record.value),
+            max(0, _number(headers, REPLAYED, 0)),
+        )
+        found.append(letter)
+    return found, frozenset(sent)
+
+
+def _number(headers: Mapping[str, str], name: str, missing: int = -1) -> int:
+    text = headers.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else missing
+
+
+def operator_of(value: bytes | None) -> str | None:
+    """Who published a record, as far as it can still be read.
+
+    >>> operator_of(b'{"operator":"op-a"}'), operator_of(b"{broken")
+    ('op-a', None)
+    """
+    if value is None or len(value) > codec.MAX_BYTES:
+        return None
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    operator = found.get("operator") if isinstance(found, dict) else None
+    return operator if isinstance(operator, str) else None
+
+
+def planned(
+    found: Iterable[Letter],
+    topics: Topics,
+    plan: HomePlan,
+    sent: frozenset[Place],
+    newest: Mapping[tuple[str, bytes], LogRecord],
+    *,
+    again: bool = False,
+) -> list[Plan]:
+    """What becomes of each letter when it is sent again.
+
+    `newest` has the last record under each (topic, key) of the compacted topics: an older one must not take its place.
+    With `again` letters that were sent before, or went round, are sent once more.
+    """
+    return [_plan(letter, topics, plan, sent, newest, again=again) for letter in found]
+
+
+def _plan(
+    letter: Letter,
+    topics: Topics,
+    plan: HomePlan,
+    sent: frozenset[Place],
+    newest: Mapping[tuple[str, bytes], LogRecord],
+    *,
+    again: bool,
+) -> Plan:
+    record = letter.record
+    if letter.topic not in topics.read:
+        return Plan(letter, "refused again", why=f"its source {letter.topic!r} is no topic that is read here")
+    if not again and (record.topic, record.offset) in sent:
+        return Plan(letter, "sent before", why="a note beside it says so; --again sends it once more")
+    if not again and letter.replayed:
+        return Plan(letter, "went round", why=f"sent again {letter.replayed} times, refused each time")
+    try:
+        key, partition = _place(topics.kind(letter.topic), record.key, record.value, plan)
+    except (MessageError, ModelError, UnicodeDecodeError) as error:
+        return Plan(letter, "refused again", why=str(error))
+    rival = newest.get((letter.topic, key or b""))
+    if rival is not None and _later(rival, letter):
+        why = f"the topic has a newer record under its key, at {rival.partition}@{rival.offset}"
+        return Plan(letter, "superseded", why=why)
+    return Plan(letter, "ready", key, partition, rekeyed=key != record.key)
+
+
+def _later(rival: LogRecord, letter: Letter) -> bool:
+    if rival.partition == letter.partition:
+        return rival.offset > letter.offset
+    return rival.at_ms > letter.record.at_ms
+
+
+def _place(kind: str, key: bytes | None, value: bytes | None, plan: HomePlan) -> tuple[bytes | None, int | None]:
+    """The key, and the partition where that does not hang on the key. Raises `MessageError` for what is refused again."""
+    if kind == "calls":
+        event = codec.decode_call(value)
+        return utf8(caller_key(event.caller, event.asserted, event.callee, plan)), None
+    if kind == "feedback":
+        report = codec.decode_feedback(value)
+        return utf8(caller_key(report.caller, None, report.callee or "", plan)), None
+    if kind == "evidence":
+        evidence = codec.decode_evidence(value)
+        return utf8(evidence.caller_key), evidence.partition
+    if key is None:
+        raise MessageError("missing_field", "it has no key, and its topic keeps one record a key")
+    if value is None:
+        return key, None
+    if kind.startswith("subscribers."):
+        fact = codec.decode_fact(value)
+        if fact.fact != kind.removeprefix("subscribers."):
+            raise MessageError("out_of_range", f"a {fact.fact!r} fact on the topic of {kind!r}")
+        return utf8(normalise(fact.number, plan)), None
+    return _control_key(kind, key, value), None
+
+
+def _control_key(kind: str, key: bytes, value: bytes) -> bytes:
+    text = key.decode("utf-8")
+    if kind == "lists":
+        wrong = lists.check(codec.decode_list_entry(value))
+        if wrong is not None:
+            raise MessageError("out_of_range", wrong)
+    elif kind == "operators":
+        codec.decode_operator(value)
+    elif kind == "trunks":
+        codec.decode_trunk(value)
+    elif kind == "policy":
+        if text.startswith(PREFIX):
+            return utf8(demotion_key(codec.decode_demotion(value)))
+        if text == "current":
+            codec.decode_policy_pointer(value)
+        else:
+            check_policy(codec.decode_policy(value))
+    elif kind == "models":
+        if text.startswith("current/"):
+            codec.decode_model_pointer(value)
+        else:
+            offered = codec.decode_model(value)
+            snapshot.verify(offered)
+            snapshot.check_layout(offered)
+    return key
+
+
+def headers_again(letter: Letter, by: str) -> tuple[tuple[str, bytes], ...]:
+    """The headers of what is sent again: those received, without what made it a letter, and that it is sent again."""
+    record = letter.record
+    kept = ((name, value or b"") for name, value in record.headers if name not in _OURS)
+    came = f"{record.topic}/{record.partition}/{record.offset}"
+    return (
+        *kept,
+        (REPLAYED, b"%d" % (letter.replayed + 1)),
+        (FROM, came.encode("ascii")),
+        (SENT_BY, by.encode("ascii", "backslashreplace")),
+    )
+
+
+def as_json(letter: Letter) -> dict[str, Any]:
+    """A letter as one object; a value that is not UTF-8 is shown with escapes."""
+    record = letter.record
+    return {
+        "topic": record.topic,
+        "offset": record.offset,
+        "at": record.at_ms,
+        "reason": letter.reason,
+        "message": letter.message,
+        "source": {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset},
+        "operator": letter.operator,
+        "replayed": letter.replayed,
+        "key": None if record.key is None else record.key_text,
+        "value": None if record.value is None else record.value.decode("utf-8", "backslashreplace"),
+    }

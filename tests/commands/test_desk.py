@@ -1,0 +1,228 @@
+"""The analyst's desk on a real broker, with a real worker: what is entered is in force, and what was decided is explained."""
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from streamer import commands
+from streamer.calls.partitioner import partition_of
+from streamer.kafka import topics
+from tests.stream.live import Calls, Worker, read, setup, wait_until
+
+pytestmark = pytest.mark.broker
+
+SIGNED = ("--by", "analyst-7", "--why", "case 1832, “проверка”")
+
+
+@pytest.fixture
+def desk(kafka_settings, monkeypatch, capsys):
+    """Runs a command of the desk as the shell would; gives its exit code, the objects it printed, and what it said."""
+    for name in ("bootstrap", "prefix", "group"):
+        monkeypatch.setenv(f"STREAMER_{name.upper()}", getattr(kafka_settings, name))
+    monkeypatch.setenv("STREAMER_PARTITIONS", "4")
+
+    def run(*arguments, text=False):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            commands.main([*arguments, *(() if text else ("--json",))])
+        said = capsys.readouterr()
+        objects = [] if text else [orjson.loads(line) for line in said.out.splitlines()]
+        return ended.value.code or 0, objects, said.out + said.err
+
+    return run
+
+
+class Judged:
+    """Calls of one line after another, each a new call; gives the decision."""
+
+    def __init__(self, settings, worker):
+        self.calls, self.worker, self.number = Calls(settings), worker, 0
+
+    def __call__(self, caller, **more):
+        self.number += 1
+        call_id = f"call-{self.number}"
+        self.calls.publish(setup(call_id, caller, **more))
+        assert not self.calls.until({call_id}), self.worker.log
+        return self.calls.decided[call_id][0][0]
+
+    def becomes(self, caller, action, seconds=10):
+        """The decision once a change has reached the worker."""
+        found = []
+
+        def happened():
+            found.append(self(caller))
+            return found[-1]["action"] == action
+
+        wait_until(happened, seconds, lambda: found[-1])
+        return found[-1]
+
+
+def test_what_is_entered_blocks_and_what_is_removed_is_let_through_and_why_explains_it(kafka_settings, desk):
+    caller = "+77010000007"
+    with Worker(kafka_settings) as worker:
+        judge = Judged(kafka_settings, worker)
+        assert judge(caller)["action"] == "allow"
+        code, (added,), _ = desk("lists", "add", "block", "8 701 000 00 07", *SIGNED)
+        assert (code, added["number"], added["key"]) == (0, caller, f"block/exact/caller//{caller}")
+        blocked = judge.becomes(caller, "block")
+        assert blocked["reasons"] == ["list.block"]
+
+        code, (told,), _ = desk("why", blocked["call_id"], "--caller", "8 701 000 00 07")
+        ((one,),) = told["calls"]
+        assert (code, one["standing"], one["decision"]) == (0, "effective", blocked)
+        assert one["evidence"]["lists"] == ["caller.block"]
+        assert one["evidence"]["decision"] == blocked
+        code, _, said = desk("why", blocked["call_id"], text=True)
+        assert code == 0
+        for text in ("action block, reasons list.block", "lists: caller.block", "effective: decision", "feature"):
+            assert text in said
+        code, told, said = desk("why", "never-was", text=True)
+        assert (code, "nothing of never-was is in retention" in said) == (1, True)
+
+        code, shown, _ = desk("lists", "show", "--number", "77010000007")
+        assert [(found["by"], found["number"], found["expired"]) for found in shown] == [("analyst-7", caller, False)]
+        code, gone, _ = desk("lists", "remove", "block", "0077010000007", *SIGNED)
+        assert (code, [found["key"] for found in gone]) == (0, [added["key"]])
+        assert judge.becomes(caller, "allow")["reasons"] == []
+        assert desk("lists", "show")[1] == []
+        _, past, _ = desk("lists", "history", "--number", caller)
+        assert [(one["done"], one["by"], one["why"]) for one in past] == [(done, SIGNED[1], SIGNED[3]) for done in ("added", "removed")]  # fmt: skip
+        code, _, said = desk("lists", "remove", "block", caller, *SIGNED)
+        assert (code, "has no such entry" in said) == (1, True)
+        assert worker.stop() == 0, worker.log
+
+
+def test_findings_of_a_block_by_a_detector_are_shown_with_threshold_and_window(kafka_settings, desk):
+    with Worker(kafka_settings) as worker:
+        judge = Judged(kafka_settings, worker)
+        blocked = judge("+77030000001", ingress="international")
+        assert blocked["action"] == "block"
+        _, (told,), _ = desk("why", blocked["call_id"])
+        (finding,) = told["calls"][0][0]["evidence"]["findings"]
+        assert f"{finding['detector']}.{finding['cause']}" == blocked["reasons"][0] == "number_invalid.not_in_plan"
+        assert "number_invalid.not_in_plan" in desk("why", blocked["call_id"], text=True)[2]
+
+        assert desk("policy", "mode", "number_invalid", "all", "shadow", *SIGNED)[0] == 0
+        shadowed = judge.becomes("+77030000001", "allow") if judge("+77030000001")["action"] == "block" else None
+        allowed = shadowed or judge("+77030000001")
+        assert (allowed["action"], allowed["shadow_action"]) == ("allow", "block")
+        assert worker.stop() == 0, worker.log
+
+
+def test_the_kill_switch_is_in_force_on_a_running_worker_and_off_again(kafka_settings, desk):
+    caller = "+77010000007"
+    with Worker(kafka_settings) as worker:
+        judge = Judged(kafka_settings, worker)
+        desk("lists", "add", "block", caller, *SIGNED)
+        judge.becomes(caller, "block")
+        code, (state,), _ = desk("kill-switch", "on", *SIGNED)
+        assert (code, state["kill_switch"], state["changed"], state["by"]) == (0, True, True, "analyst-7")
+        let_through = judge.becomes(caller, "allow")
+        assert (let_through["shadow_action"], let_through["policy"]) == ("block", state["version"])
+        assert desk("kill-switch", "on", *SIGNED)[1][0]["changed"] is False
+        assert desk("kill-switch", "status")[1][0]["kill_switch"] is True
+        # Another change leaves it on.
+        assert desk("policy", "set", "model.threshold=0.97", *SIGNED)[0] == 0
+        assert desk("kill-switch", "status")[1][0]["kill_switch"] is True
+        assert desk("kill-switch", "off", *SIGNED)[1][0]["kill_switch"] is False
+        assert judge.becomes(caller, "block")["reasons"] == ["list.block"]
+        assert worker.stop() == 0, worker.log
+
+
+def test_the_policy_is_changed_shown_taken_back_and_its_past_told(desk):
+    assert desk("policy", "set", "detectors.robocall.mode=shadow", *SIGNED)[0] == 0
+    code, (said,), _ = desk("policy", "set", "model.mode=enforce", "--dry-run", *SIGNED)
+    assert (said["written"], said["changes"]) == (False, ['model.mode: "shadow" -> "enforce"'])
+    _, (shown,), _ = desk("policy", "show")
+    first = shown["policy"]["version"]
+    assert (shown["modes"]["robocall"], shown["modes"]["model"], shown["in_force"]) == ("shadow", "shadow", True)
+    assert desk("policy", "mode", "model", "all", "enforce", *SIGNED)[0] == 0
+    assert desk("policy", "set", "--from", first, *SIGNED)[0] == 0
+    _, (shown,), _ = desk("policy", "show")
+    assert shown["modes"]["model"] == "shadow"
+    assert len(shown["versions"]) == 3
+    code, _, said = desk("policy", "set", "model.mode=shadow", *SIGNED)
+    assert (code, "nothing was changed" in said) == (1, True)
+    code, _, said = desk("policy", "set", "model.mod=shadow", *SIGNED)
+    assert (code, "did you mean 'mode'" in said) == (1, True)
+
+    assert desk("policy", "mode", "robocall", "op-a", "shadow", "--hours", "2", *SIGNED)[0] == 0
+    assert [one["operator"] for one in desk("policy", "show")[1][0]["demotions"]] == ["op-a"]
+    assert "in shadow until" in desk("policy", "show", text=True)[2]
+    assert desk("policy", "mode", "robocall", "op-a", "enforce", *SIGNED)[0] == 0
+    assert desk("policy", "show")[1][0]["demotions"] == []
+    code, _, said = desk("policy", "mode", "cli_spoofing", "op-a", "shadow", *SIGNED)
+    assert (code, "for all operators alone" in said) == (1, True)
+    _, past, _ = desk("policy", "history")
+    assert [one["done"] for one in past] == ["written", "in force"] * 3 + ["demoted", "lifted"]
+    assert {(one["by"], one["why"]) for one in past} == {(SIGNED[1], SIGNED[3])}
+
+
+def test_a_report_is_made_and_shown(desk):
+    code, (made,), _ = desk("feedback", "add", "8 701 000 00 07", "fraud", "--source", "bank", "--callee", "+77272345678", "--since", "2h", *SIGNED)  # fmt: skip
+    assert (code, made["key"]) == (0, "+77010000007")
+    _, shown, _ = desk("feedback", "show", "--caller", "77010000007", "--label", "fraud")
+    assert [(one["by"], one["note"], one["key"]) for one in shown] == [(SIGNED[1], SIGNED[3], made["key"])]
+    assert shown[0]["partition"] == partition_of(b"+77010000007", 4)
+    assert desk("feedback", "show", "--label", "legitimate")[1] == []
+    code, _, said = desk("feedback", "add", "anonymous", "fraud", "--source", "bank", *SIGNED)
+    assert (code, "names no call" in said) == (1, True)
+
+
+def test_who_and_why_are_asked_for(desk):
+    assert desk("lists", "add", "block", "+77010000007", text=True)[0] == 2
+    code, _, said = desk("kill-switch", "on", "--by", " ", "--why", "x", text=True)
+    assert (code, "--by says nothing" in said) == (1, True)
+
+
+def test_dead_letters_are_shown_and_sent_again_once(kafka_settings, desk):
+    """What was wrong of them has to be mended elsewhere: here a wrong key twice, which only a right key mends."""
+    caller = "+77010000007"
+    with Worker(kafka_settings) as worker:
+        judge = Judged(kafka_settings, worker)
+        wrong = (partition_of(caller.encode(), 4) + 1) % 4
+        value = orjson.dumps(setup("strayed", caller))
+        judge.calls.producer.produce(judge.calls.topics.calls, key=b"x", value=value, partition=wrong, headers=[("rekeyed", b"1")])  # fmt: skip
+        judge.calls.publish(b"{broken", key="y")
+        judge.calls.producer.flush()
+        letters = topics.dead_letter(judge.calls.topics.calls)
+        assert len(read(kafka_settings, letters, 1, wanted=2, seconds=60)) == 2, worker.log
+
+        _, shown, _ = desk("dlq", "show", "--topic", "calls.v1", "--since", "1h")
+        assert {one["reason"] for one in shown} == {"misplaced", "not_json"}
+        (stray,) = desk("dlq", "show", "--reason", "misplaced", "--operator", "op-a")[1]
+        assert (stray["source"]["partition"], stray["key"], stray["value"].encode()) == (wrong, "x", value)
+        _, _, said = desk("dlq", "show", text=True)
+        assert "not_json" in said
+        assert "{broken" in said
+
+        _, planned, _ = desk("dlq", "replay")
+        assert sorted((one["verdict"], one["rekeyed"]) for one in planned) == [
+            ("ready", True),
+            ("refused again", False),
+        ]
+        assert desk("dlq", "replay", "--yes")[0] == 1
+        _, sent, _ = desk("dlq", "replay", "--yes", "--by", "analyst-7")
+        assert sorted(one["verdict"] for one in sent) == ["refused again", "sent"]
+        # The broken set-up of the letter had an allow of its own; the one sent again is judged where it belongs.
+        assert not judge.calls.until({"strayed"}), worker.log
+        decision, record = judge.calls.decided["strayed"][-1]
+        wait_until(lambda: judge.calls.rest() or judge.calls.decided["strayed"][-1][1].partition() != wrong, 30)
+        decision, record = judge.calls.decided["strayed"][-1]
+        assert record.partition() == partition_of(caller.encode(), 4)
+        again = [one for one in read(kafka_settings, judge.calls.topics.calls, 4, wanted=3) if dict(one.headers() or []).get("replayed")]  # fmt: skip
+        assert [(one.value(), one.key(), dict(one.headers())["replayed"]) for one in again] == [
+            (value, caller.encode(), b"1")
+        ]
+
+        _, planned, _ = desk("dlq", "replay")
+        assert sorted(one["verdict"] for one in planned) == ["refused again", "sent before"]
+        assert worker.stop() == 0, worker.log
+
+
+def test_help_has_an_example_of_every_command():
+    for command in (("dlq", "show"), ("dlq", "replay"), ("lists", "add"), ("policy", "set"), ("policy", "mode"), ("feedback", "add"), ("why",), ("kill-switch", "on")):  # fmt: skip
+        done = subprocess.run([sys.executable, "-m", "streamer", *command, "--help"], capture_output=True, text=True, timeout=60)  # fmt: skip
+        assert (done.returncode, "Example: streamer" in done.stdout) == (0, True), done.stdout + done.stderr

@@ -1,0 +1,98 @@
+"""Dead letters: what sending each again would come to."""
+
+import orjson
+import pytest
+
+from streamer.calls.numbers import home_plan
+from streamer.desk import letters
+from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.logs import LogRecord
+from streamer.kafka.topics import Topics, dead_letter
+from streamer.settings import Settings
+
+TOPICS, KZ = Topics(Settings(prefix="", partitions=4)), home_plan("KZ")
+SETUP = {
+    "type": "setup",
+    "call_id": "c",
+    "at": 1_000,
+    "operator": "op-a",
+    "caller": "87011234567",
+    "callee": "112",
+    "ingress": "national",
+}
+
+
+def lie(topic, key, value, headers=(), offset=0):
+    value = orjson.dumps(value) if isinstance(value, dict) else value
+    buried = tuple(dead_letter_headers("why", "text", topic, 2, 17, headers))
+    return LogRecord(dead_letter(topic), 0, offset, 5_000, key, value, buried)
+
+
+def planned(record, newest=(), again=False, more=()):
+    found, sent = letters.letters([record, *more])
+    (plan,) = letters.planned(found, TOPICS, KZ, sent, {(one.topic, one.key): one for one in newest}, again=again)
+    return plan
+
+
+def test_a_letter_says_where_it_came_from():
+    (letter,), _ = letters.letters([lie(TOPICS.calls, b"k", SETUP)])
+    assert (letter.reason, letter.message, letter.topic, letter.partition, letter.offset) == (
+        "why",
+        "text",
+        TOPICS.calls,
+        2,
+        17,
+    )
+    assert (letter.operator, letter.replayed) == ("op-a", 0)
+
+
+def test_a_wrong_key_is_put_right_and_said():
+    plan = planned(lie(TOPICS.calls, b"k", SETUP))
+    assert (plan.verdict, plan.key, plan.rekeyed) == ("ready", b"+77011234567", True)
+    plan = planned(lie(TOPICS.calls, b"+77011234567", SETUP))
+    assert (plan.verdict, plan.rekeyed) == ("ready", False)
+
+
+@pytest.mark.parametrize("value", [b"{broken", {"type": "setup"}, None])
+def test_what_is_still_broken_is_not_sent(value):
+    assert planned(lie(TOPICS.calls, b"k", value)).verdict == "refused again"
+
+
+def test_a_letter_that_came_back_is_sent_on_asking_alone():
+    record = lie(TOPICS.calls, b"k", SETUP, headers=[(letters.REPLAYED, b"2"), ("rekeyed", b"1")])
+    assert planned(record).verdict == "went round"
+    plan = planned(record, again=True)
+    assert plan.verdict == "ready"
+    headers = dict(letters.headers_again(plan.letter, "me"))
+    assert headers[letters.REPLAYED] == b"3"
+    assert headers["rekeyed"] == b"1"
+    assert headers[letters.FROM] == b"calls.v1.dlq/0/0"
+    assert "error.reason" not in headers
+
+
+def test_one_that_was_sent_is_not_sent_twice():
+    note = LogRecord(dead_letter(TOPICS.calls), 0, 1, 6_000, b"k", None, ((letters.NOTED, b"0"),))
+    record = lie(TOPICS.calls, b"k", SETUP)
+    assert planned(record, more=[note]).verdict == "sent before"
+    assert planned(record, more=[note], again=True).verdict == "ready"
+
+
+def test_a_newer_record_under_the_key_is_not_overwritten():
+    entry = {"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"}
+    record = lie(TOPICS.lists, b"k", entry)
+    later = LogRecord(TOPICS.lists, 2, 18, 5_500, b"k", None, ())
+    assert planned(record, [later]).verdict == "superseded"
+    assert planned(record, [later._replace(offset=17)]).verdict == "ready"
+    assert planned(record, [later._replace(partition=3)]).verdict == "superseded"
+
+
+def test_facts_lie_under_their_number_and_demotions_under_their_own_key():
+    fact = {"number": "8 701 123 45 67", "at": 1, "fact": "location", "value": "home", "operator": "op-a"}
+    assert planned(lie(TOPICS.location, b"x", fact)).key == b"+77011234567"
+    assert planned(lie(TOPICS.line, b"x", fact)).verdict == "refused again"
+    demotion = {"detector": "robocall", "operator": "op-a"}
+    assert planned(lie(TOPICS.policy, b"demotion/x", demotion)).key == b"demotion/robocall/op-a"
+    assert (
+        planned(lie(TOPICS.policy, b"policy@1", {"version": "1", "detectors": {"none": {}}})).verdict == "refused again"
+    )
+    assert planned(lie(TOPICS.lists, b"k", None)).verdict == "ready"

@@ -1,0 +1,91 @@
+"""The policy as its log leaves it, changes by path, and its past."""
+
+import msgspec
+import pytest
+
+from streamer.calls.codec import encode
+from streamer.calls.decisions import Demotion, DetectorPolicy, ModelPolicy, Policy
+from streamer.demotions import demotion_key
+from streamer.desk import rules
+from streamer.desk.record import signed
+from streamer.detectors import DETECTORS
+from streamer.errors import DeskError
+from streamer.kafka.logs import LogRecord
+from streamer.policy import compile_rules
+
+BASE = Policy(version="one", detectors={"robocall": DetectorPolicy(mode="shadow", cache_s=7)})
+
+
+def log(*pairs, headers=()):
+    return [
+        LogRecord("policy", 0, offset, 1_000 + offset, key.encode(), value, headers)
+        for offset, (key, value) in enumerate(pairs)
+    ]
+
+
+def test_members_are_set_by_path_and_put_back():
+    made = rules.edited(BASE, ["model.threshold=0.97", "kill_switch=true", "detectors.robocall.mode=enforce"])
+    assert (made.model.threshold, made.kill_switch, made.detectors["robocall"].mode) == (0.97, True, "enforce")
+    assert made.detectors["robocall"].cache_s == 7
+    assert rules.edited(made, ["detectors.robocall=default", "model=default"]).detectors == {}
+
+
+@pytest.mark.parametrize("name", [detector.id for detector in DETECTORS])
+def test_naming_a_detector_changes_nothing_else_of_it(name):
+    def compiled(policy):
+        return [column.tolist() for column in compile_rules(policy, None)[:-2] if hasattr(column, "tolist")]
+
+    made = rules.edited(Policy(version="a"), [f"detectors.{name}.mode=enforce"])
+    before, after = Policy(version="a"), msgspec.structs.replace(made, version="a")
+    assert compiled(before) == compiled(after)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ("model.treshold=0.9", "did you mean 'threshold'"),
+        ("modle.threshold=0.9", "did you mean 'model'"),
+        ("model.threshold=2", "not a policy"),
+        ("detectors.robocal.mode=off", "no detector is called"),
+        ("detectors.robocall.thresholds.nothing=1", "no threshold"),
+        ("version=x", "not set by hand"),
+        ("kill_switch", "PATH=VALUE"),
+        ("detectors.wangiri=default", "nothing to put back"),
+    ],
+)
+def test_what_there_is_not_is_refused(change, word):
+    with pytest.raises(DeskError, match=word):
+        rules.edited(BASE, [change])
+
+
+def test_the_log_leaves_what_the_workers_have_in_force():
+    two = Policy(version="two", model=ModelPolicy(mode="enforce"), by="b", why="w")
+    demotion = Demotion(detector="robocall", operator="op-a", trunk="t/1", until=None)
+    records = log(
+        *((key, value) for key, value in rules.records_of(BASE)),
+        ("policy@two", encode(two)),
+        ("current", b'{"version":"three"}'),
+        ("policy@bad", b'{"version":"bad","detectors":{"nobody":{}}}'),
+        (demotion_key(demotion), encode(demotion)),
+        ("demotion/robocall/op-b", encode(demotion)),
+    )
+    found = rules.standing(records)
+    assert (found.policy, found.wanted, set(found.versions)) == (BASE, "three", {"one", "two"})
+    assert found.demotions == {demotion_key(demotion): demotion}
+    past = list(rules.history(records))
+    assert [one.done for one in past] == ["written", "in force", "written", "in force", "refused", "demoted", "refused"]
+    assert past[2].what == ["detectors.robocall.cache_s: 7 -> default", 'detectors.robocall.mode: "shadow" -> default',
+                            'model.mode: "shadow" -> "enforce"']  # fmt: skip
+    assert rules.standing([*records, *log(("current", None))]).policy.version == "default"
+    lifted = list(rules.history([*records, *log((demotion_key(demotion), None), headers=signed("c", "d"))]))[-1]
+    assert (lifted.done, lifted.by, lifted.what) == ("lifted", "c", ["robocall of op-a, trunk t/1"])
+
+
+def test_a_version_is_never_used_twice():
+    assert rules.next_version(["2026-11-24.2", "2026-11-23.7", "x"], "2026-11-24") == "2026-11-24.3"
+
+
+def test_origin_detectors_are_not_demoted():
+    assert rules.demotable("robocall")
+    assert rules.demotable("model")
+    assert not rules.demotable("cli_spoofing")
