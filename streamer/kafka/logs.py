@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamer.errors import TopicError, TransportError
-from streamer.kafka.clients import consumer, metadata
+from streamer.kafka.clients import FINAL_ERRORS, consumer, metadata
 from streamer.kafka.headers import headers_of
 from streamer.settings import Settings
 
 _ANSWER_S: Final = 10.0
 _SILENCE_S: Final = 30.0
 _SLICE: Final = 10_000
+_PAUSE_S: Final = 0.05
 
 
 class LogRecord(NamedTuple):
@@ -94,7 +96,7 @@ def _spans(
     wrong = [partition for partition in wanted if not 0 <= partition < count]
     if wrong:
         raise TopicError(f"{topic} has {count} partitions; there is no {wrong[0]}")
-    ends = {at: client.get_watermark_offsets(TopicPartition(topic, at), timeout=_ANSWER_S) for at in wanted}
+    ends = {at: _asked(partial(client.get_watermark_offsets, TopicPartition(topic, at))) for at in wanted}
     begins = {at: low for at, (low, _) in ends.items()}
     stops = {at: high for at, (_, high) in ends.items()}
     if since_ms is not None:
@@ -107,11 +109,23 @@ def _spans(
 def _offsets_at(client: Consumer, topic: str, at_ms: int, ends: dict[int, int]) -> dict[int, int]:
     """The first offset of a record of `at_ms` or later; the end where there is none."""
     asked = [TopicPartition(topic, partition, at_ms) for partition in ends]
-    answered: Any = client.offsets_for_times(asked, timeout=_ANSWER_S) if asked else []
+    answered: Any = _asked(partial(client.offsets_for_times, asked)) if asked else []
     return {
         place.partition: ends[place.partition] if place.offset in {OFFSET_END, -1} else place.offset
         for place in answered
     }
+
+
+def _asked(question: Callable[..., Any]) -> Any:
+    """What the brokers answer; asked again for a while, since a topic that was just made may have no leader yet."""
+    until = time.monotonic() + _ANSWER_S
+    while True:
+        try:
+            return question(timeout=_ANSWER_S)
+        except KafkaException as error:
+            if error.args[0].code() in FINAL_ERRORS or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -> Iterator[LogRecord]:
@@ -127,7 +141,7 @@ def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors are named so
                     ends.pop(partition, None)
-                elif not error.retriable():
+                elif error.fatal() or error.code() in FINAL_ERRORS:
                     raise KafkaException(error)
                 continue
             end = ends.get(partition)
