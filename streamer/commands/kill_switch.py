@@ -30,7 +30,7 @@ def status(as_json: AsJson = False) -> None:
     """Say whether it is on, since when, by whom and why."""
     from streamer.desk import changing
 
-    _tell(changing.standing(load()).policy, as_json=as_json, changed=False)
+    _tell(changing.standing(load()).policy, as_json=as_json)
 
 
 def _turn(by: str, why: str, *, wanted: bool, as_json: bool) -> None:
@@ -50,17 +50,18 @@ def _turn(by: str, why: str, *, wanted: bool, as_json: bool) -> None:
     _tell(after, as_json=as_json, changed=True)
 
 
-def _tell(policy: object, *, as_json: bool, changed: bool) -> None:
+def _tell(policy: object, *, as_json: bool, changed: bool | None = None) -> None:
+    """Print the state; `changed` is None when nobody asked for a change."""
     from streamer.calls.decisions import Policy
     from streamer.desk.record import time_text
 
     assert isinstance(policy, Policy)
     if as_json:
         print_json(
-            [{"kill_switch": policy.kill_switch, "changed": changed, "version": policy.version, "at": policy.at,
+            [{"kill_switch": policy.kill_switch, "changed": bool(changed), "version": policy.version, "at": policy.at,
               "by": policy.by, "why": policy.why}]
         )  # fmt: skip
         return
     state = "ON: every action is allow" if policy.kill_switch else "off"
     said = f"{time_text(policy.at or None)}, by {policy.by or '-'}: {policy.why or '-'}"
-    typer.echo(f"kill switch {state}{'' if changed else ', as before'} (policy {policy.version}, {said})")
+    typer.echo(f"kill switch {state}{', as before' if changed is False else ''} (policy {policy.version}, {said})")

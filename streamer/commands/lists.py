@@ -161,7 +161,7 @@ def history(
         return
     rows = [(time_text(one.at_ms), one.done, one.key, one.by, one.why) for one in found]
     print_table(("when", "what", "entry", "by", "why"), rows)
-    if not as_json and found:
+    if found:
         counts: Any = Counter(one.done for one in found)
         typer.echo(", ".join(f"{n} {done}" for done, n in counts.items()), err=True)
 

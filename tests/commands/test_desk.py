@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+import time
 
 import orjson
 import pytest
 
 from streamer import commands
+from streamer.calls.codec import encode
+from streamer.calls.decisions import Decision, Evidence, Finding
 from streamer.calls.partitioner import partition_of
 from streamer.kafka import topics
+from streamer.kafka.sending import Outgoing, send
 from tests.stream.live import Calls, Worker, read, setup, wait_until
 
 pytestmark = pytest.mark.broker
@@ -168,6 +172,21 @@ def test_a_report_is_made_and_shown(desk):
     assert desk("feedback", "show", "--label", "legitimate")[1] == []
     code, _, said = desk("feedback", "add", "anonymous", "fraud", "--source", "bank", *SIGNED)
     assert (code, "names no call" in said) == (1, True)
+
+
+def test_evidence_is_found_when_its_decision_is_gone(kafka_settings, desk):
+    decision = Decision(call_id="gone", at=1, decided_at=2, operator="op-a", caller="1", callee="2", action="block", reasons=["wangiri.one_ring"])  # fmt: skip
+    finding = Finding(detector="wangiri", cause="one_ring", observed=16, threshold=15, window_s=600, mode="enforce", action="block")  # fmt: skip
+    kept = Evidence(decision=decision, caller_key="1", origin="interconnect", trunk=None, partition=0, offset=0,
+                    features={"attempts_1m": 3.0, "attested": None}, findings=[finding])  # fmt: skip
+    send(kafka_settings, [Outgoing(topics.Topics(kafka_settings).evidence, b"1", encode(kept))])
+    code, (told,), _ = desk("why", "gone")
+    assert (code, told["calls"], told["evidence_without_decision"][0]["findings"][0]["observed"]) == (0, [], 16.0)
+    said = desk("why", "gone", "--since", "1h", text=True)[2]
+    for text in ("no longer in retention", "wangiri.one_ring  16        15         600 s", "missing"):
+        assert text in said
+    later = time.time() * 1000 + 60_000
+    assert desk("why", "gone", "--since", str(int(later)))[0] == 1
 
 
 def test_who_and_why_are_asked_for(desk):
