@@ -28,11 +28,11 @@ from streamer.in_force import InForce
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.state_layout import Header
+from streamer.versions import STATE_LAYOUT
 from streamer.windows import callers, calls, table
 from streamer.windows.slots import COLUMNS
 
 _MAGIC: Final = b"STRM"
-VERSION: Final = 4
 _HEAD: Final = struct.Struct("<4sHI8s")
 _DIGEST_BYTES: Final = 32
 _ALIGNED: Final = 8
@@ -84,7 +84,7 @@ def pack(state: State, known: InForce, partition: int, sealed_by: Seal) -> bytes
         )
     )  # fmt: skip
     header += b" " * (-(_HEAD.size + len(header)) % _ALIGNED)
-    pieces = [_HEAD.pack(_MAGIC, VERSION, len(header), _mark(sealed_by.key)), header]
+    pieces = [_HEAD.pack(_MAGIC, STATE_LAYOUT, len(header), _mark(sealed_by.key)), header]
     for rows in columns.values():
         flat = rows.reshape(-1).view(np.uint8)
         pieces += [flat, bytes(-flat.size % _ALIGNED)]
@@ -124,9 +124,9 @@ def _opened(packed: bytes, partition: int, key: bytes) -> tuple[Header, int]:
     if len(packed) < _HEAD.size + _DIGEST_BYTES or packed[:4] != _MAGIC:
         raise StateError(f"partition {partition}: this is no exported state; {_ANEW}")
     _, version, length, mark = _HEAD.unpack_from(packed)
-    if version != VERSION:
+    if version != STATE_LAYOUT:
         raise StateError(
-            f"partition {partition}: state of layout {version}, this version reads layout {VERSION} alone; restore it with "
+            f"partition {partition}: state of layout {version}, this version reads layout {STATE_LAYOUT} alone; restore it with "
             "the version that wrote it, or let the partition begin empty"
         )
     if not hmac.compare_digest(mark, _mark(key)):

@@ -85,15 +85,15 @@ class Demotions:
         self.by_key: dict[str, Demotion] = {}
         self._fill()
 
-    def put(self, key: str, demotion: Demotion) -> None:
-        """Enter or replace a record. One of a detector that cannot be demoted, or that there is not, changes nothing.
+    def put(self, key: str, demotion: Demotion) -> bool:
+        """Enter or replace a record. False: one of a detector that cannot be demoted, or that there is not; it changes nothing.
 
         Raises `MessageError` when the key is not the record's, or there are too many.
         """
         if key != demotion_key(demotion):
             raise MessageError("out_of_range", f"a demotion under {key!r}; its key is {demotion_key(demotion)!r}")
         if demotion.detector not in _ROWS:
-            return
+            return False
         if demotion.at - self._looked_ms >= _LOOK_MS:
             self._looked_ms = demotion.at
             for over in [k for k, d in self.by_key.items() if _end(d) < demotion.at - _OVER_MS]:
@@ -103,6 +103,7 @@ class Demotions:
         self.remove(key)
         self.by_key[key] = demotion
         self._enter(demotion)
+        return True
 
     def remove(self, key: str) -> None:
         """Lift a demotion; without one under that key nothing happens."""

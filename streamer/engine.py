@@ -108,6 +108,11 @@ class Engine:
         return self._in_force.versions.model
 
     @property
+    def awaited(self) -> Mapping[str, str]:
+        """The policy (`policy`) and the model (`models`) that are asked for and not in force."""
+        return self._in_force.awaited
+
+    @property
     def demotions(self) -> Mapping[str, Demotion]:
         """The demotions of the policy topic by their keys, ended ones that nobody lifted yet among them."""
         return self._in_force.demotions.by_key
@@ -193,9 +198,9 @@ class Engine:
 
     # -- control messages ------------------------------------------------------------------------------
 
-    def apply(self, kind: str, key: str, value: bytes | None) -> None:
+    def apply(self, kind: str, key: str, value: bytes | None) -> str | None:
         """Take in one record of a control topic; None is a tombstone. See `streamer.in_force.InForce.apply`."""
-        self._in_force.apply(kind, key, value)
+        return self._in_force.apply(kind, key, value)
 
     # -- partitions ------------------------------------------------------------------------------------
 

@@ -28,7 +28,8 @@ class MessageError(StreamerError):
     """A record breaks the contract.
 
     `reason` is the short code that goes into the dead letter's `error.reason` header:
-    ``too_large``, ``not_json``, ``missing_field``, ``wrong_type``, ``out_of_range``, ``unknown_type``, ``misplaced``.
+    ``too_large``, ``not_json``, ``missing_field``, ``wrong_type``, ``out_of_range``, ``unknown_type``,
+    ``unknown_value`` (a slip, or the word of a newer version), ``misplaced``.
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -2,10 +2,14 @@
 
 A record that breaks the contract is refused with a `MessageError` and changes nothing. A policy or model is in force once
 the record that points to it and the version it points to have both come, in either order.
+
+A newer version may publish what this one does not know. An unknown field is not looked at, an unknown value or name refuses
+its record, whose last version stays in force, and a record under a key of an unknown form is ignored and told.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from streamer.calls import codec
@@ -62,7 +66,9 @@ class Versions:
 
 
 CHAMPION: Final = "champion"
-"""The one model that is scored with; pointers to others (challengers) are not heeded."""
+"""The one model that is scored with; what is published of others (challengers) is ignored."""
+_MODEL_KEY: Final = f"{CHAMPION}@"
+_POLICY_KEY: Final = "policy@"
 
 
 class InForce:
@@ -96,26 +102,35 @@ class InForce:
         self.tables = scorer.no_model()
         self.rules = compile_rules(self.versions.policy, self.demotions.until)
 
-    def apply(self, kind: str, key: str, value: bytes | None) -> None:
-        """Take in one record of a control topic; None is a tombstone.
+    @property
+    def awaited(self) -> Mapping[str, str]:
+        """The policy (`policy`) and the model (`models`) that a pointer asks for and that are not in force."""
+        wanted = {
+            "policy": (self._wanted, self.versions.policy.version),
+            "models": (self._model_wanted, self.versions.model),
+        }
+        return {kind: asked for kind, (asked, held) in wanted.items() if asked is not None and asked != held}
+
+    def apply(self, kind: str, key: str, value: bytes | None) -> str | None:
+        """Take in one record of a control topic; None is a tombstone. Gives why it was ignored, None when it was not.
 
         `kind`: lists, policy, operators, trunks, models, subscribers.location (line, sim, device, holder, network).
         Raises `MessageError` for a record that breaks the contract, which then changes nothing.
         """
         try:
-            self._apply(kind, key, value)
+            return self._apply(kind, key, value)
         except (TypeError, OverflowError, ArithmeticError) as error:
             raise MessageError("out_of_range", f"{kind} record under {key!r}: {error}") from error
 
-    def _apply(self, kind: str, key: str, value: bytes | None) -> None:
+    def _apply(self, kind: str, key: str, value: bytes | None) -> str | None:
+        if kind == "policy":
+            return self._apply_policy(key, value)
+        if kind == "models":
+            return self._apply_model(key, value)
         if kind == "lists":
             self._apply_list(key, value)
-        elif kind == "policy":
-            self._apply_policy(key, value)
         elif kind == "operators":
             self._apply_operator(key, value)
-        elif kind == "models":
-            self._apply_model(key, value)
         elif kind.startswith("subscribers."):
             self._apply_fact(kind.removeprefix("subscribers."), key, value)
         elif kind == "trunks":
@@ -123,6 +138,7 @@ class InForce:
                 codec.decode_trunk(value)
         else:
             raise ValueError(f"no control topic is called {kind!r}")
+        return None
 
     def _apply_list(self, key: str, value: bytes | None) -> None:
         if value is None:
@@ -134,23 +150,35 @@ class InForce:
             raise MessageError("out_of_range", wrong)
         self.lists.put(key, entry)
 
-    def _apply_policy(self, key: str, value: bytes | None) -> None:
+    def _apply_policy(self, key: str, value: bytes | None) -> str | None:
         if key.startswith(PREFIX):
-            if value is None:
-                self.demotions.remove(key)
-            else:
-                self.demotions.put(key, codec.decode_demotion(value))
-            self._follow_demotions()
-            return
+            return self._apply_demotion(key, value)
         if key == "current":
             self._wanted = codec.decode_policy_pointer(value).version if value is not None else None
+        elif not key.startswith(_POLICY_KEY):
+            return f"{key!r} is neither `current` nor a policy's key nor a demotion's"
         elif value is None:
-            self._policies.pop(key.removeprefix("policy@"), None)
+            self._policies.pop(key.removeprefix(_POLICY_KEY), None)
         else:
             policy = codec.decode_policy(value)
+            if key != _POLICY_KEY + policy.version:
+                raise MessageError(
+                    "out_of_range", f"policy {policy.version} under {key!r}; its key is `policy@` and its version"
+                )
             compile_rules(policy, self.rules.demoted_until)
             self._policies[policy.version] = policy
         self._enforce()
+        return None
+
+    def _apply_demotion(self, key: str, value: bytes | None) -> str | None:
+        if value is None:
+            self.demotions.remove(key)
+        else:
+            demotion = codec.decode_demotion(value)
+            if not self.demotions.put(key, demotion):
+                return f"{key!r}: there is no detector {demotion.detector!r} that can be demoted"
+        self._follow_demotions()
+        return None
 
     def _enforce(self) -> None:
         chosen = self._policies.get(self._wanted) if self._wanted is not None else Policy(version="default")
@@ -182,25 +210,34 @@ class InForce:
         partition = partition_of(utf8(normalise(found.number, self._plan)), self._partitions)
         self.facts.put(partition, found, owner)
 
-    def _apply_model(self, key: str, value: bytes | None) -> None:
-        if key.startswith("current/"):
+    def _apply_model(self, key: str, value: bytes | None) -> str | None:
+        if key == snapshot.pointer_key(CHAMPION):
             if value is None:
-                return
+                return None
             pointer = codec.decode_model_pointer(value)
-            if pointer.name != CHAMPION:
-                return
-            self._model_wanted = f"{pointer.name}@{pointer.version}"
+            wanted = f"{pointer.name}@{pointer.version}"
+            if not wanted.startswith(_MODEL_KEY):
+                raise MessageError("out_of_range", f"{key!r} points to {wanted!r}, which is not the {CHAMPION}")
+            self._model_wanted = wanted
+        elif not key.startswith(_MODEL_KEY):
+            return None if value is None else f"{key!r} is about a model that is not scored with"
         elif value is None:
             self._models.pop(key, None)
-            return
+            return None
         else:
             offered = codec.decode_model(value)
             try:
                 snapshot.verify(offered)
-                snapshot.check_layout(offered)
             except ModelError as error:
-                raise MessageError("out_of_range", str(error)) from None
-            self._models[snapshot.key(offered)] = offered
+                reason = "unknown_value" if snapshot.unknown_features(offered) else "out_of_range"
+                raise MessageError(reason, str(error)) from None
+            if key != snapshot.key(offered):
+                raise MessageError("out_of_range", f"{snapshot.key(offered)} under {key!r}, which is not its key")
+            self._models[key] = offered
+        self._enforce_model()
+        return None
+
+    def _enforce_model(self) -> None:
         offered_now = self._models.get(self._model_wanted) if self._model_wanted is not None else None
         if offered_now is None or offered_now is self._model:
             return

@@ -72,20 +72,21 @@ def check(policy: Policy) -> None:
         detector = known.get(name)
         if detector is None:
             raise MessageError(
-                "out_of_range", f"policy {policy.version}: no detector is called {name!r}; there are {', '.join(known)}"
+                "unknown_value",
+                f"policy {policy.version}: no detector is called {name!r}; there are {', '.join(known)}",
             )
         causes = {cause.name for cause in detector.causes}
         for cause in rule.actions:
             if cause not in causes:
                 raise MessageError(
-                    "out_of_range",
+                    "unknown_value",
                     f"policy {policy.version}: {name} has no cause {cause!r}; it has {', '.join(sorted(causes))}",
                 )
         for threshold in rule.thresholds:
             if threshold not in detector.thresholds:
                 there = ", ".join(detector.thresholds) or "none"
                 raise MessageError(
-                    "out_of_range", f"policy {policy.version}: {name} has no threshold {threshold!r}; it has {there}"
+                    "unknown_value", f"policy {policy.version}: {name} has no threshold {threshold!r}; it has {there}"
                 )
 
 

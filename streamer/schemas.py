@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streamer import __version__
 from streamer.calls import decisions, events, vectors
 from streamer.calls.codec import MAX_BYTES
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
+from streamer.versions import VOCABULARY
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -65,7 +65,7 @@ _REKEYED: Final = (
 _DEAD: Final = (
     (
         "error.reason",
-        "short code: too_large, not_json, missing_field, wrong_type, out_of_range, unknown_type, misplaced",
+        "short code: too_large, not_json, missing_field, wrong_type, out_of_range, unknown_type, unknown_value, misplaced",
     ),
     ("error.message", "what is wrong and where"),
     ("source.topic", "topic of the record"),
@@ -214,7 +214,7 @@ def asyncapi() -> dict[str, Any]:
         "id": "urn:streamer:calls",
         "info": {
             "title": "Streamer: call events in, verdicts out",
-            "version": __version__,
+            "version": VOCABULARY,
             "description": "All messages are JSON in UTF-8, one object a record, at most "
             f"{MAX_BYTES} bytes. Times are integers, milliseconds since 1970-01-01 UTC. Unknown fields are ignored. "
             "Partitioner: Kafka's murmur2 (librdkafka: partitioner=murmur2_random).",

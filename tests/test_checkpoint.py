@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from streamer.checkpoint import VERSION
 from streamer.engine import Engine
 from streamer.errors import StateError
 from streamer.policy import REASONS
+from streamer.versions import STATE_LAYOUT
 from streamer.windows import calls, slots, table
 from tests.fuzz_state import SECRET, body_of, grown, held_by, in_order, key_of, opened, seal, shapes, told
 from tests.test_engine import NOW, PARTITIONS, attempts, batch, engine, judge, setup, traffic, windows
@@ -125,10 +125,10 @@ def test_what_is_not_sealed_with_the_secret_is_refused(packed):
     refused(b"", "no exported state")
 
 
-@pytest.mark.parametrize("layout", [3, VERSION + 1])
+@pytest.mark.parametrize("layout", [3, STATE_LAYOUT + 1])
 def test_other_layouts_are_refused_by_both_numbers(packed, layout):
     found = packed[:4] + layout.to_bytes(2, "little") + packed[6:]
-    refused(found, f"state of layout {layout}, this version reads layout {VERSION} alone; restore it with")
+    refused(found, f"state of layout {layout}, this version reads layout {STATE_LAYOUT} alone; restore it with")
 
 
 def test_state_of_a_worker_with_other_settings_is_refused_by_the_setting(packed):

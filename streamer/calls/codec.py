@@ -36,7 +36,9 @@ T = TypeVar("T")
 def _reason(text: str) -> str:
     if "missing required field" in text:
         return "missing_field"
-    if "Invalid value" in text or "Invalid enum value" in text:
+    if "Invalid enum value" in text:
+        return "unknown_value"
+    if "Invalid value" in text:
         return "unknown_type" if "$.type" in text else "out_of_range"
     if "Expected" in text:
         return "out_of_range" if re.search(r"(length|matching regex|<=|>=|< |> )", text) else "wrong_type"

@@ -11,11 +11,12 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+from streamer import versions
 from streamer.errors import StreamerError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -86,8 +87,18 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(versions.line())
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Versions, and exit.")
+    ] = False,
+) -> None:
     """Judges telephone calls for fraud while they are being set up."""
 
 

@@ -21,6 +21,11 @@ from streamer.errors import ModelError
 CHAMPION: Final = "champion"
 """Name of the model whose score goes into decisions."""
 
+SEALED: Final = (
+    "name", "version", "epoch", "trained_at", "cases", "features", "edges", "weights", "bias", "metrics",
+)  # fmt: skip
+"""The fields that the digest covers, the same for ever."""
+
 MAX_EDGES: Final = 62
 """Most inner bin edges of one feature."""
 
@@ -50,8 +55,11 @@ def pointer(snapshot: ModelSnapshot) -> ModelPointer:
 
 
 def digest(snapshot: ModelSnapshot) -> str:
-    """SHA-256, in hexadecimal, of the snapshot as canonical JSON (keys sorted, no blanks) with an empty `sha256`."""
-    content = msgspec.to_builtins(msgspec.structs.replace(snapshot, sha256=""))
+    """SHA-256, in hexadecimal, of the `SEALED` fields as canonical JSON (keys sorted, no blanks) with an empty `sha256`.
+
+    Not of all fields: one that a newer version adds would make its models look damaged to every older one.
+    """
+    content = {name: msgspec.to_builtins(getattr(snapshot, name)) for name in SEALED} | {"sha256": ""}
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -94,6 +102,11 @@ def check_layout(snapshot: ModelSnapshot) -> None:
             raise ModelError(f"{what}: the edges of {name} are not finite and rising")
         if not all(map(math.isfinite, weights)):
             raise ModelError(f"{what}: a weight of {name} is not finite")
+
+
+def unknown_features(snapshot: ModelSnapshot) -> list[str]:
+    """Those of its features that this version has not got: it was made by or for a newer one."""
+    return [name for name in snapshot.features if name not in features.INDEX]
 
 
 def accepts(current: tuple[int, int] | None, offered: tuple[int, int]) -> bool:

@@ -172,7 +172,9 @@ class Trainer:
         """The trainer that gave `state`; raises `ModelError` for another format or other features."""
         made = cls()
         if state.get("format") != FORMAT:
-            raise ModelError(f"trainer state of format {state.get('format')!r}; this release reads {FORMAT}")
+            raise ModelError(
+                f"trainer state of format {state.get('format')!r}; this release reads {FORMAT}; start the version that wrote it again"
+            )
         if list(state["edges"]) != list(made.edges):
             raise ModelError("trainer state of other features than this release learns from; start with a new trainer")
         made.edges = {name: list(edges) for name, edges in state["edges"].items()}

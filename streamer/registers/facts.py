@@ -18,6 +18,7 @@ HOME: Final = 1
 ROAMING: Final = 2
 LINE_ACTIVE: Final = 1
 LINE_INACTIVE: Final = 2
+_LINES: Final = {"active": LINE_ACTIVE, "inactive": LINE_INACTIVE}
 
 
 class Facts(NamedTuple):
@@ -83,7 +84,10 @@ class Register:
         return self._used - len(self._free)
 
     def put(self, partition: int, fact: SubscriberFact, owner_row: int) -> None:
-        """Take in one fact; `owner_row` is the row of `fact.owner` among the operators (with `network`)."""
+        """Take in one fact; `owner_row` is the row of `fact.owner` among the operators (with `network`).
+
+        A value that this version does not know says that nothing is known any more.
+        """
         row = self._row(int(self._number_ids([fact.number])[0]), partition)
         facts = self.compiled
         if fact.fact == "location":
@@ -91,8 +95,9 @@ class Register:
                 facts.location[row] = ROAMING if fact.value == "roaming" else HOME if fact.value == "home" else UNKNOWN
                 facts.location_ms[row] = fact.at
         elif fact.fact == "line":
-            facts.line[row] = LINE_INACTIVE if fact.value == "inactive" else LINE_ACTIVE
-            facts.line_since_ms[row] = fact.at if fact.since is None else fact.since
+            state = _LINES.get(fact.value, UNKNOWN)
+            facts.line[row] = state
+            facts.line_since_ms[row] = 0 if state == UNKNOWN else fact.at if fact.since is None else fact.since
         elif fact.fact == "sim":
             facts.sim_ms[row] = max(fact.at, int(facts.sim_ms[row]))
         elif fact.fact == "network":

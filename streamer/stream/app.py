@@ -12,6 +12,7 @@ from typing import Any
 import faust
 from faust.app.base import BootStrategy
 
+from streamer import versions
 from streamer.engine import Engine
 from streamer.errors import TransportError
 from streamer.kafka.topics import Topics
@@ -106,6 +107,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
                 lambda: {"failure": str(made.failure)} if made.failure else {},
                 scoring.not_ready,
             )
+            log.info("%s", versions.line())
             log.info("metrics on http://%s:%d/metrics", settings.metrics_host, made.health.port)
             gc.collect()
             gc.freeze()

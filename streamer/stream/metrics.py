@@ -10,6 +10,8 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import HistogramMetricFamily
 
+from streamer.versions import told
+
 BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 
@@ -93,6 +95,12 @@ class Metrics:
             "streamer_shed_batches", "Batches whose sampled evidence was left out since the input lags", **own
         )
         self.control = Counter("streamer_control_records", "Records of control topics and facts applied", **own)
+        self.ignored = Counter(
+            "streamer_control_ignored", "Control records of a kind that this version does not know", ["topic"], **own
+        )
+        self.awaited = Gauge(
+            "streamer_awaited", "1 while a policy or model is asked for that is not in force here", ["kind"], **own
+        )
         own_labels = ["detector", "operator"]
         self.demotions = Counter(
             "streamer_governor_demotions", "Demotions published by the governor", own_labels, **own
@@ -112,6 +120,7 @@ class Metrics:
         )
         self._shares: set[tuple[str, str]] = set()
         self.versions = Info("streamer_versions", "Policy and model in force", **own)
+        Info("streamer_build", "This worker's version, its messages' and its exported state's", **own).info(told())
 
     def operator(self, name: str) -> str:
         """The label of an operator: its name, or `other` once `MOST_OPERATORS` names have come, so that no publisher can exhaust memory."""

@@ -26,6 +26,7 @@ from streamer.stream.batches import Batch
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries, Message
 from streamer.stream.governing import Governing
+from streamer.stream.heeding import Heeding
 from streamer.stream.metrics import Metrics
 from streamer.stream.polling import Poller
 
@@ -54,8 +55,8 @@ class Judge(Protocol):
     def process(self, batch: Records, now_ms: int, shed: bool = False) -> Any:
         """Outcomes of a batch; see `streamer.outcomes.Outcomes`."""
 
-    def apply(self, kind: str, key: str, value: bytes | None) -> None:
-        """Take in a control record."""
+    def apply(self, kind: str, key: str, value: bytes | None) -> str | None:
+        """Take in a control record; gives why it was ignored, if it was."""
 
     def adopt(self, partition: int) -> None:
         """Begin with a partition."""
@@ -76,6 +77,7 @@ class Scoring:
         self.metrics = Metrics()
         self.topics = Topics(settings)
         self.governing = Governing(self.topics, self.metrics)
+        self.heeding = Heeding(self.metrics)
         self._app = app
         self._owned: set[int] = set()
         self._loop = asyncio.get_running_loop()
@@ -85,7 +87,6 @@ class Scoring:
         self._bad: collections.deque[tuple[int, int]] = collections.deque()
         self._bad_records = self._all_records = 0
         self._alarmed: dict[str, float] = {}
-        self._versions = ("", "")
         self._partition_headers = [("source.partition", b"%d" % number) for number in range(settings.partitions)]
 
     def _fail_from_thread(self, reason: BaseException) -> None:
@@ -101,7 +102,7 @@ class Scoring:
 
     def not_ready(self) -> dict[str, str]:
         """Why verdicts do not flow, by what is missing."""
-        reasons = {}
+        reasons = self.heeding.nothing_in_force(self.judge)
         if not self.control.ready:
             reasons["control"] = self.control.trouble or "lists, policy and facts are still being read"
         if not self._owned:
@@ -174,14 +175,12 @@ class Scoring:
         self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
         self.metrics.calls_evicted.set(getattr(self.judge, "calls_evicted", 0))
         self.governing.show(self._demotions)
-        versions = (getattr(self.judge, "policy_version", ""), getattr(self.judge, "model_version", None) or "none")
-        if versions != self._versions:
-            self._versions = versions
-            self.metrics.versions.info({"policy": versions[0], "model": versions[1]})
-            log.info("in force: policy %s, model %s", *versions)
+        self.heeding.show(self.judge)
 
     def _take(self, kind: str, key: str, value: bytes | None) -> None:
-        self.judge.apply(kind, key, value)
+        ignored = self.judge.apply(kind, key, value)
+        if ignored is not None:
+            self.heeding.ignored(kind, ignored)
         self.governing.heard(kind, key, value)
 
     async def _apply_control(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from streamer.models.prequential import Measure
+from streamer.versions import told
 
 
 class TrainerMetrics:
@@ -14,6 +15,7 @@ class TrainerMetrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        Info("streamer_build", "This trainer's version and its messages'", registry=registry).info(told())
         self.active = Gauge("streamer_trainer_active", "1 while this process holds the lease", registry=registry)
         self.epoch = Gauge("streamer_trainer_epoch", "Epoch of the lease held last", registry=registry)
         self.evidence = Counter("streamer_trainer_evidence", "Records of evidence read", registry=registry)

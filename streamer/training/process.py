@@ -21,6 +21,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
+from streamer import versions
 from streamer.calls import numbers
 from streamer.errors import SettingsError, StoppedError, TransportError
 from streamer.kafka import clients, topics
@@ -120,7 +121,7 @@ class TrainerProcess:
         settings = self._settings
         plan = numbers.home_plan(settings.home)
         with _locked(settings.trainer_data):
-            log.info("asking the brokers at %s", settings.bootstrap)
+            log.info("%s; asking the brokers at %s", versions.line(), settings.bootstrap)
             topics.ensure(settings, go_on=self._going)
             file = settings.trainer_data / _file_name(settings, self._going)
             status = Health(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streamer.calls.decisions import ModelSnapshot
+from streamer.errors import StateError
 from streamer.models.prequential import Measure, Prequential
 from streamer.models.trainer import Trainer
 
@@ -55,7 +56,11 @@ class TrainerState:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any], mature_ms: int) -> TrainerState:
-        """What gave `state`; raises `ModelError` when its learner is of another format."""
+        """What gave `state`; raises `ModelError` when its learner is of another format, `StateError` when it lacks something."""
+        lacking = sorted({*_PLAIN, "learner", "measuring"} - state.keys())
+        if lacking:
+            raise StateError(f"the trainer's state lacks {', '.join(lacking)}: another version wrote it; start that one again, "
+                             "or remove its records (key `state/…`) and the trainer's file to start anew")  # fmt: skip
         plain = {name: state[name] for name in _PLAIN}
         return cls(Trainer.from_state(state["learner"]), Prequential.from_state(state["measuring"], mature_ms), **plain)
 

@@ -1,0 +1,63 @@
+"""What a worker heeds of the control topics: which policy and model are in force, what is asked for in vain, what it ignores."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from streamer.stream.metrics import Metrics
+
+log = logging.getLogger("streamer.heeding")
+
+_ALARM_S: Final = 60.0
+_KINDS: Final = {"policy": "policy", "models": "model"}
+
+
+class Heeding:
+    """Tells metrics and the log; `awaited` has what is asked for and not in force, by topic."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._alarmed: dict[str, float] = {}
+        self._versions = ("", "")
+        self.awaited: Mapping[str, str] = {}
+
+    def ignored(self, kind: str, why: str) -> None:
+        """A control record that this version does not know what to do with; said once a minute for each topic."""
+        self._metrics.ignored.labels(kind).inc()
+        now = time.monotonic()
+        if now - self._alarmed.get(kind, -_ALARM_S) >= _ALARM_S:
+            self._alarmed[kind] = now
+            log.warning("%s: ignored: %s; a newer version may know it", kind, why)
+
+    def show(self, judge: Any) -> None:
+        """Once a second: what is in force, and what is asked for in vain. A judge without policy shows nothing."""
+        versions = (getattr(judge, "policy_version", ""), getattr(judge, "model_version", None) or "none")
+        awaited: Mapping[str, str] = getattr(judge, "awaited", {})
+        if versions != self._versions:
+            self._versions = versions
+            self._metrics.versions.info({"policy": versions[0], "model": versions[1]})
+            log.info("in force: policy %s, model %s", *versions)
+        if awaited != self.awaited:
+            self.awaited = awaited
+            for kind, wanted in awaited.items():
+                log.warning(
+                    "%s %s is asked for and not in force: it was refused (see the dead letters), is of an older epoch, or "
+                    "has not come; policy %s, model %s stay",
+                    _KINDS[kind],
+                    wanted,
+                    *versions,
+                )
+        for kind, name in _KINDS.items():
+            self._metrics.awaited.labels(name).set(kind in awaited)
+
+    def nothing_in_force(self, judge: Any) -> dict[str, str]:
+        """Why a worker that has just come must not take the place of another: it has no policy where one is asked for."""
+        wanted = getattr(judge, "awaited", {}).get("policy")
+        if wanted is None or judge.policy_version != "default":
+            return {}
+        return {
+            "policy": f"policy {wanted} is asked for; this version refused it or it has not come; the default is in force"
+        }

@@ -1,0 +1,30 @@
+"""What a release says of itself: its own version, the messages it speaks, the state it exports.
+
+The three are numbered apart (docs/upgrades.md). Workers tell them in their log, as the metric `streamer_build_info` and by
+``streamer --version``, so that a rolling replacement can be watched.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streamer import __version__
+
+VOCABULARY: Final = "1.0"
+"""Of the messages: the major number is that of the topics' names (`.v1`); the minor one rises with each field or value that is added."""
+STATE_LAYOUT: Final = 4
+"""Of a partition's exported state: state of any other is refused."""
+
+
+def told() -> dict[str, str]:
+    """All of it by name, as labels of the metric have it.
+
+    >>> sorted(told())
+    ['state_layout', 'version', 'vocabulary']
+    """
+    return {"version": __version__, "vocabulary": VOCABULARY, "state_layout": str(STATE_LAYOUT)}
+
+
+def line() -> str:
+    """All of it in one line, for people."""
+    return f"streamer {__version__}, messages {VOCABULARY}, state layout {STATE_LAYOUT}"
