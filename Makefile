@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz clean
+.PHONY: help env demo test lint quick bench fuzz upgrade clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -45,6 +45,9 @@ bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 fuzz: env ## a million broken records through a real worker, damaged state into an engine (minutes)
 	@$(BIN)/python -m tests.fuzz 1000000
 	@$(BIN)/python -m tests.fuzz_state 20000
+
+upgrade: env ## workers of FROM=<git ref> replaced one by one by this tree's under load, back, and again (a minute)
+	@$(BIN)/python -m tests.upgrade $(FROM)
 
 clean: ## the environment and what runs left behind
 	rm -rf $(VENV) .run

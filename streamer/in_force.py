@@ -156,7 +156,7 @@ class InForce:
         if key == "current":
             self._wanted = codec.decode_policy_pointer(value).version if value is not None else None
         elif not key.startswith(_POLICY_KEY):
-            return f"{key!r} is neither `current` nor a policy's key nor a demotion's"
+            return None if value is None else f"{key!r} is neither `current` nor a policy's key nor a demotion's"
         elif value is None:
             self._policies.pop(key.removeprefix(_POLICY_KEY), None)
         else:

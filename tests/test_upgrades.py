@@ -12,18 +12,16 @@ from hypothesis import strategies as st
 
 from streamer import __version__, schemas, versions
 from streamer.calls import codec
-from streamer.calls.decisions import Demotion, ModelSnapshot
-from streamer.demotions import demotion_key
-from streamer.engine import Engine
+from streamer.calls.decisions import ModelSnapshot
 from streamer.errors import MessageError, ModelError, StateError
 from streamer.models import snapshot
 from streamer.models.trainer import Trainer
 from streamer.registers import facts
 from streamer.training.state import TrainerState
-from tests.test_engine import NOW, batch, engine, judge, model, offer, setup, windows
+from tests.test_engine import NOW, attempts, batch, engine, judge, model, offer, setup
 
 SAMPLES = Path(__file__).parent / "samples"
-WRITTEN = sorted(SAMPLES.glob("*/*.json"))
+WRITTEN = sorted(SAMPLES.glob("v*/*.json"))
 STATE = sorted(SAMPLES.glob("state/layout-*.bin"))
 CALLER = "+77011234567"
 
@@ -55,7 +53,9 @@ def newer(draw, value, shape, defs):
     if fields is None:
         return {key: newer(draw, one, shape.get("additionalProperties", {}), defs) for key, one in value.items()}
     known = [(key, newer(draw, one, fields.get(key, {}), defs)) for key, one in value.items()]
-    names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(lambda name: name not in fields)
+    names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+        lambda name: name not in fields
+    )
     added = draw(st.dictionaries(names, anything, min_size=1, max_size=3))
     return dict(draw(st.permutations([*known, *added.items()])))
 
@@ -67,8 +67,193 @@ def test_fields_that_nobody_knows_yet_change_nothing(sample, data):
     raw = sample.read_bytes()
     shape = document(sample.stem)
     kind = schemas.MESSAGES[sample.stem]
-    changed = orjson.dumps(newer(data.draw, orjson.loads(raw), shape, shape.get("$defs", {})), option=orjson.OPT_PASSTHROUGH_DATETIME) if False else json.dumps(newer(data.draw, orjson.loads(raw), shape, shape.get("$defs", {}))).encode()
+    changed = json.dumps(newer(data.draw, orjson.loads(raw), shape, shape.get("$defs", {}))).encode()
     assert changed != raw
     assert msgspec.json.decode(changed, type=kind) == msgspec.json.decode(raw, type=kind)
     if sample.stem in {"setup", "answer", "end"}:
         assert codec.decode_calls([raw, changed])[1] == [codec.decode_call(raw)] * 2
+
+
+@pytest.mark.parametrize("packed", STATE, ids=lambda path: path.stem)
+def test_state_of_every_layout_is_taken_in_or_refused_by_its_number(packed):
+    """What a worker of that layout exported, and what it knew: verdicts to be repeated, counters of a caller."""
+    known = json.loads(packed.with_suffix(".json").read_text("utf-8"))
+    held, partition = engine(), known["partition"]
+    if packed.stem != f"layout-{versions.STATE_LAYOUT}":
+        with pytest.raises(StateError, match=f"state of {packed.stem.replace('-', ' ')}, this version reads layout"):
+            held.import_state(partition, packed.read_bytes())
+        return
+    held.import_state(partition, packed.read_bytes())
+    again = judge(held, [said["setup"] for said in known["said"]], NOW + 5)
+    expected = [{name: said[name] for name in ("action", "shadow_action", "reasons")} for said in known["said"]]
+    assert [{name: found[name] for name in expected[0]} for found in again] == expected
+    ask = known["next"]
+    features = attempts(held, ask["caller"], ask["at"])
+    assert {name: features[name] for name in ask["features"]} == ask["features"]
+
+
+def test_the_present_layout_has_its_sample():
+    assert f"layout-{versions.STATE_LAYOUT}.bin" in {path.name for path in STATE}
+
+
+ENTRY = {"list": "block", "match": "exact", "number": CALLER, "side": "caller"}
+POLICY = {"version": "2"}
+OPERATOR = {"operator": "op-a", "mode": "off"}
+TRUNK = {"trunk": "t", "operator": "op-a"}
+FACT = {"number": CALLER, "at": NOW, "fact": "location", "value": "home", "operator": "op-a"}
+
+
+@pytest.mark.parametrize(("kind", "key", "message", "says"), [
+    ("lists", "k", ENTRY | {"list": "grey"}, "'grey'"), ("lists", "k", ENTRY | {"match": "pattern"}, "'pattern'"),
+    ("lists", "k", ENTRY | {"side": "both"}, "'both'"),
+    ("operators", "op-a", OPERATOR | {"mode": "canary"}, "'canary'"), ("operators", "op-a", OPERATOR | {"fail": "closed"}, "'closed'"),
+    ("trunks", "op-a/t", TRUNK | {"kind": "satellite"}, "'satellite'"),
+    ("subscribers.location", CALLER, FACT | {"fact": "mood"}, "'mood'"),
+    ("policy", "policy@2", POLICY | {"detectors": {"sim_box": {}}}, "no detector is called 'sim_box'; there are cli_spoofing"),
+    ("policy", "policy@2", POLICY | {"detectors": {"robocall": {"mode": "canary"}}}, "'canary'"),
+    ("policy", "policy@2", POLICY | {"detectors": {"robocall": {"actions": {"choir": "block"}}}}, "has no cause 'choir'"),
+    ("policy", "policy@2", POLICY | {"detectors": {"robocall": {"actions": {"short_calls": "delay"}}}}, "'delay'"),
+    ("policy", "policy@2", POLICY | {"detectors": {"robocall": {"thresholds": {"choirs_1m": 1}}}}, "has no threshold 'choirs_1m'"),
+    ("policy", "policy@2", POLICY | {"block_sip_code": 609}, "609"), ("policy", "policy@2", POLICY | {"model": {"action": "delay"}}, "'delay'"),
+])  # fmt: skip
+def test_what_this_version_has_no_word_for_is_refused_by_name_and_changes_nothing(kind, key, message, says):
+    held = engine()
+    held.apply("policy", "policy@1", b'{"version":"1"}')
+    held.apply("policy", "current", b'{"version":"1"}')
+    before = judge(held, [setup("before", CALLER, "+77272345678")])[0]["action"]
+    with pytest.raises(MessageError, match=re.escape(says)) as refused:
+        held.apply(kind, key, orjson.dumps(message))
+    assert refused.value.reason == "unknown_value"
+    assert held.policy_version == "1"
+    assert judge(held, [setup("after", CALLER, "+77272345678")])[0]["action"] == before
+
+
+def test_a_policy_that_was_refused_is_shown_as_asked_for_until_another_is():
+    held = engine()
+    held.apply("policy", "policy@1", b'{"version":"1"}')
+    held.apply("policy", "current", b'{"version":"1"}')
+    assert held.awaited == {}
+    with pytest.raises(MessageError):
+        held.apply("policy", "policy@2", b'{"version":"2","detectors":{"sim_box":{}}}')
+    held.apply("policy", "current", b'{"version":"2"}')
+    assert (held.policy_version, held.awaited) == ("1", {"policy": "2"})
+    held.apply("policy", "current", b'{"version":"1"}')
+    assert held.awaited == {}
+
+
+def of_a_newer_trainer():
+    return msgspec.structs.replace(model(2, 2.0), features=["attempts_1h", "calls_from_space_1h"],
+                                   edges=[[1.5, 3.5], [1.0]], weights=[[-2.0, 0.5, 3.0, 0.0], [0.0] * 3])  # fmt: skip
+
+
+def test_a_model_of_features_that_this_version_has_not_got_is_refused_and_the_last_one_stays():
+    held = engine()
+    offer(held, model(1, 0.0))
+    newest = of_a_newer_trainer()
+    newest = msgspec.structs.replace(newest, sha256=snapshot.digest(newest))
+    with pytest.raises(MessageError, match="champion@2: calls_from_space_1h is not a feature") as refused:
+        held.apply("models", "champion@2", codec.encode(newest))
+    assert refused.value.reason == "unknown_value"
+    held.apply("models", "current/champion", codec.encode(snapshot.pointer(newest)))
+    assert (held.model_version, held.awaited) == ("champion@1", {"models": "champion@2"})
+    offer(held, model(3, 0.0))
+    assert (held.model_version, held.awaited) == ("champion@3", {})
+
+
+def test_a_field_that_a_newer_trainer_adds_to_models_does_not_break_their_seal():
+    held, sound = engine(), model(1, 0.0)
+    wider = msgspec.defstruct("Newer", [("calibration", float, 1.0)], bases=(ModelSnapshot,), frozen=True, kw_only=True)
+    newest = wider(**{field: getattr(sound, field) for field in sound.__struct_fields__ if field != "sha256"})
+    newest = msgspec.structs.replace(newest, sha256=snapshot.digest(newest))
+    assert b"calibration" in codec.encode(newest)
+    held.apply("models", "champion@1", codec.encode(newest))
+    held.apply("models", "current/champion", codec.encode(snapshot.pointer(newest)))
+    assert held.model_version == "champion@1"
+
+
+def test_the_seal_of_models_is_the_same_for_ever():
+    sealed = codec.decode_model((SAMPLES / "v1-whole" / "model-snapshot.json").read_bytes())
+    snapshot.verify(sealed)
+    assert set(snapshot.SEALED) == set(ModelSnapshot.__struct_fields__) - {"sha256"}
+
+
+@pytest.mark.parametrize(("kind", "key", "message", "why"), [
+    ("policy", "canary@7", {"version": "1", "kill_switch": True}, "neither `current` nor"),
+    ("policy", "demotion/sim_box/op-a", {"detector": "sim_box", "operator": "op-a"}, "no detector 'sim_box' that can be demoted"),
+    ("models", "second@4", {"name": "second", "text": "tree"}, "not scored with"),
+    ("models", "current/second", {"name": "second", "version": 4, "epoch": 1}, "not scored with"),
+])  # fmt: skip
+def test_records_of_a_kind_that_this_version_does_not_know_are_ignored_and_told(kind, key, message, why):
+    held = engine()
+    held.apply("policy", "policy@1", b'{"version":"1"}')
+    held.apply("policy", "current", b'{"version":"1"}')
+    assert why in held.apply(kind, key, orjson.dumps(message))
+    assert (held.policy.kill_switch, held.model_version, dict(held.demotions), held.awaited) == (False, None, {}, {})
+    assert held.apply(kind, key, None) is None
+
+
+@pytest.mark.parametrize(("kind", "key", "message"), [
+    ("policy", "policy@1", {"version": "2"}), ("models", "champion@2", None), ("models", "current/champion", {"name": "other", "version": 1, "epoch": 1}),
+])  # fmt: skip
+def test_a_record_under_the_key_of_another_is_refused(kind, key, message):
+    held = engine()
+    value = codec.encode(model(1, 0.0)) if message is None else orjson.dumps(message)
+    with pytest.raises(MessageError) as refused:
+        held.apply(kind, key, value)
+    assert refused.value.reason == "out_of_range"
+
+
+@pytest.mark.parametrize(
+    ("fact", "known", "unknown"), [("location", "home", "at_sea"), ("line", "active", "suspended")]
+)
+def test_a_fact_with_a_value_that_this_version_does_not_know_is_as_good_as_none(fact, known, unknown):
+    held = engine()
+
+    def of_line():
+        compiled = held._in_force.facts.compiled
+        row = facts.row_of(compiled, int(held._numbers.ids([CALLER])[0]))
+        return (int(compiled.location[row]), int(compiled.line[row]), int(compiled.line_since_ms[row]))
+
+    for value in (known, unknown):
+        held.apply(
+            f"subscribers.{fact}",
+            CALLER,
+            orjson.dumps(FACT | {"fact": fact, "value": value, "at": NOW - 40 * 86_400_000}),
+        )
+        assert any(of_line()) == (value == known)
+
+
+def test_calls_of_a_newer_vocabulary_are_let_through_and_told():
+    held = engine()
+    odd = [setup("new-ingress", CALLER, "+77272345678", ingress="satellite"), setup("new-grade", CALLER, "+77272345678", attestation="D"),
+           {**setup("new-type", CALLER, "+77272345678"), "type": "refer"}]  # fmt: skip
+    outcomes = held.process(batch(odd), NOW)
+    assert [(row, reason) for row, reason, _ in outcomes.rejected] == [
+        (0, "unknown_value"),
+        (1, "unknown_value"),
+        (2, "unknown_type"),
+    ]
+    said = [orjson.loads(value) for _, _, value in outcomes.decisions]
+    assert [(one["call_id"], one["action"], one["reasons"]) for one in said] == [
+        ("new-ingress", "allow", ["input.invalid"]), ("new-grade", "allow", ["input.invalid"]),
+    ]  # fmt: skip
+
+
+def test_a_trainer_refuses_the_state_of_another_version_by_name():
+    state = TrainerState.new(1_000).to_json({})
+    assert TrainerState.from_json(state | {"of_a_newer_version": 1}, 1_000).version == 0
+    with pytest.raises(StateError, match="lacks matured_to: another version wrote it"):
+        TrainerState.from_json({name: value for name, value in state.items() if name != "matured_to"}, 1_000)
+    with pytest.raises(ModelError, match="format 9; this release reads 1"):
+        Trainer.from_state(state["learner"] | {"format": 9})
+
+
+def test_versions_are_told_alike_everywhere():
+    assert (
+        json.loads((SAMPLES.parent.parent / "schemas" / "asyncapi.json").read_text("utf-8"))["info"]["version"]
+        == versions.VOCABULARY
+    )
+    assert (
+        versions.line()
+        == f"streamer {__version__}, messages {versions.VOCABULARY}, state layout {versions.STATE_LAYOUT}"
+    )

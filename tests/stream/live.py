@@ -16,9 +16,9 @@ from streamer.kafka import clients, topics
 
 
 class Worker:
-    """A worker's process; its log is read all the while, so that its pipe never fills."""
+    """A worker's process, of the code in `tree` (this one by default); its log is read all the while, so that its pipe never fills."""
 
-    def __init__(self, settings, *options, judge=None, **more):
+    def __init__(self, settings, *options, judge=None, tree=None, **more):
         env = {
             name: value
             for name, value in os.environ.items()
@@ -34,9 +34,11 @@ class Worker:
             "STREAMER_MAX_CALLERS": "100000",
             "STREAMER_LOG_FORMAT": "text",
         }
+        if tree is not None:
+            own["PYTHONPATH"] = str(tree)
         program = ["-m", "tests.stream.judges", judge] if judge else ["-m", "streamer", "worker", *options]
         self.process = subprocess.Popen(
-            [sys.executable, *program], env=env | own | more, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [sys.executable, *program], env=env | own | more, cwd=tree, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )  # fmt: skip
         self.pid = self.process.pid
         self._lines = []
