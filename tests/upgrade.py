@@ -71,6 +71,7 @@ def main():
     asked.add_argument("ref", help="a commit, tag or branch to come from")
     asked.add_argument("--rate", type=int, default=1_000, help="set-ups a second")
     asked.add_argument("--rounds", type=int, default=1, help="how often it goes forward, back, and forward again")
+    asked.add_argument("--log", help="a file for the workers' logs")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="streamer-upgrade-") as folder:
         tree = Path(folder) / "old"
@@ -99,8 +100,11 @@ def main():
             broker.stop(delete_data=True)
     for turn in rolled.turns:
         print(
-            f"{turn.name:<24} joined in {turn.joined_ms} ms, left in {turn.left_ms} ms, longest wait {turn.longest_ms} ms"
+            f"{turn.name:<24} joined in {turn.joining_ms} ms, longest wait {turn.longest_joining_ms}; "
+            f"left in {turn.leaving_ms} ms, longest wait {turn.longest_leaving_ms}"
         )
+    if given.log:
+        Path(given.log).write_text(rolled.log, "utf-8")
     waits = rolled.waits_ms
     print(
         f"set-ups {rolled.published}, undecided {len(rolled.undecided)}, decided twice {len(rolled.repeated)}, differently {len(rolled.differing)}"

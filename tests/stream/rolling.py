@@ -14,12 +14,13 @@ _MAY_DIFFER = ("decided_at", "late")
 
 
 class Turn(NamedTuple):
-    """One replacement: who came and left, how long both took, the longest a set-up waited meanwhile, in ms."""
+    """One replacement: who left and who came; in ms how long both took, and the longest that a set-up published then waited."""
 
     name: str
-    joined_ms: int
-    left_ms: int
-    longest_ms: int
+    joining_ms: int
+    longest_joining_ms: int
+    leaving_ms: int
+    longest_leaving_ms: int
 
 
 class Rolled(NamedTuple):
@@ -73,13 +74,20 @@ def roll(settings, begin, replacements, rate=1_000):
         for _, worker in running:
             worker.kill()
     waits = sorted((one[0][0]["at"], one[0][0]["decided_at"] - one[0][0]["at"]) for one in calls.decided.values())
+
+    def longest(begun, ended):
+        return max(wait for at, wait in waits if 1000 * begun <= at <= 1000 * ended)
+
     turns = [
         Turn(
-            name, round(1000 * (joined - began)), round(1000 * (left - joined)),
-            max(wait for at, wait in waits if 1000 * began <= at <= 1000 * ended),
+            name,
+            round(1000 * (joined - began)),
+            longest(began, joined),
+            round(1000 * (left - joined)),
+            longest(joined, ended),
         )
         for name, began, joined, left, ended in spans
-    ]  # fmt: skip
+    ]
     said = {call_id: [_content(decision) for decision, _ in found] for call_id, found in calls.decided.items()}
     return Rolled(
         len(load.published) + 1,
