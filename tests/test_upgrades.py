@@ -257,3 +257,73 @@ def test_versions_are_told_alike_everywhere():
         versions.line()
         == f"streamer {__version__}, messages {versions.VOCABULARY}, state layout {versions.STATE_LAYOUT}"
     )
+
+
+LOWER, UPPER = (
+    ("minimum", "exclusiveMinimum", "minLength", "minItems"),
+    ("maximum", "exclusiveMaximum", "maxLength", "maxItems"),
+)
+
+
+def said_by(shape, defs, path=""):
+    """What a schema demands at each place: (path, keyword) to value; alternatives are places of their own."""
+    shape = shape | defs[shape["$ref"].rsplit("/", 1)[-1]] if "$ref" in shape else shape
+    found = {
+        (path, name): shape[name] for name in ("type", "enum", "pattern", "required", *LOWER, *UPPER) if name in shape
+    }
+    for choice in shape.get("anyOf", ()):
+        of = choice.get("type") or choice.get("$ref") or "enum"
+        found |= said_by(choice, defs, f"{path}|{of}")
+    for name, inner in shape.get("properties", {}).items():
+        found |= said_by(inner, defs, f"{path}.{name}")
+    for name in ("items", "additionalProperties"):
+        if isinstance(shape.get(name), dict):
+            found |= said_by(shape[name], defs, f"{path}[]")
+    return found
+
+
+def narrower(old, new):
+    """Where a message that `old` admits may be refused by `new`."""
+    for (path, name), value in new.items():
+        before = old.get((path, name))
+        if (path, "type") not in old and (path, "enum") not in old and (path, "required") not in old:
+            continue  # a field that was not there
+        if name == "required":
+            wrong = set(value) - set(before or ())
+        elif name == "enum":
+            wrong = before is None or set(before) - set(value)
+        elif name in LOWER:
+            wrong = before is None or value > before
+        elif name in UPPER:
+            wrong = before is None or value < before
+        else:
+            wrong = value != before
+        if wrong:
+            yield f"{path or 'the message'}: {name} {before!r} became {value!r}"
+    for path, _ in old.keys() - new.keys():
+        if not any(path == there for there, _ in new):
+            yield f"{path or 'the message'}: is gone"
+
+
+def admitted(document):
+    return said_by(document, document.get("$defs", {}))
+
+
+@pytest.mark.parametrize("name", sorted(schemas.MESSAGES))
+def test_messages_that_were_once_admitted_are_admitted_for_ever(name):
+    once = json.loads((SAMPLES / "v1-schemas.json").read_text("utf-8"))[name]
+    assert list(narrower(admitted(once), admitted(schemas.message_schema(name)))) == []
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    (lambda d: d["required"].append("trunk"), "required"), (lambda d: d["properties"].pop("trunk"), ".trunk.*is gone"),
+    (lambda d: d["properties"]["ingress"]["enum"].remove("national"), "enum"), (lambda d: d["properties"]["at"].update(minimum=1), "minimum"),
+    (lambda d: d["properties"]["caller"].update(maxLength=63), "maxLength"), (lambda d: d["properties"]["callee"].update(type="integer"), "type"),
+    (lambda d: d["properties"]["caller"].update(minLength=1), "minLength"),
+])  # fmt: skip
+def test_a_narrower_message_is_seen(change, says):
+    once = schemas.message_schema("setup")
+    now = json.loads(json.dumps(once))
+    change(now)
+    found = next(narrower(admitted(once), admitted(now)))
+    assert re.search(says, found)
