@@ -225,7 +225,7 @@ def test_a_fact_with_a_value_that_this_version_does_not_know_is_as_good_as_none(
 
 def test_calls_of_a_newer_vocabulary_are_let_through_and_told():
     held = engine()
-    odd = [setup("new-ingress", CALLER, "+77272345678", ingress="satellite"), setup("new-grade", CALLER, "+77272345678", attestation="D"),
+    odd = [setup("new-ingress", CALLER, "+77272345678", ingress="missing required field"), setup("new-grade", CALLER, "+77272345678", attestation="D"),
            {**setup("new-type", CALLER, "+77272345678"), "type": "refer"}]  # fmt: skip
     outcomes = held.process(batch(odd), NOW)
     assert [(row, reason) for row, reason, _ in outcomes.rejected] == [

@@ -34,10 +34,10 @@ T = TypeVar("T")
 
 
 def _reason(text: str) -> str:
+    if text.startswith("Invalid enum value"):  # the text has the value in it, which may be of any words
+        return "unknown_value"
     if "missing required field" in text:
         return "missing_field"
-    if "Invalid enum value" in text:
-        return "unknown_value"
     if "Invalid value" in text:
         return "unknown_type" if "$.type" in text else "out_of_range"
     if "Expected" in text:
