@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from streamer import commands
+from streamer import commands, versions
 from streamer.errors import SettingsError
 
 
@@ -87,3 +87,9 @@ def test_schemas_that_differ_are_named(tmp_path):
     assert found.returncode == 1
     for text in ("setup.v1.json differs", "old.v0.json is not made from any message", "trunk.v1.json is missing"):
         assert text in found.stderr
+
+
+def test_the_versions_are_told_without_loading_the_engine():
+    asked = "import sys; from streamer.commands import main\ntry: main(['--version'])\nfinally: assert 'numpy' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, versions.line() + "\n"), done.stderr
