@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -15,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableError
 
 from streamer.errors import SettingsError
 
@@ -115,38 +117,78 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, *toml)
 
 
-NOT_SETTINGS = frozenset({"STREAMER_CONFIG", "STREAMER_CACHE", "STREAMER_JAVA_HOME"})
-"""Names in the environment that begin like a setting and are none."""
+NOT_SETTINGS: Final[dict[str, str]] = {
+    "STREAMER_CONFIG": "path of a TOML file with settings",
+    "STREAMER_CACHE": "folder of downloads and compiled loops; `$XDG_CACHE_HOME/streamer`, else `~/.cache/streamer`",
+    "STREAMER_JAVA_HOME": "Java for the local broker, where the one from PyPI will not do",
+}
+"""Names in the environment that begin like a setting and are none, and what they mean."""
+
+
+class Source(NamedTuple):
+    """Where a value comes from: `kind`, and the variable or file (empty for defaults and options)."""
+
+    kind: Literal["option", "environment", "TOML", "default"]
+    name: str = ""
+
+    def __str__(self) -> str:
+        """As it is told to people."""
+        return " ".join(part for part in (self.kind, self.name) if part)
 
 
 def load(**given: Any) -> Settings:
-    """The settings in force; `given` (command-line options) wins over everything else.
+    """The settings in force; `given` (command-line options) wins over everything else, None counts as not given.
 
     Raises `SettingsError` for an unknown key (with the nearest known one), a value out of range or a missing file.
     """
-    known = set(Settings.model_fields)
-    for name in os.environ:
-        if name.startswith("STREAMER_") and name not in NOT_SETTINGS and name[9:].lower() not in known:
-            raise _unknown(name, [f"STREAMER_{field.upper()}" for field in known], "the environment")
-    file = os.environ.get("STREAMER_CONFIG")
-    if file:
-        try:
-            content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"STREAMER_CONFIG names {file}, which cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{file} is not valid TOML: {error}") from None
-        for key in content:
-            if key not in known:
-                raise _unknown(key, sorted(known), file)
+    sources = sources_of(**given)
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {where}: {first['msg']}") from None
+        name, *inner = (str(part) for part in first["loc"])
+        where = ".".join((name, *inner))
+        source = f" ({sources[name]})" if name in sources and sources[name].name else ""
+        raise SettingsError(f"setting {where}: {first['msg']}{source}") from None
+    except UnreadableError as error:
+        cause = f": {error.__cause__}" if error.__cause__ else ""
+        raise SettingsError(f"{error}{cause}; tables are written as JSON in the environment") from None
 
 
-def _unknown(name: str, known: list[str], where: str) -> SettingsError:
-    near = difflib.get_close_matches(name, known, n=1)
-    return SettingsError(f"unknown setting {name} in {where}" + (f"; did you mean {near[0]}?" if near else ""))
+def sources_of(**given: Any) -> dict[str, Source]:
+    """Where the value of each setting comes from. Raises `SettingsError` for a key that is none, or a file of no use."""
+    known = list(Settings.model_fields)
+    variables = {f"STREAMER_{field.upper()}": field for field in known}
+    found = dict.fromkeys(known, Source("default"))
+    file = os.environ.get("STREAMER_CONFIG")
+    for key in _content(file) if file else ():
+        if key not in known:
+            raise _unknown(key, known, str(file))
+        found[key] = Source("TOML", str(file))
+    for name in os.environ:
+        told = name.upper()  # pydantic takes them in any case
+        if told in variables:
+            found[variables[told]] = Source("environment", name)
+        elif told.startswith("STREAMER_") and name not in NOT_SETTINGS:
+            raise _unknown(name, [*variables, *NOT_SETTINGS], "the environment")
+    return found | {key: Source("option") for key, value in given.items() if value is not None}
+
+
+def _content(file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"STREAMER_CONFIG names {file}, which cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from None
+
+
+def _unknown(name: str, known: Iterable[str], where: str) -> SettingsError:
+    spelled = {_bare(each): each for each in known}
+    near = difflib.get_close_matches(_bare(name), spelled, n=1)
+    hint = f"; did you mean {spelled[near[0]]}?" if near else "; `streamer config show` lists what there is"
+    return SettingsError(f"unknown setting {name} in {where}{hint}")
+
+
+def _bare(name: str) -> str:
+    return name.lower().removeprefix("streamer_").replace("-", "_")

@@ -1,0 +1,172 @@
+"""Settings: options before environment before TOML before defaults; what is unknown or wrong is told with where it stands."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from streamer import configuration
+from streamer.commands import main
+from streamer.errors import SettingsError
+from streamer.settings import NOT_SETTINGS, Settings, load, sources_of
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch):
+    """An environment without settings, whatever the tests were started with."""
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("STREAMER_") and name not in {"STREAMER_CACHE", "STREAMER_JAVA_HOME"}:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def toml(tmp_path, monkeypatch):
+    """A TOML file in force, with this text."""
+
+    def write(text):
+        path = tmp_path / "streamer.toml"
+        path.write_text(text)
+        monkeypatch.setenv("STREAMER_CONFIG", str(path))
+        return path
+
+    return write
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(["config", *arguments])
+    return ended.value.code
+
+
+def test_options_win_over_the_environment_that_over_the_file_that_over_defaults(toml, monkeypatch):
+    path = toml('partitions = 8\nhome = "DE"\ngroup = "g"')
+    monkeypatch.setenv("STREAMER_HOME", "US")
+    monkeypatch.setenv("streamer_partitions", "16")
+    settings = load(partitions=32, home=None)
+    assert (settings.partitions, settings.home, settings.group, settings.replication) == (32, "US", "g", 1)
+    found = {name: str(source) for name, source in sources_of(partitions=32, home=None).items()}
+    assert found["partitions"] == "option"
+    assert found["home"] == "environment STREAMER_HOME"
+    assert found["group"] == f"TOML {path}"
+    assert found["replication"] == "default"
+    assert load().partitions == 16
+    assert str(sources_of()["partitions"]) == "environment streamer_partitions"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "STREAMER_PARTITION",
+            "unknown setting STREAMER_PARTITION in the environment; did you mean STREAMER_PARTITIONS?",
+        ),
+        ("streamer_boot_strap", "unknown setting streamer_boot_strap .* did you mean STREAMER_BOOTSTRAP?"),
+        ("STREAMER_CONFIGS", "did you mean STREAMER_CONFIG?"),
+        ("STREAMER_QWERTZ", "unknown setting STREAMER_QWERTZ in the environment; `streamer config show` lists"),
+    ],
+)
+def test_an_unknown_variable_is_an_error_with_the_nearest_known_one(name, message, monkeypatch):
+    monkeypatch.setenv(name, "4")
+    with pytest.raises(SettingsError, match=message):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("partition = 4", r"unknown setting partition in .*streamer\.toml; did you mean partitions?"),
+        ("max-calls = 4", "did you mean max_calls?"),
+        ("[worker]\npartitions = 4", "unknown setting worker in"),
+        ("partitions = ", r"streamer\.toml is not valid TOML"),
+        ("partitions = 0", r"setting partitions: .*greater than or equal to 1 \(TOML .*streamer\.toml\)"),
+        ("retention_h = { calls = 'x' }", r"setting retention_h\.calls: .*valid number.* \(TOML "),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_name(text, message, toml):
+    toml(text)
+    with pytest.raises(SettingsError, match=message):
+        load()
+
+
+def test_a_file_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setenv("STREAMER_CONFIG", "nosuch.toml")
+    with pytest.raises(SettingsError, match=r"STREAMER_CONFIG names nosuch\.toml, which cannot be read: No such file"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("STREAMER_PARTITIONS", "many", r"setting partitions: .*valid integer.* \(environment STREAMER_PARTITIONS\)"),
+        ("STREAMER_SECRET", "", ""),
+        ("STREAMER_RETENTION_H", "calls=48", "retention_h.*written as JSON in the environment"),
+        ("STREAMER_LOG_LEVEL", "loud", "setting log_level: .*'debug', 'info'"),
+    ],
+)
+def test_a_wrong_value_is_told_with_the_variable(name, value, message, monkeypatch):
+    monkeypatch.setenv(name, value)
+    if not message:
+        assert load().secret.get_secret_value() == value
+        return
+    with pytest.raises(SettingsError, match=message):
+        load()
+
+
+def test_what_is_no_setting_but_is_read_from_the_environment_is_known(monkeypatch):
+    """Every name of ours that the code looks up is either a setting or told beside them."""
+    read = {
+        name
+        for path in (ROOT / "streamer").rglob("*.py")
+        for name in re.findall(r"environ(?:\.get\(|\[)\"(STREAMER_[A-Z_]+)\"", path.read_text("utf-8"))
+    }
+    assert read
+    assert read <= NOT_SETTINGS.keys() | {f"STREAMER_{name.upper()}" for name in Settings.model_fields}
+    for name in NOT_SETTINGS.keys() - {"STREAMER_CONFIG"}:
+        monkeypatch.setenv(name, "/somewhere")
+    load()
+
+
+def test_show_tells_values_and_where_they_come_from_and_hides_secrets(toml, monkeypatch, capsys):
+    path = toml('sasl_password = "hush-1"\nretention_h = { calls = 48 }')
+    monkeypatch.setenv("STREAMER_SECRET", "hush-2")
+    monkeypatch.setenv("STREAMER_SSL_CA", "/etc/ca.pem")
+    assert run("show") == 0
+    said = capsys.readouterr().out
+    assert "hush" not in said
+    lines = {line.split()[0]: line for line in said.splitlines()}
+    assert lines.keys() == Settings.model_fields.keys()
+    assert lines["sasl_password"].split() == ["sasl_password", '"********"', "TOML", str(path)]
+    assert lines["ssl_key"].split() == ["ssl_key", "none", "default"]
+    assert '{"calls": 48.0}' in lines["retention_h"]
+    assert run("show", "--json") == 0
+    said = capsys.readouterr().out
+    assert "hush" not in said
+    told = json.loads(said)
+    assert told["secret"] == {"value": "********", "source": "environment", "from": "STREAMER_SECRET"}
+    assert told["ssl_ca"]["value"] == "/etc/ca.pem"
+    assert told["partitions"] == {"value": 24, "source": "default", "from": None}
+
+
+def test_the_page_is_what_the_code_says(tmp_path, capsys):
+    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == configuration.page(), "run `streamer config page`"
+    out = tmp_path / "docs" / "page.md"
+    assert run("page", "--check", "--out", str(out)) == 1
+    assert run("page", "--out", str(out)) == 0
+    assert run("page", "--check", "--out", str(out)) == 0
+    out.write_text(out.read_text("utf-8").replace("24", "42", 1), encoding="utf-8")
+    assert run("page", "--check", "--out", str(out)) == 1
+    assert "differs: run `streamer config page`" in capsys.readouterr().err
+
+
+def test_the_page_has_every_setting_with_a_meaning():
+    text = configuration.page()
+    for name, field in Settings.model_fields.items():
+        assert field.description
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+        assert f"`STREAMER_{name.upper()}`" in row
+        assert len([cell for cell in re.split(r"(?<!\\)\|", row) if cell]) == 6
