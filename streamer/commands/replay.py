@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from streamer.errors import ReplayError, SettingsError
-from streamer.settings import Settings, load
+from streamer.settings import load
 
 if TYPE_CHECKING:
     from streamer.lab.mapping import Mapping
     from streamer.lab.replay import Summary
-    from streamer.lab.source import Rejects, Source
+    from streamer.lab.source import Source
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -28,7 +29,10 @@ _SHOW_S: Final = 0.1
     epilog="Example: streamer replay calls.csv --mapping sichuan --to kafka --speed 10 --decisions decisions.jsonl"
 )
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="JSON Lines (.jsonl, .ndjson, .json) or CSV, perhaps with .gz.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="JSON Lines (.jsonl, .ndjson, .json) or CSV, perhaps with .gz or .zst, or Parquet."),
+    ],
     mapping: Annotated[
         str | None, typer.Option(help="sichuan, vast2008, ftc, or a TOML file; without: messages of the contract.")
     ] = None,
@@ -41,6 +45,15 @@ def replay(
     rejects: Annotated[
         Path | None, typer.Option(help="Where unusable records go.  [default: NAME.rejects.jsonl here]")
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Keep the progress in this file, and go on from it when it is there: after a kill, for one."),
+    ] = None,
+    save_every: Annotated[float, typer.Option(min=0, help="Seconds between two saves of the progress.")] = 10.0,
+    report: Annotated[
+        Path | None, typer.Option(help="Write what became of it here as JSON, unmapped records by reason and column.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print that JSON instead of words.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unusable record.")] = False,
     control: Annotated[
         Path | None,
@@ -73,15 +86,13 @@ def replay(
 
     Both ways give the same decisions but for `decided_at` and `late`, if the workers are fresh, have shared the partitions, run with `--no-clamp` and
     the same settings (STREAMER_HOME is the home country), and nothing else calls meanwhile; topics of their own are had by
-    STREAMER_PREFIX. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C or SIGTERM.
+    STREAMER_PREFIX. With --resume, a replay that was killed goes on where its progress was saved: the engine's decisions are those of an
+    undisturbed one, byte for byte, and into Kafka no message goes twice. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C or SIGTERM.
     """
-    from streamer.calls.numbers import home_plan
-    from streamer.lab import control as controls
+    from streamer.lab import account
     from streamer.lab import mapping as mappings
-    from streamer.lab.files import written
-    from streamer.lab.publishing import through_kafka
-    from streamer.lab.replay import Summary
-    from streamer.lab.source import Rejects, Source
+    from streamer.lab.files import opened
+    from streamer.lab.history import History, Order
 
     if mapping is not None and at_column is not None:
         raise SettingsError("--mapping and --at-column exclude each other")
@@ -93,51 +104,43 @@ def replay(
     elif at_column is not None:
         columns = {"at": at_column, "caller": caller_column, "callee": callee_column, "talk": talk_column}
         chosen = mappings.of_columns(columns, time_format, zone, {"operator": operator, "ingress": ingress}, secret)
-    country = home or (chosen.layout.home if chosen else None) or settings.home
-    bad = Rejects(rejects or Path(f"{files[0].name.split('.')[0]}.rejects.jsonl"), strict=strict)
-    pace = _speed(speed)
-    waited = wait or to == "engine"
-    with ExitStack() as stack:
-        stack.enter_context(bad)
-        source = Source(files, chosen, home_plan(country), bad, hold=hold)
-        summary = Summary()
-        interrupted = False
-        try:
-            write = stack.enter_context(written(decisions)).write if decisions else lambda _: 0
-            with _progress(source) as tell:
-                if to == "engine":
-                    _engine(source, settings, country, control, write, tell, summary)
-                else:
-                    first = controls.read(control) if control else ()
-                    through_kafka(
-                        source, settings, control=first, speed=pace, read_back=wait, patience_s=patience, write=write,
-                        progress=tell, summary=summary,
-                    )  # fmt: skip
-        except KeyboardInterrupt:
-            interrupted = True
-    _report(source, summary, bad, chosen, country, waited=waited, interrupted=interrupted, decisions=decisions)
-    if interrupted:
+    order = Order(
+        files=files,
+        mapping=chosen,
+        to=to,
+        home=home or (chosen.layout.home if chosen else None) or settings.home,
+        rejects=rejects or Path(f"{files[0].name.split('.')[0]}.rejects.jsonl"),
+        hold=hold,
+        control=control,
+        decisions=decisions,
+        strict=strict,
+        speed=_speed(speed),
+        read_back=wait,
+        patience_s=patience,
+        resume=resume,
+        save_every_s=save_every,
+    )
+    with History(order, settings) as history:
+        if history.complete and not as_json:
+            typer.echo(f"{resume} says that this replay is complete; delete it to begin anew")
+        with _progress(history.source) as tell:
+            history.run(tell)
+    told = json.dumps(history.document(), ensure_ascii=False, indent=1)
+    if report is not None:
+        with opened(report) as file:
+            file.write(told.encode() + b"\n")
+    for line in [told] if as_json else account.said(history):
+        typer.echo(line)
+    for line in () if as_json else account.warned(history):
+        typer.echo(line, err=True)
+    if history.interrupted:
         raise typer.Exit(130)
-    if waited and summary.undecided:
+    if history.waited and history.summary.undecided:
         raise typer.Exit(1)
-    if source.records and not summary.published:
-        raise ReplayError(f"none of {source.records:,} records is of use; see {bad.path}, and whether the mapping fits")
-
-
-def _engine(
-    source: Source, settings: Settings, home: str, control: Path | None, write: Any, tell: Any, summary: Summary
-) -> None:
-    from streamer.errors import MessageError
-    from streamer.lab import control as controls
-    from streamer.lab.replay import history_engine, through_engine
-
-    engine = history_engine(settings, home)
-    for record in controls.read(control) if control else ():
-        try:
-            engine.apply(record.kind, record.key, record.value)
-        except MessageError as error:
-            raise controls.refused(control or Path(), record, error) from None
-    through_engine(source, engine, settings, write=write, progress=tell, summary=summary)
+    if history.source.records and not history.summary.published:
+        raise ReplayError(
+            f"none of {history.source.records:,} records is of use; see {order.rejects}, and whether the mapping fits"
+        )
 
 
 @contextmanager
@@ -177,58 +180,3 @@ def _speed(text: str) -> float:
     if not speed > 0:
         raise SettingsError(f"--speed {text}: max, or a number above 0")
     return speed
-
-
-def _report(
-    source: Source,
-    summary: Summary,
-    bad: Rejects,
-    chosen: Mapping | None,
-    home: str,
-    *,
-    waited: bool,
-    interrupted: bool,
-    decisions: Path | None,
-) -> None:
-    setups = f"{summary.setups:,} set-ups"
-    if interrupted:
-        typer.echo(
-            f"interrupted: of {source.made:,} messages read, {source.made - summary.published:,} were not sent on"
-        )
-    typer.echo(f"{source.records:,} records read; {summary.published:,} messages, {setups}; home country {home}")
-    if waited:
-        actions = ", ".join(f"{action} {count:,}" for action, count in summary.actions.most_common())
-        where = f", written to {decisions}" if decisions else ""
-        typer.echo(f"{summary.decided:,} decided ({actions or 'none'}){where}; {summary.undecided:,} undecided")
-    if waited and summary.undecided and not interrupted:
-        typer.echo(
-            "no worker answered in time: see that one runs (`streamer worker --no-clamp`), or raise --patience",
-            err=True,
-        )
-    if summary.unconfirmed:
-        typer.echo(f"{summary.unconfirmed:,} messages may not have reached the brokers", err=True)
-    if summary.clamped:
-        typer.echo(
-            f"{summary.clamped:,} decisions are for the time of arrival, not for the time of the call, so that windows"
-            " differ: start the workers with --no-clamp",
-            err=True,
-        )
-    if summary.moved:
-        typer.echo(
-            f"{summary.moved} partitions went to another worker meanwhile, with windows that began empty there: for the"
-            " engine's decisions begin when no worker joins or leaves any more",
-            err=True,
-        )
-    if summary.dead_letters:
-        typer.echo(
-            f"{summary.dead_letters:,} of the messages became dead letters: see the topic calls.v1.dlq", err=True
-        )
-    if source.out_of_order:
-        typer.echo(f"{source.out_of_order:,} messages came after later ones; a larger --hold may put them in order")
-    if chosen is not None and chosen.unchecked:
-        typer.echo(f"{chosen.unchecked:,} numbers were given to pseudonyms without a look at whether they are taken")
-    if bad.counts:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in bad.counts.most_common())
-        typer.echo(f"{bad.counts.total():,} unusable records ({reasons}) in {bad.path}; the first ones:", err=True)
-        for words in bad.first:
-            typer.echo(f"  {words}", err=True)

@@ -59,7 +59,7 @@ def simulate(
     range_probing, scam_centre.
     """
     from streamer.lab import control as controls
-    from streamer.lab.files import written
+    from streamer.lab.files import opened
     from streamer.lab.publishing import SETTLE_S, through_kafka
     from streamer.lab.replay import Summary
     from streamer.lab.traffic import DEFAULT_START_MS, Traffic
@@ -79,16 +79,16 @@ def simulate(
     with ExitStack() as stack:
         try:
             if truth is not None:
-                run.truth = stack.enter_context(written(truth))
+                run.truth = stack.enter_context(opened(truth))
             if control is not None:
-                with written(control) as file:
+                with opened(control) as file:
                     file.writelines(map(controls.line, controls.of_traffic(traffic)))
             with _progress(run, seconds) as messages:
                 if live:
                     of_operators = controls.of_traffic(traffic)
                     through_kafka(messages, settings, control=of_operators, speed=1.0, read_back=False, summary=summary)
                 else:
-                    stack.enter_context(written(Path(to))).writelines(message.value + b"\n" for message in messages)
+                    stack.enter_context(opened(Path(to))).writelines(message.value + b"\n" for message in messages)
         except KeyboardInterrupt:
             interrupted = True
     typer.echo(

@@ -13,7 +13,8 @@ import msgspec
 
 from streamer.calls.codec import encode
 from streamer.errors import MessageError, ReplayError
-from streamer.lab.records import Counted, Unreadable, read_lines
+from streamer.lab.packed import Counted
+from streamer.lab.records import Unreadable, read_lines
 from streamer.lab.traffic import Traffic
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,9 +11,24 @@ from streamer.errors import ReplayError
 _BUFFER: int = 1 << 20
 
 
-def written(path: Path) -> BinaryIO:
-    """The file opened anew. Raises `ReplayError` when it cannot be written."""
+def opened(path: Path, behind: int = 0) -> BinaryIO:
+    """The file opened anew, or to be written on `behind` so many bytes of it, with what follows them cut off.
+
+    Raises `ReplayError` when it cannot be written or is shorter than that.
+    """
     try:
-        return path.open("wb", buffering=_BUFFER)
+        if not behind:
+            return path.open("wb", buffering=_BUFFER)
+        length = path.stat().st_size
+        if length < behind:
+            raise ReplayError(f"{path} has {length} bytes, {behind} were written to it: it was changed meanwhile")
+        os.truncate(path, behind)
+        return path.open("ab", buffering=_BUFFER)
     except OSError as error:
         raise ReplayError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def synced(file: BinaryIO) -> None:
+    """Have all that was written on the disk."""
+    file.flush()
+    os.fsync(file.fileno())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
+
+COLUMN: Final = re.compile(r"\{([^{}]*)\}")
+"""A column named in a template."""
 
 Unit = Literal["s", "ms"]
 
@@ -59,3 +63,28 @@ class Layout(Struct, frozen=True, forbid_unknown_fields=True):
     encoding: str = "utf-8"
     direction: Direction | None = None
     end: Ending = Ending()
+
+
+def columns_of(*written: str | Derived | None) -> str:
+    """The columns that are read, separated by commas."""
+    texts = [
+        text
+        for value in written
+        for text in ((value.from_, value.as_ or "") if isinstance(value, Derived) else (value or "",))
+    ]
+    return ", ".join(dict.fromkeys(name for text in texts for name in COLUMN.findall(text)))
+
+
+def columns_by_step(layout: Layout) -> dict[str, str]:
+    """The columns to blame when something else than a field of the set-up cannot be made."""
+    times, end = layout.times, layout.end
+    return {
+        "direction": columns_of(layout.direction.read if layout.direction else None),
+        "at": columns_of(times.at),
+        "ring": columns_of(times.ring),
+        "ring_ms": columns_of(times.ring),
+        "talk": columns_of(times.talk),
+        "talk_ms": columns_of(times.talk),
+        "cause": columns_of(end.cause, end.unanswered_cause),
+        "released_by": columns_of(end.released_by),
+    }

@@ -8,7 +8,6 @@ pattern may name columns too) or ``{from = template, map = {old = "new"}, defaul
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Callable, Iterable
 from importlib import resources
@@ -20,16 +19,16 @@ import msgspec
 from streamer.calls.events import Answer, CallEvent, End, Setup
 from streamer.errors import MessageError, ReplayError
 from streamer.lab.clock import Instant, instant
-from streamer.lab.layout import Derived, Layout, Times, Unit
+from streamer.lab.layout import COLUMN, Derived, Layout, Times, Unit, columns_by_step, columns_of
 from streamer.lab.pseudonyms import Pseudonyms
 from streamer.lab.records import Row
+from streamer.lab.rejects import UnmappedError, field_in
 
 Value = Callable[[Row], str]
 T = TypeVar("T", Setup, Answer, End)
 
 _FIELDS: Final = frozenset(Setup.__struct_fields__) - {"at"}
 _SHARED: Final = ("asserted", "imsi", "imei", "cell")
-_COLUMN: Final = re.compile(r"\{([^{}]*)\}")
 
 
 class Mapping:
@@ -52,7 +51,8 @@ class Mapping:
         """Columns that the mapping reads."""
         self.names_files = False
         """Whether a value holds the name of the row's file, as the id of a call does by default."""
-        self._pseudonyms = Pseudonyms(secret)
+        self.pseudonyms = Pseudonyms(secret)
+        """The numbers that stand for pseudonyms."""
         values = layout.direction.values if layout.direction else {"": {}}
         for word, fields in values.items():
             given = layout.fields | fields
@@ -69,6 +69,11 @@ class Mapping:
             ]
             for word, own in values.items()
         }
+        steps = columns_by_step(layout)
+        self._blamed = {
+            word: steps | {field: columns_of(value) for field, value in (layout.fields | own).items()}
+            for word, own in values.items()
+        }
         self._word = self._value(layout.direction.read) if layout.direction else None
         times = layout.times
         self._at = self._value(times.at)
@@ -83,7 +88,7 @@ class Mapping:
     @property
     def unchecked(self) -> int:
         """Pseudonyms whose number may also be another one's (more than are remembered)."""
-        return self._pseudonyms.unchecked
+        return self.pseudonyms.unchecked
 
     def check(self, columns: Iterable[str], file: Path) -> None:
         """Raise `ReplayError` when the file lacks a column that the mapping reads."""
@@ -95,35 +100,55 @@ class Mapping:
             )
 
     def events(self, row: Row) -> list[CallEvent]:
-        """Set-up, answer and end of one row, as far as it tells. Raises `MessageError` when it does not make a call."""
-        word = self._word(row) if self._word else ""
+        """Set-up, answer and end of one row, as far as it tells. Raises `UnmappedError` when it does not make a call."""
+        word, field = "", "direction"
+        try:
+            word = self._word(row) if self._word else ""
+            fields = self._fields_of(word)
+            times = self.layout.times
+            given: dict[str, Any] = {}
+            for field, value in fields:
+                found = value(row)
+                if found or field == "caller":
+                    given[field] = found
+            field = "at"
+            at = self._instant(self._at(row))
+            field = "ring"
+            ring_ms = _milliseconds(self._ring(row), times.ring_unit, "ring")
+            if self._talk is None:
+                field = ""
+                return [_made(Setup, given | {"at": at - (ring_ms if times.of == "answer" else 0)})]
+            field = "talk"
+            talk_ms = _milliseconds(self._talk(row), times.talk_unit, "talk")
+            begun = at - (ring_ms if times.of != "setup" else 0) - (talk_ms if times.of == "end" else 0)
+            field = ""
+            common = {
+                name: given[name] for name in ("call_id", "operator", "caller", "callee", *_SHARED) if name in given
+            }
+            events: list[CallEvent] = [_made(Setup, given | {"at": begun})]
+            answered_at = begun + ring_ms
+            if talk_ms:
+                events.append(_made(Answer, common | {"at": answered_at, "ring_ms": ring_ms}))
+            end = common | {"at": answered_at + talk_ms, "ring_ms": ring_ms, "talk_ms": talk_ms}
+            field = "cause"
+            if cause := (self._cause if talk_ms else self._unanswered)(row):
+                end["cause"] = _whole(cause, "cause")
+            field = "released_by"
+            if released := self._released(row):
+                end["released_by"] = released
+            field = ""
+            events.append(_made(End, end))
+        except MessageError as error:
+            blamed = self._blamed.get(word, self._blamed[next(iter(self._blamed))])
+            column = blamed.get(field or field_in(str(error)), "")
+            raise UnmappedError(error.reason, str(error), column) from None
+        return events
+
+    def _fields_of(self, word: str) -> list[tuple[str, Value]]:
         fields = self._fields.get(word)
         if fields is None:
             raise MessageError("out_of_range", f"direction {word!r} is none of {', '.join(self._fields)}")
-        times = self.layout.times
-        given: dict[str, Any] = {}
-        for field, value in fields:
-            found = value(row)
-            if found or field == "caller":
-                given[field] = found
-        at = self._instant(self._at(row))
-        ring_ms = _milliseconds(self._ring(row), times.ring_unit, "ring")
-        if self._talk is None:
-            return [_made(Setup, given | {"at": at - (ring_ms if times.of == "answer" else 0)})]
-        talk_ms = _milliseconds(self._talk(row), times.talk_unit, "talk")
-        begun = at - (ring_ms if times.of != "setup" else 0) - (talk_ms if times.of == "end" else 0)
-        common = {name: given[name] for name in ("call_id", "operator", "caller", "callee", *_SHARED) if name in given}
-        events: list[CallEvent] = [_made(Setup, given | {"at": begun})]
-        answered_at = begun + ring_ms
-        if talk_ms:
-            events.append(_made(Answer, common | {"at": answered_at, "ring_ms": ring_ms}))
-        end = common | {"at": answered_at + talk_ms, "ring_ms": ring_ms, "talk_ms": talk_ms}
-        if cause := (self._cause if talk_ms else self._unanswered)(row):
-            end["cause"] = _whole(cause, "cause")
-        if released := self._released(row):
-            end["released_by"] = released
-        events.append(_made(End, end))
-        return events
+        return fields
 
     def _value(self, written: str | Derived) -> Value:
         if isinstance(written, str):
@@ -132,7 +157,7 @@ class Mapping:
         if (written.as_ is None) == (written.map is None):
             raise ReplayError(f"mapping {self.name}: a table needs `as` or `map`, and not both")
         if written.as_ is not None:
-            pattern, number = self._template(written.as_, whole=True), self._pseudonyms.number
+            pattern, number = self._template(written.as_, whole=True), self.pseudonyms.number
 
             def derive(row: Row) -> str:
                 pseudonym = source(row)
@@ -151,7 +176,7 @@ class Mapping:
 
     def _template(self, written: str, *, whole: bool = False) -> Value:
         """`whole`: every column named has to have content."""
-        parts = _COLUMN.split(written)
+        parts = COLUMN.split(written)
         texts, names = parts[::2], parts[1::2]
         if any("{" in text or "}" in text for text in texts):
             raise ReplayError(f"mapping {self.name}: unmatched brace in {written!r}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
+
+import msgspec
 
 ROWS: Final = 20_000
 """Rows that are held back so that later ones may overtake them."""
@@ -22,52 +24,72 @@ class Message(NamedTuple):
     call: tuple[str, str] | None
 
 
-def in_time_order(
-    rows: Iterable[Sequence[Message]],
-    *,
-    hold: int = ROWS,
-    pending_max: int = PENDING,
-    out_of_order: Callable[[Message], None] = lambda _: None,
-) -> Iterator[Message]:
-    """Every message of `rows`, in order of time as far as holding back `hold` rows allows.
+class Held(msgspec.Struct, array_like=True):
+    """What is held back: rows and later events as heaps, how many rows there were, the latest time given out."""
+
+    rows: list[tuple[int, int, list[Message]]] = []
+    pending: list[tuple[int, int, int, Message]] = []
+    number: int = 0
+    reached: int = -1
+
+
+class InOrder:
+    """Rows of messages go in, every message comes out, in order of time as far as holding back `hold` rows allows.
 
     The messages of a row are in order themselves; the first is given out when the row's turn comes, the others when their
     time has come. What comes after a later time was given out already is given out all the same, and told to
     `out_of_order`. Equal times keep the order of the file; of an earlier call's end and a later call's set-up, the end
-    is first. With `hold` 0, rows of single messages keep the order of the file altogether.
+    is first. With `hold` 0, rows of single messages keep the order of the file altogether. `held` is what another one held
+    back, to go on where it was.
 
+    >>> order = InOrder(hold=1)
     >>> rows = [[Message(1, "a", b"", None), Message(9, "a", b"", None)], [Message(5, "b", b"", None)]]
-    >>> [message.at for message in in_time_order(rows)]
-    [1, 5, 9]
+    >>> [message.at for row in rows for message in order.put(row)], [message.at for message in order.rest()]
+    ([1], [5, 9])
     """
-    held: list[tuple[int, int, Sequence[Message]]] = []
-    pending: list[tuple[int, int, int, Message]] = []
-    reached = -1
 
-    def given(message: Message) -> Message:
-        nonlocal reached
-        if message.at < reached:
-            out_of_order(message)
-        reached = max(reached, message.at)
-        return message
+    def __init__(
+        self,
+        *,
+        hold: int = ROWS,
+        pending_max: int = PENDING,
+        out_of_order: Callable[[Message], None] = lambda _: None,
+        held: Held | None = None,
+    ) -> None:
+        self._hold = hold
+        self._pending_max = pending_max
+        self._out_of_order = out_of_order
+        self.held = Held() if held is None else held
 
-    def release() -> Iterator[Message]:
-        _, number, row = heappop(held)
+    def put(self, row: Sequence[Message]) -> list[Message]:
+        """Take in a row; gives the messages whose turn it is now."""
+        held = self.held
+        if row:
+            heappush(held.rows, (row[0].at if self._hold else held.number, held.number, list(row)))
+        held.number += 1
+        return list(self._released()) if len(held.rows) > self._hold else []
+
+    def rest(self) -> Iterator[Message]:
+        """Whatever is still held back."""
+        while self.held.rows:
+            yield from self._released()
+        while self.held.pending:
+            yield self._given(heappop(self.held.pending)[3])
+
+    def _released(self) -> Iterator[Message]:
+        pending = self.held.pending
+        _, number, row = heappop(self.held.rows)
         at = row[0].at
         while pending and pending[0][0] <= at:
-            yield given(heappop(pending)[3])
-        yield given(row[0])
+            yield self._given(heappop(pending)[3])
+        yield self._given(row[0])
         for place, message in enumerate(row[1:]):
             heappush(pending, (message.at, number, place, message))
-        while len(pending) > pending_max:
-            yield given(heappop(pending)[3])
+        while len(pending) > self._pending_max:
+            yield self._given(heappop(pending)[3])
 
-    for number, row in enumerate(rows):
-        if row:
-            heappush(held, (row[0].at if hold else number, number, row))
-            if len(held) > hold:
-                yield from release()
-    while held:
-        yield from release()
-    while pending:
-        yield given(heappop(pending)[3])
+    def _given(self, message: Message) -> Message:
+        if message.at < self.held.reached:
+            self._out_of_order(message)
+        self.held.reached = max(self.held.reached, message.at)
+        return message

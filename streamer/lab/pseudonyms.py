@@ -5,12 +5,21 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
+
 from streamer.errors import MessageError
 
 REMEMBERED: Final = 500_000
 """Pseudonyms remembered, about 100 MB; beyond them two may get one number, with the chance that the pattern leaves."""
 
 _ATTEMPTS: Final = 64
+
+
+class Given(msgspec.Struct, array_like=True):
+    """Numbers by pattern and pseudonym, and how many were given without a look at whether they are taken."""
+
+    numbers: dict[tuple[str, str], str] = {}
+    unchecked: int = 0
 
 
 class Pseudonyms:
@@ -27,24 +36,37 @@ class Pseudonyms:
     def __init__(self, secret: bytes, *, remembered: int = REMEMBERED) -> None:
         self._secret = secret[:64]
         self._remembered = remembered
-        self._held: dict[tuple[str, str], str] = {}
-        self._taken: set[str] = set()
-        self.unchecked = 0
+        self.given = Given()
+
+    @property
+    def given(self) -> Given:
+        """What was given so far; another one's may be taken over."""
+        return self._given
+
+    @given.setter
+    def given(self, given: Given) -> None:
+        self._given = given
+        self._taken = set(given.numbers.values())
+
+    @property
+    def unchecked(self) -> int:
         """Numbers given without a look at whether they are taken."""
+        return self._given.unchecked
 
     def number(self, pattern: str, pseudonym: str) -> str:
         """The number of `pseudonym`. Raises `MessageError` (``out_of_range``) when the pattern has no number left."""
-        held = self._held.get((pattern, pseudonym))
+        numbers = self._given.numbers
+        held = numbers.get((pattern, pseudonym))
         if held is not None:
             return held
-        if len(self._held) >= self._remembered:
-            self.unchecked += 1
+        if len(numbers) >= self._remembered:
+            self._given.unchecked += 1
             return self._filled(pattern, pseudonym, 0)
         for attempt in range(_ATTEMPTS):
             number = self._filled(pattern, pseudonym, attempt)
             if number not in self._taken:
                 self._taken.add(number)
-                self._held[pattern, pseudonym] = number
+                numbers[pattern, pseudonym] = number
                 return number
         raise MessageError("out_of_range", f"the pattern {pattern} has hardly a number left for {pseudonym!r}")
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-import orjson
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+import msgspec
+from confluent_kafka import KafkaException, Producer
 
-from streamer.calls.events import SAME_CALL_MS
-from streamer.errors import DeliveryError, ReplayError, TransportError
+from streamer.errors import DeliveryError, ReplayError
 from streamer.kafka import clients, topics
-from streamer.kafka.groups import shares
-from streamer.kafka.headers import headers_of
-from streamer.kafka.topics import Topics, dead_letter
+from streamer.kafka.topics import Topics
+from streamer.lab.already import Already, ends
+from streamer.lab.awaited import Awaited, Heard
 from streamer.lab.control import Control
 from streamer.lab.ordering import Message
 from streamer.lab.replay import Summary
@@ -28,6 +26,19 @@ _PAUSE_S: Final = 0.02
 _LAST_WORDS_S: Final = 10.0
 SETTLE_S: Final = 2.0
 """Wait between control records and the first call: workers promise to act on them within a second."""
+
+
+class Published(msgspec.Struct):
+    """How far a replay came: the offset behind all of it in each partition of `calls.v1`, the first and last offset of what
+    is ours, how far decisions were read (None: they are not).
+    """
+
+    offsets: dict[int, int]
+    ranges: dict[int, list[int]]
+    heard: Heard | None
+
+
+Rest = Callable[[Callable[[], Published]], object]
 
 
 class Publisher:
@@ -47,6 +58,8 @@ class Publisher:
         Called with each decision on one of our set-ups, as bytes and as a dictionary.
     leaders_s
         How long topics that were made a moment ago may have no leader.
+    published
+        How far an earlier one came, to go on there.
     """
 
     def __init__(
@@ -60,24 +73,27 @@ class Publisher:
         progress: Callable[[Summary], object] = lambda _: None,
         summary: Summary | None = None,
         leaders_s: float = 15.0,
+        published: Published | None = None,
     ) -> None:
         self._settings = settings
         self._topics = Topics(settings)
         self._producer: Producer = clients.producer(settings, **{"linger.ms": 2, "log_level": 2})
         self._speed = speed
         self._patience_s = patience_s
-        self._decided = decided
         self._progress = progress
-        self._waiting: Counter[tuple[str, str]] = Counter()
-        self._asked_at: dict[tuple[str, str], int] = {}
-        self._ranges: dict[int, list[int]] = {}
-        self._letters: list[tuple[int, int]] = []
         self._failed: str | None = None
-        self._heard = 0.0
-        self._sharing: frozenset[tuple[int, str]] | None = None
-        self._gave_up = False
         self.summary = Summary() if summary is None else summary
-        self._reader = self._behind_the_last(settings, leaders_s) if read_back else None
+        heard = published.heard if published is not None else None
+        self._awaited = (
+            Awaited(settings, self.summary, decided, leaders_s=leaders_s, heard=heard) if read_back else None
+        )
+        self._ranges = published.ranges if published is not None else {}
+        self._already: Already | None = None
+        if published is not None:
+            self._already = Already(settings, self._topics.calls, published.offsets)
+            self._offsets = published.offsets
+        else:
+            self._offsets = ends(settings, self._topics.calls, leaders_s)
 
     def control(self, records: Iterable[Control], *, settle_s: float = SETTLE_S) -> int:
         """Publish what the operators publish beside calls; returns when workers act on it. Gives the number of records.
@@ -96,31 +112,66 @@ class Publisher:
             time.sleep(settle_s)
         return count
 
-    def run(self, messages: Iterable[Message]) -> Summary:
-        """Publish all messages and wait for the decisions. Raises `DeliveryError` when the brokers do not take one."""
+    def run(self, messages: Iterable[Message], rest: Rest = lambda _: None) -> Summary:
+        """Publish all messages and wait for the decisions. Raises `DeliveryError` when the brokers do not take one.
+
+        `rest` is called now and then with a function that waits until all is delivered and gives how far this came.
+        """
         began: tuple[float, int] | None = None
+        if self._already and self._awaited is not None:
+            self._awaited.keep_early(keep=True)
+        else:
+            rest(self.published)
         for message in messages:
-            now = time.monotonic()
-            if began is None:
-                began = (now, message.at)
-            due = began[0] + (message.at - began[1]) / 1000 / self._speed
-            while (wait := due - time.monotonic()) > 0:
-                self._serve(min(wait, _PAUSE_S))
-            self._produce(self._topics.calls, message.key, message.value, self._delivered)
+            lies = self._already.place_of(message) if self._already else None
+            if lies is None:
+                now = time.monotonic()
+                if began is None:
+                    began = (now, message.at)
+                due = began[0] + (message.at - began[1]) / 1000 / self._speed
+                while (wait := due - time.monotonic()) > 0:
+                    self._serve(min(wait, _PAUSE_S))
+                self._produce(self._topics.calls, message.key, message.value, self._delivered)
+            else:
+                self._lies(*lies)
+                self.summary.found += 1
             self.summary.published += 1
             if message.call is not None:
                 self.summary.setups += 1
-                self._ask(message.call, message.at)
+                if self._awaited is not None:
+                    self._awaited.ask(message.call, message.at)
             if self.summary.published % 256 == 0:
                 self._serve(0)
                 self._wait_until_fewer_than(IN_FLIGHT)
+                if not self._already:
+                    self._all_found()
+                    if not self._gave_up:
+                        rest(self.published)
+        self._all_found()
         self._flush()
         self._wait_until_fewer_than(1)
         self._serve(0)
-        self._count_letters()
-        self._count_moved()
+        if self._awaited is not None:
+            self._awaited.count(self._ranges)
         self._progress(self.summary)
         return self.summary
+
+    def published(self) -> Published:
+        """How far this came; waits until all is delivered."""
+        self._flush()
+        heard = self._awaited.heard() if self._awaited is not None else None
+        return Published(self._offsets, self._ranges, heard)
+
+    @property
+    def _gave_up(self) -> bool:
+        return self._awaited is not None and self._awaited.gave_up
+
+    def _all_found(self) -> None:
+        """From here on everything is new."""
+        if self._already is not None:
+            self._already = None
+            if self._awaited is not None:
+                self._awaited.keep_early(keep=False)
 
     def abandon(self) -> None:
         """End a replay that was interrupted: wait for what was handed to the client, count decisions that have come."""
@@ -132,39 +183,9 @@ class Publisher:
 
     def close(self) -> None:
         """Let go of the reader."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    def _behind_the_last(self, settings: Settings, leaders_s: float) -> Consumer:
-        reader = clients.consumer(settings, f"{settings.group}-replay", **{"fetch.wait.max.ms": 10})
-        places = [TopicPartition(self._topics.decisions, partition) for partition in range(settings.partitions)]
-        places.append(TopicPartition(dead_letter(self._topics.calls), 0))
-        until = time.monotonic() + leaders_s
-        for place in places:
-            while True:
-                try:
-                    place.offset = reader.get_watermark_offsets(place, timeout=1.0, cached=False)[1]
-                except KafkaException as error:
-                    # A topic made a moment ago: not every broker knows yet that it leads it.
-                    if time.monotonic() < until:
-                        time.sleep(0.05)
-                        continue
-                    reader.close()
-                    raise TransportError(
-                        f"{place.topic} cannot be read at {settings.bootstrap}: {error.args[0].str()};"
-                        " see that the brokers run (`streamer broker status`) and let this user read it"
-                    ) from None
-                break
-        reader.assign(places)
-        return reader
-
-    def _ask(self, call: tuple[str, str], at: int) -> None:
-        """Wait for a decision on this call."""
-        if self._reader is None or self._gave_up:
-            return
-        self._waiting[call] += 1
-        self._asked_at[call] = at
+        if self._awaited is not None:
+            self._awaited.close()
+            self._awaited = None
 
     def _produce(self, topic: str, key: str, value: bytes | None, told: Callable[..., None] | None = None) -> None:
         while True:
@@ -185,8 +206,12 @@ class Publisher:
         if error is not None:
             self._failed = f"{record.topic()}: {error.str()}"
             return
-        ours = self._ranges.setdefault(record.partition(), [record.offset(), record.offset()])
-        ours[1] = max(ours[1], record.offset())
+        self._lies(record.partition(), record.offset())
+
+    def _lies(self, partition: int, offset: int) -> None:
+        ours = self._ranges.setdefault(partition, [offset, offset])
+        ours[1] = max(ours[1], offset)
+        self._offsets[partition] = max(self._offsets[partition], offset + 1)
 
     def _flush(self) -> None:
         while self._producer.flush(0.1):
@@ -201,64 +226,22 @@ class Publisher:
         """Delivery reports, decisions, progress; takes about `wait_s`."""
         self._producer.poll(0)
         self._raise_failed()
-        if self._reader is None:
+        if self._awaited is None:
             time.sleep(wait_s)
         else:
-            record = self._reader.poll(wait_s)
-            if record is not None:
-                for each in (record, *self._reader.consume(2_000, 0)):
-                    self._take(each)
+            self._awaited.read(wait_s)
         self._progress(self.summary)
 
     def _wait_until_fewer_than(self, waiting: int) -> None:
         """Read decisions until that few calls lack one, or none has come for as long as patience lasts."""
-        self._heard = time.monotonic()
-        while len(self._waiting) >= waiting and not self._gave_up:
+        awaited = self._awaited
+        if awaited is None:
+            return
+        awaited.heard_s = time.monotonic()
+        while awaited.waiting >= waiting and not awaited.gave_up:
             self._serve(_PAUSE_S)
-            if time.monotonic() - self._heard > self._patience_s:
-                self._gave_up = True
-                self._waiting.clear()
-                self._asked_at.clear()
-
-    def _take(self, record: Any) -> None:
-        if record.error() is not None:
-            raise TransportError(f"{record.topic()} cannot be read any more: {record.error().str()}")
-        if record.topic() != self._topics.decisions:
-            headers = {name: value for name, value in headers_of(record) if value is not None}
-            if headers.get("source.topic") == self._topics.calls.encode():
-                self._letters.append((int(headers["source.partition"]), int(headers["source.offset"])))
-            return
-        value: bytes = record.value()
-        decision: dict[str, Any] = orjson.loads(value)
-        call = (decision["operator"], decision["call_id"])
-        if self._waiting[call] <= 0:
-            del self._waiting[call]
-            return
-        if abs(decision["at"] - self._asked_at[call]) > SAME_CALL_MS:
-            self.summary.clamped += 1
-        self._waiting[call] -= 1
-        if not self._waiting[call]:
-            del self._waiting[call], self._asked_at[call]
-        self._heard = time.monotonic()
-        if not self.summary.decided:
-            self._sharing = self._shares()
-        self.summary.decided += 1
-        self.summary.actions[decision["action"]] += 1
-        self._decided(value, decision)
-
-    def _count_letters(self) -> None:
-        for partition, offset in self._letters:
-            ours = self._ranges.get(partition)
-            if ours is not None and ours[0] <= offset <= ours[1]:
-                self.summary.dead_letters += 1
-
-    def _shares(self) -> frozenset[tuple[int, str]] | None:
-        return shares(self._settings, self._settings.group, self._topics.calls)
-
-    def _count_moved(self) -> None:
-        before, after = self._sharing, self._shares() if self._sharing is not None else None
-        if before is not None and after is not None:
-            self.summary.moved = len({partition for partition, _ in before ^ after})
+            if time.monotonic() - awaited.heard_s > self._patience_s:
+                awaited.give_up()
 
 
 def through_kafka(
@@ -272,10 +255,13 @@ def through_kafka(
     write: Callable[[bytes], object] = lambda _: None,
     progress: Callable[[Summary], object] = lambda _: None,
     summary: Summary | None = None,
+    published: Published | None = None,
+    rest: Rest = lambda _: None,
 ) -> Summary:
     """Publish control records and then every message; `write` gets each decision as it came. See `Publisher`.
 
-    A `summary` that is given is counted in, and is true when this is interrupted, too.
+    A `summary` that is given is counted in, and is true when this is interrupted, too. With how far an earlier one came,
+    `published`, the control records have been published; of the messages those that lie in the log since are not again.
     """
     topics.ensure(settings, wait_s=10)
     publisher = Publisher(
@@ -286,10 +272,12 @@ def through_kafka(
         decided=lambda value, _: write(value + b"\n"),
         progress=progress,
         summary=summary,
+        published=published,
     )
     try:
-        publisher.control(control)
-        return publisher.run(messages)
+        if published is None:
+            publisher.control(control)
+        return publisher.run(messages, rest)
     except KeyboardInterrupt:
         publisher.abandon()
         raise

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from streamer.calls.partitioner import partition_of
 from streamer.engine import Engine
 from streamer.lab.ordering import Message
@@ -19,6 +21,8 @@ class Summary:
 
     published: int = 0
     """Messages handed over."""
+    found: int = 0
+    """How many of them a resumed replay found published."""
     setups: int = 0
     """How many of them ask for a verdict."""
     decided: int = 0
@@ -39,6 +43,13 @@ class Summary:
         return self.setups - self.decided
 
 
+class Judged(msgspec.Struct):
+    """How far the engine is, between two batches: the latest time of an event, and the next offset of each partition."""
+
+    latest_ms: int
+    offsets: list[int]
+
+
 def history_engine(settings: Settings, home: str) -> Engine:
     """An engine as the settings ask for it, for records of any age: `at` is taken as it is."""
     engine = Engine.of(settings, home=home, clamp=False)
@@ -55,23 +66,26 @@ def through_engine(
     write: Callable[[bytes], object] = lambda _: None,
     progress: Callable[[Summary], object] = lambda _: None,
     summary: Summary | None = None,
+    judged: Judged | None = None,
+    rest: Callable[[Judged], object] = lambda _: None,
 ) -> Summary:
     """Judge every message, in batches and partitions as a worker would; `write` gets each decision as it goes on the wire.
 
     A batch's `decided_at` is the time of its latest event, so that a second replay gives the same bytes. A `summary` that
-    is given is counted in, and is true at any moment.
+    is given is counted in, and is true at any moment. `rest` is called between batches with how far it came; `judged` is
+    what an earlier replay came to, whose engine state, messages and summary are given too.
     """
     summary = Summary() if summary is None else summary
-    offsets = [0] * settings.partitions
+    reached = Judged(0, [0] * settings.partitions) if judged is None else judged
+    offsets = reached.offsets
     partitions: list[int] = []
     places: list[int] = []
     values: list[bytes | None] = []
-    latest = 0
 
     def judge() -> None:
         count = len(values)
-        batch = Batch(partitions.copy(), places.copy(), [latest] * count, values.copy(), [False] * count)
-        outcomes = engine.process(batch, latest)
+        batch = Batch(partitions.copy(), places.copy(), [reached.latest_ms] * count, values.copy(), [False] * count)
+        outcomes = engine.process(batch, reached.latest_ms)
         for _, _, value in outcomes.decisions:
             write(value + b"\n")
         summary.decided += len(outcomes.decisions)
@@ -80,6 +94,7 @@ def through_engine(
         for kept in (partitions, places, values):
             kept.clear()
         progress(summary)
+        rest(reached)
 
     for message in messages:
         partition = partition_of(message.key.encode(), settings.partitions)
@@ -87,7 +102,7 @@ def through_engine(
         places.append(offsets[partition])
         offsets[partition] += 1
         values.append(message.value)
-        latest = max(latest, message.at)
+        reached.latest_ms = max(reached.latest_ms, message.at)
         summary.published += 1
         summary.setups += message.call is not None
         if len(values) >= settings.batch_records:

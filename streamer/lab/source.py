@@ -3,107 +3,95 @@
 from __future__ import annotations
 
 import heapq
-import itertools
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import Final, Literal
 
+import msgspec
 import orjson
 
 from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.numbers import HomePlan, caller_key
 from streamer.errors import MessageError, ReplayError
-from streamer.lab.files import written
+from streamer.lab import parquet
 from streamer.lab.mapping import Mapping, file_word
-from streamer.lab.ordering import ROWS, Message, in_time_order
-from streamer.lab.records import Counted, Line, Row, Unreadable, read_csv, read_lines
+from streamer.lab.ordering import ROWS, Held, InOrder, Message
+from streamer.lab.packed import PACKED, Counted
+from streamer.lab.pseudonyms import Given
+from streamer.lab.records import Line, Place, Row, Unreadable, read_csv, read_lines
+from streamer.lab.rejects import Rejects, UnmappedError, field_in
+
+Form = Literal["json", "csv", "parquet"]
 
 _JSON_LINES: Final = {".jsonl", ".ndjson", ".json"}
+_PARQUET: Final = {".parquet", ".pq"}
 
 
-class Rejects:
-    """Where records go that are of no use: a JSON Lines file, made when the first one comes.
+class Reading(msgspec.Struct):
+    """How far a file is read: the place, what is held back, what is next in its order (the next one last)."""
 
-    Parameters
-    ----------
-    path
-        The file, replaced if it exists.
-    strict
-        Raise `ReplayError` at the first such record.
-    """
+    place: Place
+    held: Held
+    ready: list[Message] = []
 
-    def __init__(self, path: Path, *, strict: bool = False) -> None:
-        self.path = path
-        self.counts: Counter[str] = Counter()
-        """Records by reason code."""
-        self.first: list[str] = []
-        """The first few, in words."""
-        self._strict = strict
-        self._file: BinaryIO | None = None
 
-    def add(self, bad: Unreadable) -> None:
-        """Count and write down one record."""
-        words = f"{bad.file}, line {bad.line}: {bad.message}"
-        if self._file is None:
-            self._file = written(self.path)
-        told = {
-            "file": str(bad.file),
-            "line": bad.line,
-            "reason": bad.reason,
-            "message": bad.message.encode("utf-8", "backslashreplace").decode(),
-            "record": bad.text.encode("utf-8", "backslashreplace").decode(),
-        }
-        self._file.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
-        if self._strict:
-            raise ReplayError(words)
-        self.counts[bad.reason] += 1
-        if len(self.first) < 5:
-            self.first.append(words)
+class Reached(msgspec.Struct):
+    """How far a source is read, for another one of the same files to go on: see the attributes of `Source`."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
+    records: int
+    made: int
+    out_of_order: int
+    files: list[Reading]
+    pseudonyms: Given
 
 
 class Source:
-    """The messages of several files, merged by time.
+    """The messages of several files, merged by time; to be gone through once.
 
     Parameters
     ----------
     files
-        JSON Lines (``.jsonl``, ``.ndjson``, ``.json``) or CSV, each perhaps with ``.gz``.
+        JSON Lines (``.jsonl``, ``.ndjson``, ``.json``), Parquet (``.parquet``, ``.pq``) or CSV; all but Parquet perhaps
+        packed (``.gz``, ``.zst``).
     mapping
-        How rows become calls; None: the files are JSON Lines with messages of the contract, passed on as they are.
+        How rows become calls; None: the files are JSON Lines or Parquet with messages of the contract.
     plan
         The home country, for the record keys.
     rejects
         Takes what is of no use.
     hold
         Rows held back per file to put them in order; 0 keeps the order of the files.
+    reached
+        Where another source of the same was, to go on from there.
     """
 
     def __init__(
-        self, files: Sequence[Path], mapping: Mapping | None, plan: HomePlan, rejects: Rejects, *, hold: int = ROWS
+        self,
+        files: Sequence[Path],
+        mapping: Mapping | None,
+        plan: HomePlan,
+        rejects: Rejects,
+        *,
+        hold: int = ROWS,
+        reached: Reached | None = None,
     ) -> None:
         self._mapping = mapping
         self._plan = plan
         self._rejects = rejects
         self._hold = hold
         self._refuse_alike(files)
-        self._files = [(path, self._is_json(path), Counted(path)) for path in files]
-        self.records = 0
+        self._files = [(path, self._form(path), Counted(path)) for path in files]
+        if reached is None:
+            reached = Reached(0, 0, 0, [Reading(Place(), Held()) for _ in files], Given())
+        elif mapping is not None:
+            mapping.pseudonyms.given = reached.pseudonyms
+        self._reading = reached.files
+        self.records = reached.records
         """Records read, the bad ones included."""
-        self.made = 0
+        self.made = reached.made
         """Messages made of them so far; those held back to be put in order are among them."""
-        self.out_of_order = 0
+        self.out_of_order = reached.out_of_order
         """Messages that came after one of a later time."""
 
     @property
@@ -116,13 +104,28 @@ class Source:
         """Bytes read so far."""
         return sum(file.taken for _, _, file in self._files)
 
+    def reached(self) -> Reached:
+        """Where the source is, between two messages. It is the source's own: to be written down before the next message."""
+        given = self._mapping.pseudonyms.given if self._mapping is not None else Given()
+        return Reached(self.records, self.made, self.out_of_order, self._reading, given)
+
     def __iter__(self) -> Iterator[Message]:
         streams = [
-            in_time_order(self._rows(*opened), hold=self._hold, out_of_order=self._late) for opened in self._files
+            _Stream(self._rows(*opened, reading.place), reading, self._hold, self._late)
+            for opened, reading in zip(self._files, self._reading, strict=True)
         ]
-        if len(streams) == 1:
-            return streams[0]
-        return heapq.merge(*streams, key=_time_of) if self._hold else itertools.chain.from_iterable(streams)
+        first = [(stream.next_at(), number) for number, stream in enumerate(streams)]
+        turns = [(at if self._hold else 0, number) for at, number in first if at is not None]
+        heapq.heapify(turns)
+        while turns:
+            _, number = turns[0]
+            stream = streams[number]
+            yield stream.take()
+            at = stream.next_at()
+            if at is None:
+                heapq.heappop(turns)
+            else:
+                heapq.heapreplace(turns, (at if self._hold else 0, number))
 
     def _refuse_alike(self, files: Sequence[Path]) -> None:
         """Calls of two files are told apart by the files' names, unless they bring ids of their own."""
@@ -142,39 +145,49 @@ class Source:
     def _late(self, _: Message) -> None:
         self.out_of_order += 1
 
-    def _is_json(self, path: Path) -> bool:
-        named = Path(path.name.removesuffix(".gz")).suffix.lower()
+    def _form(self, path: Path) -> Form:
+        packed = path.suffix in PACKED
+        named = Path(path.stem if packed else path.name).suffix.lower()
+        if named in _PARQUET:
+            if packed:
+                raise ReplayError(f"{path}: Parquet is packed inside; unpack it first")
+            return "parquet"
         if named in _JSON_LINES:
-            return True
+            return "json"
         if self._mapping is None:
             raise ReplayError(
-                f"{path} is not JSON Lines by its name (.jsonl, .ndjson, .json, perhaps with .gz): for CSV a mapping has to"
-                " say what its columns mean (--mapping NAME or FILE, or --at-column)"
+                f"{path} is not JSON Lines by its name (.jsonl, .ndjson, .json, perhaps with .gz or .zst), nor Parquet: for"
+                " CSV a mapping has to say what its columns mean (--mapping NAME or FILE, or --at-column)"
             )
-        return False
+        return "csv"
 
-    def _rows(self, path: Path, is_json: bool, file: Counted) -> Iterator[Sequence[Message]]:
-        layout = self._mapping.layout if self._mapping else None
-        records: Iterator[Line | Row | Unreadable]
-        if is_json or layout is None:
-            records = read_lines(path, file)
-        else:
-            records = read_csv(path, file, layout.delimiter, layout.encoding)
-        checked = False
+    def _read(self, path: Path, form: Form, file: Counted, place: Place) -> Iterator[Line | Row | Unreadable]:
+        if form == "json":
+            return read_lines(path, file, place)
+        if self._mapping is None:
+            return parquet.read_messages(path, file, place)
+        if form == "parquet":
+            self._mapping.check(parquet.columns(path), path)
+            return parquet.read_rows(path, file, self._mapping.columns, place)
+        return read_csv(path, file, self._mapping.layout.delimiter, self._mapping.layout.encoding, place)
+
+    def _rows(self, path: Path, form: Form, file: Counted, place: Place) -> Iterator[Sequence[Message]]:
+        checked = form != "csv"
         with file:
-            for record in records:
+            for record in self._read(path, form, file, place):
                 self.records += 1
                 if isinstance(record, Unreadable):
                     self._rejects.add(record)
                     continue
-                if isinstance(record, Row) and not checked and self._mapping is not None:
+                if not checked and isinstance(record, Row) and self._mapping is not None:
                     self._mapping.check(record.fields, path)
                     checked = True
                 try:
                     messages = self._messages(record)
                 except MessageError as error:
                     text = record.text if isinstance(record, Row) else record.text.decode("utf-8", "backslashreplace")
-                    self._rejects.add(Unreadable(path, record.line, error.reason, str(error), text))
+                    column = error.column if isinstance(error, UnmappedError) else field_in(str(error))
+                    self._rejects.add(Unreadable(path, record.line, error.reason, str(error), text, column))
                     continue
                 self.made += len(messages)
                 yield messages
@@ -196,8 +209,30 @@ class Source:
         return Message(event.at, key, value, call)
 
 
-def _time_of(message: Message) -> int:
-    return message.at
+class _Stream:
+    """The messages of one file in their order; `reading` is true whenever a message was taken."""
+
+    def __init__(
+        self, rows: Iterator[Sequence[Message]], reading: Reading, hold: int, late: Callable[[Message], None]
+    ) -> None:
+        self._rows = rows
+        self._reading = reading
+        self._order = InOrder(hold=hold, out_of_order=late, held=reading.held)
+
+    def next_at(self) -> int | None:
+        """The time of the next message; None at the end."""
+        ready = self._reading.ready
+        while not ready:
+            row = next(self._rows, None)
+            found = list(self._order.rest()) if row is None else self._order.put(row)
+            if row is None and not found:
+                return None
+            ready.extend(reversed(found))
+        return ready[-1].at
+
+    def take(self) -> Message:
+        """The next message, which `next_at` has found."""
+        return self._reading.ready.pop()
 
 
 def _row(record: Line) -> Row:

@@ -8,7 +8,9 @@ from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import Answer, End, Setup
 from streamer.errors import MessageError, ReplayError
 from streamer.lab import mapping as mappings
-from streamer.lab.records import Counted, Row, read_csv
+from streamer.lab.packed import Counted
+from streamer.lab.records import Row, read_csv
+from streamer.lab.rejects import UnmappedError
 
 PLAIN = """
 about = "a test"
@@ -191,19 +193,34 @@ def test_what_comes_out_is_valid_on_the_wire_and_in_order(ring_ms, talk_ms):
 
 
 @pytest.mark.parametrize(
-    ("given_", "message"),
+    ("given_", "message", "column"),
     [
-        ({"when": "never"}, "no time of the form iso"),
-        ({"to": ""}, "callee"),
-        ({"from": "x" * 65}, "caller"),
-        ({"t": "long"}, "talk is no number: 'long'"),
-        ({"t": "1e12"}, "talk is 1e12 s"),
-        ({"t": "nan"}, "talk is nan s"),
+        ({"when": "never"}, "no time of the form iso", "when"),
+        ({"when": "1960-01-01"}, "`int` >= 0", "when"),
+        ({"to": ""}, "callee", "to"),
+        ({"from": "x" * 65}, "caller", "from"),
+        ({"t": "long"}, "talk is no number: 'long'", "t"),
+        ({"t": "1e12"}, "talk is 1e12 s", "t"),
+        ({"t": "nan"}, "talk is nan s", "t"),
+        ({"way": "up"}, "direction 'up' is none of out", "way"),
+        ({"lac": "x" * 256}, "call_id", "lac, ci"),
+        ({"c": "17a"}, "cause is no whole number", "c, u"),
+        ({"a": "D"}, "none of full", "a"),
+        ({"who": "them"}, "released_by", "who"),
     ],
 )
-def test_a_row_that_makes_no_call_says_why(written, given_, message):
-    with pytest.raises(MessageError, match=message):
-        written(times='talk = "{t}"').events(row(**({"t": "1"} | given_)))
+def test_a_row_that_makes_no_call_says_why_and_by_which_column(written, given_, message, column):
+    mapping = written(
+        times='talk = "{t}"',
+        fields='call_id = "{lac}-{ci}"\nattestation = { from = "{a}", map = { full = "A" } }',
+        rest='[direction]\nread = "{way}"\n[direction.values.out]\ntrunk = "t"\n'
+        '[end]\ncause = "{c}"\nunanswered_cause = "{u}"\nreleased_by = "{who}"',
+    )
+    sound = {"t": "1", "way": "out", "lac": "1", "ci": "2", "c": "16", "u": "19", "a": "full", "who": "caller"}
+    assert len(mapping.events(row(**sound))) == 3
+    with pytest.raises(UnmappedError, match=message) as told:
+        mapping.events(row(**(sound | given_)))
+    assert told.value.column == column
 
 
 @pytest.mark.parametrize(

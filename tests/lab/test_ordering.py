@@ -1,9 +1,18 @@
 """Order of time with bounded memory: nothing lost, nothing twice, a call's own order kept, lateness told."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.lab.ordering import Message, in_time_order
+from streamer.lab.ordering import Held, InOrder, Message
+
+
+def in_time_order(rows, **more):
+    order = InOrder(**more)
+    for row in rows:
+        yield from order.put(row)
+    yield from order.rest()
+
 
 GAPS = st.lists(st.tuples(st.integers(0, 1_000), st.lists(st.integers(0, 300), max_size=2)), max_size=60)
 
@@ -46,6 +55,16 @@ def test_whatever_comes_after_a_later_one_is_told(calls, hold):
             wanted.append(message)
         reached = max(reached, message.at)
     assert late == wanted
+
+
+@given(GAPS, st.integers(0, 5), st.integers(0, 60))
+def test_it_goes_on_from_what_another_one_held_back(calls, hold, cut):
+    rows, first = rows_of(calls), InOrder(hold=hold)
+    found = [message for row in rows[:cut] for message in first.put(row)]
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(first.held), type=Held)
+    second = InOrder(hold=hold, held=kept)
+    found += [message for row in rows[cut:] for message in second.put(row)]
+    assert [*found, *second.rest()] == list(in_time_order(rows, hold=hold))
 
 
 @given(st.lists(st.integers(0, 100), max_size=40))

@@ -3,13 +3,18 @@
 import csv
 import gzip
 import io
+import sys
+from itertools import islice
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import ReplayError
-from streamer.lab.records import LONGEST_LINE, Counted, Line, Row, Unreadable, read_csv, read_lines
+from streamer.lab import parquet
+from streamer.lab.packed import Counted
+from streamer.lab.records import LONGEST_LINE, Line, Place, Row, Unreadable, read_csv, read_lines
 
 CELLS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=8)
 
@@ -67,6 +72,47 @@ def test_broken_rows_are_told_and_reading_goes_on(tmp_path):
         assert row.text
     assert found[3].text == "\\xff,2"
     assert len(found[4].text) <= 1_000
+
+
+CSV = b'a,b\r\n1,"two\nlines"\r\n\r\n3\n' + b"y" * (LONGEST_LINE + 10) + b",1\n5,6\n\xff,2\n7,8"
+JSON = b'{"a":1}\n\n' + b"x" * (LONGEST_LINE * 2) + b'\n{"b":2}\nlast'
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize(("content", "reader", "count"), [(CSV, read_csv, 6), (JSON, read_lines, 4)])
+def test_reading_goes_on_behind_any_record(content, reader, count, ending, tmp_path):
+    path = tmp_path / f"x{ending}"
+    packed = {"": bytes, ".gz": gzip.compress, ".zst": lambda text: pa.compress(text, "zstd", asbytes=True)}
+    path.write_bytes(packed[ending](content))
+    with Counted(path) as file:
+        whole = list(reader(path, file))
+    assert len(whole) == count
+    for cut in range(count + 1):
+        place = Place()
+        with Counted(path) as file:
+            begun = list(islice(reader(path, file, place=place), cut))
+        assert begun == whole[:cut]
+        with Counted(path) as file:
+            assert list(reader(path, file, place=place)) == whole[cut:]
+        assert place.lines == whole[-1].line or count == cut
+
+
+def test_zstandard_files_of_several_frames_are_read_whole_and_broken_ones_told(tmp_path):
+    frames = [pa.compress(text, "zstd", asbytes=True) for text in (b"one\n", b"two\nthr", b"ee\n")]
+    found = read(tmp_path / "x.jsonl.zst", b"".join(frames), read_lines)
+    assert [record.text for record in found] == [b"one", b"two", b"three"]
+    for broken in (b"plain text", pa.compress(bytes(range(256)) * 999, "zstd", asbytes=True)[:-9]):
+        with pytest.raises(ReplayError, match=r"x.jsonl.zst breaks off"):
+            read(tmp_path / "x.jsonl.zst", broken, read_lines)
+
+
+@pytest.mark.parametrize("name", ["x.jsonl.zst", "x.parquet"])
+def test_without_pyarrow_it_is_told_how_to_install_it(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    with Counted(path) as file, pytest.raises(ReplayError, match=r"PyArrow alone: pip install 'streamer\[parquet\]'"):
+        list(read_lines(path, file) if name.endswith("zst") else parquet.read_messages(path, file, Place()))
 
 
 def test_other_encodings_and_a_byte_order_mark(tmp_path):

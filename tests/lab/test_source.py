@@ -1,5 +1,8 @@
 """Files as one stream: merged by time, keyed by caller, bad records told; files that cannot be told apart are refused."""
 
+from itertools import islice
+
+import msgspec
 import orjson
 import pytest
 
@@ -7,7 +10,8 @@ from streamer.calls.codec import decode_call
 from streamer.calls.numbers import home_plan
 from streamer.errors import ReplayError
 from streamer.lab import control, mapping
-from streamer.lab.source import Rejects, Source
+from streamer.lab.rejects import Rejects, Told
+from streamer.lab.source import Reached, Source
 from streamer.lab.traffic import Traffic
 
 PLAN = home_plan("KZ")
@@ -61,8 +65,75 @@ def test_bad_records_are_counted_written_down_and_passed_over(tmp_path, bad):
         (4, "not_csv", "1,2"),
         (5, "missing_field", "2,+77010000001,"),
     ]
+    assert [row["column"] for row in told] == ["at", None, "to"]
     assert bad.counts.total() == 3
-    assert bad.first[0].startswith(f"{path}, line 3: no time in s: 'soon'")
+    assert bad.lines()[:3] == [
+        f"3 unusable records (wrong_type 1, not_csv 1, missing_field 1) in {bad.path}; the first ones of each kind:",
+        "  1 wrong_type, column at",
+        f"    {path}, line 3: no time in s: 'soon'",
+    ]
+
+
+def test_the_report_counts_by_reason_and_column_with_the_first_few_as_examples(tmp_path, bad):
+    path = tmp_path / "calls.jsonl"
+    sound = next(Traffic(1, 50, seconds=5).encoded())[2]
+    broken = [b'{"type":"answer","call_id":7}'] * 5 + [b"{", sound.replace(b'"at":', b'"when":')]
+    path.write_bytes(b"\n".join([sound, *broken]))
+    assert len(list(source([path], bad))) == 1
+    document = bad.document()
+    assert document["unusable"] == 7
+    assert [(one["reason"], one["column"], one["count"]) for one in document["by_reason_and_column"]] == [
+        ("wrong_type", "call_id", 5),
+        ("not_json", None, 1),
+        ("missing_field", "at", 1),
+    ]
+    assert document["by_reason_and_column"][0]["examples"] == [
+        {
+            "file": str(path), "line": line, "message": "Expected `str`, got `int` - at `$.call_id`",
+            "record": '{"type":"answer","call_id":7}',
+        }
+        for line in (2, 3, 4)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("hold", [0, 1, 20_000])
+def test_a_source_goes_on_where_another_one_was(tmp_path, hold):
+    """Read in two pieces, cut anywhere, the messages, counts and rejects are those of one reading."""
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for number, path in enumerate(files):
+        rows = [f"{(at * 7 + number) % 40},u-{at % 5},u-{at % 3},{at % 4 * 9}" for at in range(30)]
+        rows[7:7] = ["soon,1,2,3", "1,2"]
+        path.write_text("at,from,to,talk\n" + "\n".join(rows) + "\n")
+    layout = (
+        'about = ""\n[times]\nat = "{at}"\nformat = "s"\ntalk = "{talk}"\n[fields]\noperator = "o"\ningress = "national"\n'
+        'caller = { from = "{from}", as = "+7701XXXXXXX" }\ncallee = { from = "{to}", as = "+7702XXXXXXX" }\n'
+    )
+    (tmp_path / "m.toml").write_text(layout)
+
+    def begun(told=None, reached=None):
+        rejects = Rejects(tmp_path / "r.jsonl", told=told)
+        mapped = mapping.read(str(tmp_path / "m.toml"))
+        return rejects, Source(files, mapped, PLAN, rejects, hold=hold, reached=reached)
+
+    rejects, whole = begun()
+    wanted = list(whole)
+    end = msgspec.msgpack.encode((whole.reached(), rejects.told()))
+    written = rejects.path.read_bytes()
+    rejects.__exit__(None, None, None)
+    assert len(wanted) == 60 + 60 + 44
+    for cut in range(0, len(wanted) + 1, 9):
+        rejects, first = begun()
+        going = iter(first)
+        found = list(islice(going, cut))
+        kept = msgspec.msgpack.encode((first.reached(), rejects.told()))
+        list(islice(going, 11))  # whatever is read on after the save does not count
+        rejects.__exit__(None, None, None)
+        reached, told = msgspec.msgpack.decode(kept, type=tuple[Reached, Told])
+        rejects, second = begun(told, reached)
+        assert found + list(second) == wanted
+        assert msgspec.msgpack.encode((second.reached(), rejects.told())) == end
+        assert rejects.path.read_bytes() == written
+        rejects.__exit__(None, None, None)
 
 
 def test_strict_stops_at_the_first_one(tmp_path):
