@@ -98,14 +98,14 @@ class History:
         self.summary = Summary(**state.numbers, actions=Counter(state.actions)) if state else Summary()
         self.interrupted = False
         self._decisions: BinaryIO | None = None
-        if order.decisions is not None and not self.complete:
-            self._decisions = opened(order.decisions, state.decisions_bytes if state else 0)
 
     def run(self, tell: Callable[[Summary], object] = lambda _: None) -> None:
         """Do what is left; `tell` is called with the counts now and then. Ctrl-C ends it early, and is remembered."""
         if self.complete:
             return
         try:
+            if self.order.decisions is not None:
+                self._decisions = opened(self.order.decisions, self._state.decisions_bytes if self._state else 0)
             if self.order.to == "engine":
                 self._engine(tell)
             else:

@@ -125,13 +125,14 @@ def test_killed_again_and_again_nothing_is_published_twice_and_every_call_is_dec
     progress = tmp_path / "progress"
     given = [
         "calls.jsonl", "--to", "kafka", "--decisions", "kafka.jsonl", "--resume", progress, "--save-every", "0.2",
-        "--speed", "12",
+        "--speed", "12", "--report", "kafka.json",
     ]  # fmt: skip
     with Worker(kafka_settings, "--no-clamp") as worker:
         worker.says("partitions gained")
         killed(3, given, progress, Random(4))
         assert worker.stop() == 0, worker.log
 
+    assert json.loads((tmp_path / "kafka.json").read_text())["found"] > 0
     records = stored(kafka_settings, Topics(kafka_settings).calls, 4, len(sent))
     assert sorted(value for partition in records for value, _ in partition) == sorted(sent)
     one, other = decisions(tmp_path / "engine.jsonl"), decisions(tmp_path / "kafka.jsonl")
