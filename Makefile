@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz upgrade clean
+.PHONY: help env demo test lint quick bench fuzz upgrade clean dashboards system
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -31,6 +31,7 @@ lint: env ## style, types, layers, schemas
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/streamer schemas --check
+	@$(BIN)/streamer dashboards --check
 
 test: lint ## every check and test, on a real broker
 	@$(BIN)/streamer compile
@@ -38,6 +39,12 @@ test: lint ## every check and test, on a real broker
 
 quick: env ## tests without a broker
 	@$(BIN)/python -m pytest -q -m 'not broker and not slow'
+
+dashboards: env ## the Grafana dashboards, written anew from streamer/dashboards
+	@$(BIN)/streamer dashboards
+
+system: ## Debian packages that some tests use, where apt-get and root or sudo are to be had
+	@deploy/install-debian-packages
 
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks

@@ -60,7 +60,8 @@ class Outcomes:
     batch order; `evidence` (row, caller key, value); `rejected` (row, reason, message) for the dead letters; `misplaced`
     (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits, keyed
     hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
-    Counters by action, reason and operator for the metrics.
+    Counters by action, reason and operator for the metrics; `setups` by operator, `blocked` by (operator, trunk or "",
+    mask of reasons); `delays` is append time less `at`, ms, of the last set-up of each operator.
     """
 
     decisions: list[tuple[int, str, bytes]] = field(default_factory=list)
@@ -72,6 +73,9 @@ class Outcomes:
     shadow_actions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     clamped: Counter[str] = field(default_factory=Counter)
+    setups: Counter[str] = field(default_factory=Counter)
+    blocked: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    delays: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
     late: int = 0
     late_events: int = 0
@@ -157,6 +161,15 @@ class Reporter:
         values = self._written(given, lines, known.versions, now_ms)
         rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
         outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
+        operators = [events[at].operator for at in places]
+        outcomes.setups.update(operators)
+        for operator, at in dict(zip(operators, places, strict=True)).items():
+            outcomes.delays[operator] = int(given.columns.records[at, columns.APPENDED]) - events[at].at
+        if counted[BLOCK]:
+            for line in np.flatnonzero(lines[:, ACTIONS_SAID] & 0xFF == BLOCK).tolist():
+                at = places[line]
+                trunk = getattr(events[at], "trunk", None) or ""
+                outcomes.blocked[operators[line], trunk, int(lines[line, REASONS_SAID])] += 1
         if counted[_WITH_EVIDENCE]:
             for line in np.flatnonzero(lines[:, _EVIDENCE]).tolist():
                 at = places[line]

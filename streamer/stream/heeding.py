@@ -21,7 +21,6 @@ class Heeding:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._alarmed: dict[str, float] = {}
-        self._versions = ("", "")
         self.awaited: Mapping[str, str] = {}
 
     def ignored(self, kind: str, why: str) -> None:
@@ -34,12 +33,10 @@ class Heeding:
 
     def show(self, judge: Any) -> None:
         """Once a second: what is in force, and what is asked for in vain. A judge without policy shows nothing."""
-        versions = (getattr(judge, "policy_version", ""), getattr(judge, "model_version", None) or "none")
+        policy, model = getattr(judge, "policy_version", ""), getattr(judge, "model_version", None)
         awaited: Mapping[str, str] = getattr(judge, "awaited", {})
-        if versions != self._versions:
-            self._versions = versions
-            self._metrics.versions.info({"policy": versions[0], "model": versions[1]})
-            log.info("in force: policy %s, model %s", *versions)
+        if self._metrics.in_force(policy, model, time.time()):
+            log.info("in force: policy %s, model %s", policy, model or "none")
         if awaited != self.awaited:
             self.awaited = awaited
             for kind, wanted in awaited.items():
@@ -48,7 +45,8 @@ class Heeding:
                     "has not come; policy %s, model %s stay",
                     _KINDS[kind],
                     wanted,
-                    *versions,
+                    policy,
+                    model or "none",
                 )
         for kind, name in _KINDS.items():
             self._metrics.awaited.labels(name).set(kind in awaited)

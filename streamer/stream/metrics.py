@@ -10,6 +10,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import HistogramMetricFamily
 
+from streamer.policy import names_of
 from streamer.versions import told
 
 BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -17,6 +18,12 @@ BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05
 
 MOST_OPERATORS: Final = 1_000
 """Operators that have labels of their own; a country has hundreds."""
+MOST_TRUNKS: Final = 2_000
+"""Trunks that have labels of their own, all operators together."""
+_SMOOTHED: Final = 0.05
+"""Part of the clock skew shown that the newest batch makes up."""
+_MOST_SKEW_S: Final = 600.0
+"""Skew beyond which it makes no difference; one absurd time must not hide what comes after it."""
 
 
 class Latency:
@@ -50,12 +57,24 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._operators: set[str] = set()
+        self._trunks: set[tuple[str, str]] = set()
+        self._skews: dict[str, float] = {}
+        self._in_force: tuple[str, str | None] = ("", "")
         own: dict[str, Any] = {"registry": self.registry}
         self.decisions = Counter("streamer_decisions", "Verdicts by action", ["action"], **own)
         self.shadow = Counter(
             "streamer_shadow_decisions", "What would stand if shadow were enforced", ["action"], **own
         )
         self.reasons = Counter("streamer_reasons", "Reasons of verdicts", ["reason"], **own)
+        self.setups = Counter("streamer_setups", "Set-ups judged", ["operator"], **own)
+        place = ["operator", "trunk"]
+        self.blocks = Counter("streamer_blocks", "Set-ups blocked; trunk empty where none was named", place, **own)
+        self.blockers = Counter(
+            "streamer_block_reasons",
+            "Set-ups blocked, once for each detector that gave a reason",
+            [*place, "detector"],
+            **own,
+        )
         self.latency = Latency(
             "streamer_decision_latency_seconds",
             "Append of a set-up to its verdict being handed to the producer",
@@ -85,6 +104,12 @@ class Metrics:
             "streamer_rekeyed", "Records produced again into the partition they belong to", ["operator"], **own
         )
         self.clamped = Counter("streamer_clamped", "Times out of bounds of the append time", ["operator"], **own)
+        self.skew = Gauge(
+            "streamer_clock_skew_seconds",
+            "Append time less `at` of set-ups, smoothed; below 0 the operator's clock is ahead",
+            ["operator"],
+            **own,
+        )
         self.repeated = Counter("streamer_repeated", "Set-ups answered again with the same content", **own)
         self.late = Counter("streamer_late_decisions", "Verdicts after the operator's deadline", **own)
         self.in_flight = Gauge("streamer_batches_in_flight", "Batches whose messages are not all delivered", **own)
@@ -101,6 +126,7 @@ class Metrics:
         self.awaited = Gauge(
             "streamer_awaited", "1 while a policy or model is asked for that is not in force here", ["kind"], **own
         )
+        self.unreachable = Gauge("streamer_control_unreachable", "1 while control topics cannot be read", **own)
         own_labels = ["detector", "operator"]
         self.demotions = Counter(
             "streamer_governor_demotions", "Demotions published by the governor", own_labels, **own
@@ -121,6 +147,13 @@ class Metrics:
         self._shares: set[tuple[str, str]] = set()
         self.versions = Info("streamer_versions", "Policy and model in force", **own)
         Info("streamer_build", "This worker's version, its messages' and its exported state's", **own).info(told())
+        self.policy_since = Gauge(
+            "streamer_policy_taken_timestamp_seconds", "When this worker took the policy in force", **own
+        )
+        self.model_since = Gauge(
+            "streamer_model_taken_timestamp_seconds", "When this worker took the model in force; 0 without one", **own
+        )
+        self.model = Gauge("streamer_model_version", "Version of the model in force; 0 without one", **own)
 
     def operator(self, name: str) -> str:
         """The label of an operator: its name, or `other` once `MOST_OPERATORS` names have come, so that no publisher can exhaust memory."""
@@ -129,6 +162,29 @@ class Metrics:
                 return "other"
             self._operators.add(name)
         return name
+
+    def trunk(self, operator: str, trunk: str) -> tuple[str, str]:
+        """The labels of an operator's trunk; `other` once `MOST_TRUNKS` have come, as for operators."""
+        place = self.operator(operator), trunk
+        if place not in self._trunks:
+            if len(self._trunks) >= MOST_TRUNKS:
+                return place[0], "other"
+            self._trunks.add(place)
+        return place
+
+    def in_force(self, policy: str, model: str | None, now_s: float) -> bool:
+        """Show what rules, `model` as `name@version`; gives whether anything changed. `now_s`: seconds since 1970."""
+        before, self._in_force = self._in_force, (policy, model)
+        if before == self._in_force:
+            return False
+        self.versions.info({"policy": policy, "model": model or "none"})
+        if before[0] != policy:
+            self.policy_since.set(now_s)
+        if before[1] != model:
+            self.model_since.set(now_s if model else 0)
+            number = (model or "").rpartition("@")[2]
+            self.model.set(int(number) if number.isdecimal() else 0)
+        return True
 
     def show_shares(self, shares: dict[tuple[str, str], float]) -> None:
         """Set the governor's shares by (detector, operator); those that are not given show nothing."""
@@ -173,9 +229,24 @@ class Metrics:
             self.shadow.labels(action).inc(n)
         for reason, n in outcomes.reasons.items():
             self.reasons.labels(reason).inc(n)
+        for operator, n in outcomes.setups.items():
+            self.setups.labels(self.operator(operator)).inc(n)
+        for (operator, trunk, mask), n in outcomes.blocked.items():
+            place = self.trunk(operator, trunk)
+            self.blocks.labels(*place).inc(n)
+            for detector in {reason.partition(".")[0] for reason in names_of(mask)}:
+                self.blockers.labels(*place, detector).inc(n)
+        for operator, delay_ms in outcomes.delays.items():
+            self._clock(self.operator(operator), delay_ms / 1000)
         for operator, n in outcomes.clamped.items():
             self.clamped.labels(self.operator(operator)).inc(n)
         if outcomes.repeated:
             self.repeated.inc(outcomes.repeated)
         if outcomes.late:
             self.late.inc(outcomes.late)
+
+    def _clock(self, operator: str, delay_s: float) -> None:
+        delay_s = max(-_MOST_SKEW_S, min(_MOST_SKEW_S, delay_s))
+        held = self._skews.get(operator, delay_s)
+        self._skews[operator] = held + _SMOOTHED * (delay_s - held)
+        self.skew.labels(operator).set(self._skews[operator])

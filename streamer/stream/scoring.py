@@ -175,6 +175,7 @@ class Scoring:
         self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
         self.metrics.calls_evicted.set(getattr(self.judge, "calls_evicted", 0))
         self.governing.show(self._demotions)
+        self.metrics.unreachable.set(self.control.trouble is not None)
         self.heeding.show(self.judge)
 
     def _take(self, kind: str, key: str, value: bytes | None) -> None:

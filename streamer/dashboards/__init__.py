@@ -1,0 +1,1 @@
+"""Grafana dashboards as typed code: what is shown (`boards`), and how Grafana writes it (`panels`)."""
