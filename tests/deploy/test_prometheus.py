@@ -19,9 +19,13 @@ import pytest
 import yaml
 from rich.console import Console
 
+from streamer.calls.codec import encode
+from streamer.calls.decisions import Demotion
 from streamer.dashboards.boards import BOARDS
 from streamer.demo.run import _Run
 from streamer.demo.watch import Watch
+from streamer.demotions import demotion_key
+from streamer.governor import MOST_OF_OPERATOR
 from tests.deploy.test_monitoring import ROOT, rules
 from tests.stream.live import Calls, Worker, setup, wait_until
 
@@ -30,8 +34,12 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus here: `make system` installs it"),
 ]
-CREW = tuple(f"+770111111{n:02}" for n in range(12))
-ABSENT = tuple(f"+770300000{n:02}" for n in range(12))
+CREWS = {
+    "op-a": tuple(f"+770111111{n:02}" for n in range(12)),
+    "op-b": tuple(f"+770511111{n:02}" for n in range(12)),
+    "op-c": tuple(f"+770011111{n:02}" for n in range(12)),
+}
+"""Lines in good standing by operator: all of the first two scan numbers, of the third one does."""
 DAY = 86_400_000
 
 
@@ -109,33 +117,41 @@ def provoke(settings):
              "governor": {"max_share": 0.1, "min_lines": 5}}  # fmt: skip
     produce(topics.policy, key="policy@g", value=orjson.dumps(rules))
     produce(topics.policy, key="current", value=b'{"version":"g"}')
-    for line in (*CREW, *ABSENT):
-        fact = {
-            "number": line,
-            "at": now,
-            "fact": "line",
-            "value": "active",
-            "since": now - 31 * DAY,
-            "operator": "op-a",
-        }
-        produce(topics.line, key=line, value=orjson.dumps(fact))
+    for number in range(MOST_OF_OPERATOR):  # so many that the governor adds none and gives an alarm
+        held = Demotion(detector="robocall", operator="op-a", trunk=f"t{number}", at=now, until=now + DAY, why="tried")
+        produce(topics.policy, key=demotion_key(held), value=encode(held))
+    for operator, lines in CREWS.items():
+        for line in lines:
+            fact = {
+                "number": line,
+                "at": now,
+                "fact": "line",
+                "value": "active",
+                "since": now - 31 * DAY,
+                "operator": operator,
+            }
+            produce(topics.line, key=line, value=orjson.dumps(fact))
     for topic in (topics.policy, topics.feedback):
         produce(topic, key="broken", value=b"{")
     calls.producer.flush()
     asked = []
     for times in range(2):
-        for line in (*CREW, *ABSENT):
-            for number in range(8):
-                name = f"{line}-{times}-{number}"
-                callee = f"+7727{2_000_000 + 8 * times + number}"
-                calls.publish(setup(name, line, callee=callee, ingress="subscriber", trunk="t-1"))
-                asked.append(name)
+        for operator, lines in CREWS.items():
+            for line in lines:
+                for number in range(1 if operator == "op-c" and line != lines[0] else 8):
+                    name = f"{line}-{times}-{number}"
+                    callee = f"+7727{2_000_000 + 8 * times + number}"
+                    calls.publish(
+                        setup(name, line, callee=callee, ingress="subscriber", trunk="t-1", operator=operator)
+                    )
+                    asked.append(name)
         wrong = setup(f"wrong-{times}", "+77015550000", at=now - 30 * 60_000)
         for partition in range(settings.partitions):
             calls.publish(wrong | {"call_id": f"wrong-{times}-{partition}"}, partition=partition)
         calls.publish(b"not a record", key="broken")
         assert not calls.until(asked)
         time.sleep(1.5)  # so that the second round is seen as an increase by who looks each second
+    calls.reader.close()
 
 
 def queries():
@@ -214,7 +230,7 @@ def test_every_query_of_dashboards_and_rules_has_an_answer_that_makes_sense(make
             ((_, placed),) = prometheus.ask("sum(streamer_blocks_total)")
             assert judged == decided > 1_000
             assert placed == blocked > 0
-            skews = dict((labels["operator"], value) for labels, value in prometheus.ask("streamer_clock_skew_seconds"))
+            skews = {labels["operator"]: value for labels, value in prometheus.ask("streamer_clock_skew_seconds")}
             assert len(skews) > 1
             assert all(abs(value) < 1 for operator, value in skews.items() if operator != "op-a")
             assert worker.stop() == 0, worker.log
