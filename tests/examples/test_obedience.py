@@ -1,0 +1,159 @@
+"""The rules by which a switch obeys: the order of the log, revisions, late verdicts, the cache, no verdict at all."""
+
+import pytest
+from obedience import FORGET_MS, REVISION_MS, Obedience
+
+NOW = 1_763_953_123_000
+CALLER = "+77011234567"
+
+
+def call(call_id="c1", caller=CALLER, **more):
+    return {"call_id": call_id, "caller": caller, "callee": "+77272345678", "ingress": "national", **more}
+
+
+def decision(action, call_id="c1", **more):
+    said = {"call_id": call_id, "operator": "op-a", "action": action, "reasons": ["x.y"], "revises": False, "late": False,
+            "sip_code": None, "sip_reason": None, "q850": None, "cache_until": None}  # fmt: skip
+    if action == "block":
+        said |= {"sip_code": 608, "sip_reason": "Rejected", "q850": 21}
+    return said | more
+
+
+def asked(**more):
+    rules = Obedience("op-a", 300, **more)
+    assert rules.setup(call(), NOW) is None
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("action", "do"),
+    [("allow", "pass"), ("label", "label"), ("withhold_cli", "withhold_cli"), ("divert", "divert"), ("block", "reject"),
+     ("one_of_tomorrow", "pass")],
+)  # fmt: skip
+def test_a_verdict_is_obeyed(action, do):
+    said = asked().verdict(decision(action), NOW + 7)
+    assert (said.call_id, said.do, said.why, said.waited_ms, said.reasons) == ("c1", do, "verdict", 7, ("x.y",))
+
+
+def test_a_block_carries_its_codes_into_sip_and_isup():
+    said = asked(redress="https://op.kz/why").verdict(decision("block"), NOW)
+    assert (said.sip_code, said.sip_reason, said.q850) == (608, "Rejected", 21)
+    assert said.sip_headers == ("Call-Info: <https://op.kz/why>;purpose=jwscard", "Reason: Q.850;cause=21")
+    said = asked(redress="https://op.kz/why").verdict(decision("block", sip_code=603), NOW)
+    assert said.sip_headers[0] == 'Reason: SIP;cause=603;text="v=analytics1;url=https://op.kz/why";location=RLN'
+    said = asked().verdict(decision("block", sip_code=603), NOW)
+    assert said.sip_headers[0] == 'Reason: SIP;cause=603;text="v=analytics1";location=RLN'
+
+
+@pytest.mark.parametrize(("first", "second"), [("allow", "block"), ("block", "allow")])
+def test_the_first_in_the_order_of_the_log_stands(first, second):
+    rules = asked()
+    assert rules.verdict(decision(first), NOW) is not None
+    assert rules.verdict(decision(second), NOW + 1) is None
+    assert rules.counts["repeated"] == 1
+    assert rules.setup(call(), NOW + 5_000).do == {"allow": "pass", "block": "reject"}[first]
+
+
+def test_a_retry_that_still_waits_goes_on_waiting():
+    rules = asked()
+    assert rules.setup(call(), NOW + 200) is None
+    (said,) = rules.expire(NOW + 300)
+    assert (said.do, said.why, said.waited_ms) == ("pass", "no_verdict", 300)
+    assert list(rules.expire(NOW + 600)) == []
+
+
+def test_a_revision_stops_a_call_that_rings():
+    rules = asked()
+    rules.verdict(decision("allow"), NOW)
+    said = rules.verdict(decision("block", revises=True), NOW + REVISION_MS)
+    assert (said.do, said.why, said.sip_code, said.q850) == ("stop", "revised", 608, 21)
+    assert rules.verdict(decision("block", revises=True), NOW + REVISION_MS) is None
+
+
+@pytest.mark.parametrize("happened", ["answer", "end"])
+def test_a_revision_comes_too_late_once_the_call_is_answered_or_over(happened):
+    rules = asked()
+    rules.verdict(decision("allow"), NOW)
+    getattr(rules, happened)("c1")
+    assert rules.verdict(decision("block", revises=True), NOW + 100) is None
+    assert rules.counts["nothing_to_stop"] == 1
+
+
+@pytest.mark.parametrize(("action", "after_ms"), [("block", REVISION_MS + 1), ("label", 100)])
+def test_what_the_contract_does_not_allow_revises_nothing(action, after_ms):
+    rules = asked()
+    rules.verdict(decision("allow"), NOW)
+    assert rules.verdict(decision(action, revises=True), NOW + after_ms) is None
+    assert rules.counts["no_revision"] == 1
+
+
+def test_late_verdicts_are_ignored_and_the_call_passes():
+    rules = asked()
+    assert rules.verdict(decision("block", late=True), NOW + 10) is None
+    assert rules.verdict(decision("block", late=True, revises=True), NOW + 11) is None
+    (said,) = rules.expire(NOW + 300)
+    assert (said.do, said.why) == ("pass", "no_verdict")
+    assert rules.counts["late"] == 2
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_block_that_was_given_in_time_but_read_after_it_stops_a_call_that_rings(answered):
+    rules = asked()
+    assert len(list(rules.expire(NOW + 300))) == 1
+    if answered:
+        rules.answer("c1")
+    said = rules.verdict(decision("block"), NOW + 350)
+    assert (said and said.do) == (None if answered else "stop")
+
+
+def test_verdicts_of_others_are_not_ours():
+    rules = asked()
+    assert rules.verdict(decision("block", operator="op-b"), NOW) is None
+    assert rules.verdict(decision("block", call_id="unknown"), NOW) is None
+    assert rules.waits()
+
+
+def test_a_cached_block_is_answered_at_once_until_its_time_is_over():
+    rules = asked()
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    said = rules.setup(call("c2", "8 701 123 45 67"), NOW + 59_999)
+    assert (said.call_id, said.do, said.why, said.waited_ms) == ("c2", "reject", "cache", 0)
+    assert rules.verdict(decision("block", "c2"), NOW + 60_000) is None
+    assert rules.setup(call("c3"), NOW + 60_000) is None
+
+
+@pytest.mark.parametrize("other", [{"caller": "+77010000000"}, {"ingress": "international"}, {"trunk": "igw-1"}])
+def test_the_cache_holds_for_one_caller_ingress_and_trunk(other):
+    rules = asked()
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    assert rules.setup(call("c2", **other), NOW + 1) is None
+
+
+def test_withheld_callers_are_not_one_line():
+    rules = Obedience("op-a", 300)
+    rules.setup(call(caller="anonymous", asserted=CALLER), NOW)
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    assert rules.setup(call("c2", caller="anonymous", asserted="+77010000000"), NOW) is None
+    assert rules.setup(call("c3", caller="anonymous", asserted=CALLER), NOW).do == "reject"
+
+
+def test_a_verdict_that_does_not_block_ends_the_cache():
+    rules = asked()
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    assert rules.setup(call("c2"), NOW + 1).why == "cache"
+    rules.verdict(decision("allow", "c2"), NOW + 2)
+    assert rules.setup(call("c3"), NOW + 3) is None
+
+
+def test_nothing_is_said_of_a_call_that_was_given_up():
+    rules = asked()
+    rules.end("c1")
+    assert rules.verdict(decision("block"), NOW + 10) is None
+    assert list(rules.expire(NOW + 300)) == []
+
+
+def test_calls_are_forgotten_and_their_id_is_then_a_new_call():
+    rules = asked()
+    rules.verdict(decision("block"), NOW)
+    list(rules.expire(NOW + FORGET_MS + 1))
+    assert rules.setup(call(), NOW + FORGET_MS + 2) is None
