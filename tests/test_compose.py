@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry
 
 import streamer
 from streamer import commands
-from streamer.cache import cache_folder
 from streamer.settings import Settings, load
 from streamer.stream.health import Health
 from tests.stream.live import Calls, setup, wait_until
@@ -194,12 +193,14 @@ def test_a_worker_does_with_a_read_only_file_system(services, kafka_settings):
     with tempfile.TemporaryDirectory(prefix="streamer-read-only-") as folder:
         cache, scratch = Path(folder) / home.name / ".cache", Path(folder) / "scratch"
         scratch.mkdir()
-        shutil.copytree(cache_folder() / "numba", cache / "streamer" / "numba")
+        compiled = Path(os.environ["NUMBA_CACHE_DIR"])
+        shutil.copytree(compiled, cache / "streamer" / "numba" / compiled.name)
         script = (
             f"mount --bind {cache} {cache} && mount --bind {scratch} {scratch} && mount -o remount,bind,ro / && "
             f"{{ ! touch {folder}/written 2>/dev/null; }} && exec {sys.executable} -m streamer worker"
         )
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
+        own = ("STREAMER_", "NUMBA_", "XDG_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         env = inherited | {
             "HOME": str(cache.parent),
             "TMPDIR": str(scratch),
@@ -211,7 +212,6 @@ def test_a_worker_does_with_a_read_only_file_system(services, kafka_settings):
             "STREAMER_METRICS_PORT": "0",
             "STREAMER_MAX_CALLERS": "10000",
         }
-        env.pop("XDG_CACHE_HOME", None)
         log = (scratch / "log").open("w+")
         worker = subprocess.Popen(["unshare", "--mount", "bash", "-ec", script], env=env, cwd=folder, stderr=log)
         try:
