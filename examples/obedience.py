@@ -82,7 +82,8 @@ class Obedience:
         """A call comes in. An instruction at once when it is known already, else None: wait."""
         call_id = event["call_id"]
         if (known := self._calls.get(call_id)) is not None:
-            return known.said  # the switch tries again: the same call, the same answer
+            known.over = False  # the switch tries again: the same call, the same answer
+            return known.said
         line = (caller_key(event), event["ingress"], event.get("trunk") or "")
         call = self._calls[call_id] = _Call(line, now)
         self._remembered.append((now, call_id))
@@ -119,11 +120,9 @@ class Obedience:
             return self._only_count("repeated")
         call.decided_ms = now
         self._cache(decision, call)
-        if call.over:
-            return self._only_count("over")
         if call.said is None:
             call.said = self._obey(decision["call_id"], decision, call, "verdict", now)
-            return call.said
+            return self._only_count("over") if call.over else call.said
         if call.said.why == "cache":
             return self._only_count("of_cached")
         # It was let through because its time was over, and now there is a verdict that the scorer gave in time.
@@ -135,10 +134,11 @@ class Obedience:
         while self._waiting and now - self._calls[self._waiting[0]].asked_ms >= self._timeout_ms:
             call_id = self._waiting.popleft()
             call = self._calls[call_id]
-            if call.said is None and not call.over:
-                self.counts["no_verdict"] += 1
+            if call.said is None:
                 call.said = Instruction(call_id, "pass", "no_verdict", waited_ms=now - call.asked_ms)
-                yield call.said
+                self.counts["no_verdict"] += 1
+                if not call.over:
+                    yield call.said
         while self._remembered and now - self._remembered[0][0] > max(FORGET_MS, self._timeout_ms):
             del self._calls[self._remembered.popleft()[1]]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -133,8 +134,10 @@ class Publisher:
                 "enable.idempotence": True,  # and with it acks=all: a retry neither doubles nor reorders
             }
         )
-        self.refused: list[str] = []
-        """What the brokers did not take, and why."""
+        self.lost = 0
+        """How many events the brokers did not take."""
+        self.why: deque[str] = deque(maxlen=1_000)
+        """Why not, of the last of them."""
 
     def publish(self, event: dict[str, Any]) -> None:
         """Hand one event to the client, which sends it at once. Never blocks: a call must not wait for Kafka."""
@@ -143,9 +146,9 @@ class Publisher:
                 self._topic, key=caller_key(event, self._plan), value=orjson.dumps(event), on_delivery=self._delivered
             )
         except BufferError:
-            self.refused.append(f"{event['call_id']}: the queue is full, the brokers do not answer")
+            self._lose(event, "the queue is full, the brokers do not answer")
         except KafkaException as error:
-            self.refused.append(f"{event['call_id']}: {error.args[0].str()}")
+            self._lose(event, error.args[0].str())
         self._producer.poll(0)
 
     def flush(self, seconds: float = 31.0) -> int:
@@ -154,7 +157,11 @@ class Publisher:
 
     def _delivered(self, error: Any, record: Any) -> None:
         if error is not None:
-            self.refused.append(f"{orjson.loads(record.value())['call_id']}: {error.str()}")
+            self._lose(orjson.loads(record.value()), error.str())
+
+    def _lose(self, event: dict[str, Any], why: str) -> None:
+        self.lost += 1
+        self.why.append(f"{event.get('call_id')}: {why}")
 
 
 def now_ms() -> int:
@@ -223,11 +230,13 @@ def main() -> int:
     for event in events:
         publisher.publish(event)
         published += 1
-    undelivered = publisher.flush()
-    for refused in publisher.refused:
-        print(f"not delivered: {refused}", file=sys.stderr)
-    print(f"{published - len(publisher.refused) - undelivered} of {published} events delivered")
-    return 1 if publisher.refused or undelivered else 0
+        if published % 10_000 == 0:
+            publisher.flush()  # a file has time; the client's queue has an end
+    lost = publisher.flush() + publisher.lost
+    for why in publisher.why:
+        print(f"not delivered: {why}", file=sys.stderr)
+    print(f"{published - lost} of {published} events delivered")
+    return 1 if lost else 0
 
 
 if __name__ == "__main__":

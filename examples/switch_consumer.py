@@ -80,12 +80,16 @@ class Events:
         self.ended = False
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Events that have come."""
-        while not self.ended and select.select([0], [], [], 0)[0]:
+        """Events that have come, up to a buffer's worth: verdicts have their turn between."""
+        if not self.ended and select.select([0], [], [], 0)[0]:
             got = os.read(0, 65_536)
             self.ended = not got
             *lines, self._rest = (self._rest + got).split(b"\n")
-            yield from (orjson.loads(line) for line in lines if line.strip())
+            for line in lines:
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    print(f"not understood: {error}: {line!r}", file=sys.stderr)
 
 
 def main() -> int:
@@ -110,7 +114,10 @@ def main() -> int:
         if not verdicts.ready:
             verdicts.connect(0.1)
         for event in events.read():
-            publisher.publish(seen(event, obedience, given.operator))
+            try:
+                publisher.publish(seen(event, obedience, given.operator))
+            except KeyError as missing:
+                print(f"not understood: no {missing} in {event}", file=sys.stderr)
         for decision in verdicts.read(0.005):
             tell(obedience.verdict(decision, now_ms()))
         for said in obedience.expire(now_ms()):

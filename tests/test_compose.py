@@ -168,8 +168,27 @@ def test_prometheus_scrapes_what_the_services_open(services):
     assert targets >= {"worker:6067", "trainer:6068"}
     for target in targets:
         host, port = target.split(":")
-        open_here = host == "localhost" or int(port) in {each["target"] for each in services[host].get("ports", ())}
-        assert open_here, target
+        opened = {each["target"] for each in services.get(host, {}).get("ports", ())}
+        assert host == "localhost" or int(port) in opened, target
+    for pattern in written["rule_files"]:
+        inside = pattern.removeprefix("/etc/prometheus/")
+        assert list((ROOT / "deploy/prometheus").glob(inside)), pattern
+
+
+def test_grafana_finds_prometheus_and_its_dashboards(services):
+    mounted = {
+        mount["target"]: Path(mount["source"]) for mount in services["grafana"]["volumes"] if mount["type"] == "bind"
+    }
+    provisioning = mounted["/etc/grafana/provisioning"]
+    sources, providers = (
+        [entry for file in (provisioning / kind).glob("*.y*ml") for entry in yaml.safe_load(file.read_text())[key]]
+        for kind, key in (("datasources", "datasources"), ("dashboards", "providers"))
+    )
+    assert [source["url"] for source in sources] == ["http://prometheus:9090"]
+    for provider in providers:
+        path = Path(provider["options"]["path"])
+        (target,) = [target for target in mounted if path.is_relative_to(target)]
+        assert list((mounted[target] / path.relative_to(target)).rglob("*.json")), path
 
 
 def test_what_the_image_is_built_from_is_not_left_out():

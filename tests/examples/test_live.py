@@ -168,12 +168,14 @@ def test_a_call_that_no_worker_judges_passes_and_its_late_verdict_is_ignored(kaf
 
 def test_calls_pass_while_there_are_no_brokers(make_unreachable):
     with Switch(make_unreachable, "--timeout-ms", "100") as switch:
+        switch.process.stdin.write(b'{broken\n{"type":"setup","call_id":"half"}\n')
         switch.setup("alone", "+77030000001")
         told = switch.told("alone")
         assert (told["do"], told["why"]) == ("pass", "no_verdict")
         code, counts = switch.end()
         assert (code, counts) == (0, {"no_verdict": 1})
     assert "the brokers do not answer; calls pass until they do\n" in switch.log
+    assert sum(line.startswith("not understood: ") for line in switch.log) == 2
 
 
 @pytest.fixture

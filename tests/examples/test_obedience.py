@@ -150,6 +150,14 @@ def test_nothing_is_said_of_a_call_that_was_given_up():
     rules.end("c1")
     assert rules.verdict(decision("block"), NOW + 10) is None
     assert list(rules.expire(NOW + 300)) == []
+    assert rules.setup(call(), NOW + 400).do == "reject"
+
+
+def test_a_call_that_is_tried_again_after_it_was_given_up_is_told_in_time():
+    rules = asked()
+    rules.end("c1")
+    assert rules.setup(call(), NOW + 200) is None
+    assert [said.do for said in rules.expire(NOW + 300)] == ["pass"]
 
 
 def test_calls_are_forgotten_and_their_id_is_then_a_new_call():
