@@ -51,7 +51,7 @@ def ours(services):
     return {name: service for name, service in services.items() if "build" in service}
 
 
-def test_the_services_are_those_that_the_readme_names(services):
+def test_nothing_is_started_unasked_but_what_the_readme_names(services):
     assert set(services) == {"kafka", "topics", "worker", "trainer", "traffic", "prometheus", "grafana"}
     assert {name for name, service in services.items() if service.get("profiles")} == {"traffic"}
 
