@@ -187,6 +187,8 @@ def test_grafana_finds_prometheus_and_its_dashboards(services):
         path = Path(provider["options"]["path"])
         (target,) = [target for target in mounted if path.is_relative_to(target)]
         assert list((mounted[target] / path.relative_to(target)).rglob("*.json")), path
+    opened = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (mounted[str(opened.parent)] / opened.name).is_file()
 
 
 def test_what_the_image_is_built_from_is_not_left_out():
