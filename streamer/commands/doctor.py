@@ -124,7 +124,8 @@ def _sample(
 
 
 def _flaws(file: Path, sample: Sample) -> Iterator[Placed]:
-    from streamer.lab.records import LONGEST_LINE, Counted, Unreadable, read_lines
+    from streamer.lab.packed import Counted
+    from streamer.lab.records import LONGEST_LINE, Unreadable, read_lines
 
     with Counted(file) as opened:
         for record in read_lines(file, opened):

@@ -127,7 +127,9 @@ class Topics:
             *(TopicSpec(topic, 1, _compacted()) for topic in self.control),
             TopicSpec(self.trainer, 1, _compacted()),
         )
-        letters = tuple(TopicSpec(dead_letter(topic), 1, _stream(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in self.read)
+        letters = tuple(
+            TopicSpec(dead_letter(topic), 1, _stream(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in self.read
+        )
         return self._replicated_as_set(self._kept_as_set((*streams, *tables, *letters)))
 
     def _replicated_as_set(self, specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:
