@@ -36,15 +36,15 @@ class Pseudonyms:
     def __init__(self, secret: bytes, *, remembered: int = REMEMBERED) -> None:
         self._secret = secret[:64]
         self._remembered = remembered
-        self.given = Given()
+        self.take_over(Given())
 
     @property
     def given(self) -> Given:
-        """What was given so far; another one's may be taken over."""
+        """What was given so far."""
         return self._given
 
-    @given.setter
-    def given(self, given: Given) -> None:
+    def take_over(self, given: Given) -> None:
+        """Go on from what another one gave."""
         self._given = given
         self._taken = set(given.numbers.values())
 

@@ -85,7 +85,7 @@ class Source:
         if reached is None:
             reached = Reached(0, 0, 0, [Reading(Place(), Held()) for _ in files], Given())
         elif mapping is not None:
-            mapping.pseudonyms.given = reached.pseudonyms
+            mapping.pseudonyms.take_over(reached.pseudonyms)
         self._reading = reached.files
         self.records = reached.records
         """Records read, the bad ones included."""
