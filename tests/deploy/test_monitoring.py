@@ -13,6 +13,7 @@ from streamer.dashboards.panels import DATASOURCE, differences, document, write
 from streamer.policy import REASONS
 from streamer.stream import metrics
 from streamer.training.metrics import TrainerMetrics
+from streamer.versions import told
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/rules"
@@ -25,6 +26,10 @@ def rules(file):
     return group["rules"]
 
 
+INFOS = {"streamer_versions": ("policy", "model"), "streamer_build": tuple(sorted(told()))}
+"""Labels of what is shown as information, which its collectors do not tell."""
+
+
 def families():
     """Name to (type, labels) of every metric of the code."""
     found = {}
@@ -32,7 +37,7 @@ def families():
         for collector in registry._collector_to_names:
             (family,) = collector.describe() if hasattr(collector, "describe") else collector.collect()
             labels = getattr(collector, "_labelnames", ())
-            found[family.name] = family.type, ("policy", "model") if family.type == "info" else labels
+            found[family.name] = family.type, INFOS[family.name] if family.type == "info" else labels
     return found
 
 
@@ -40,9 +45,9 @@ def test_every_metric_is_documented_and_every_documented_one_is_there():
     rows = re.findall(
         r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| [^|]+ \| [^|]+ \|$", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE
     )
-    told = {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
-    assert len(told) == len(rows)
-    assert told == families()
+    documented = {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    assert len(documented) == len(rows)
+    assert documented == families()
 
 
 def test_the_dashboards_in_the_folder_are_those_of_the_code(tmp_path):
