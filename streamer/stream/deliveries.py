@@ -30,7 +30,6 @@ log = logging.getLogger("streamer.deliveries")
 
 _LOOK_S: Final = 0.005
 _ROOM_S: Final = 0.002
-_ASK_EVERY: Final = 32
 _SETTINGS: Final = {
     # No message times out. What never arrives although brokers answer is the consumer's watchdog to find.
     "delivery.timeout.ms": 0,
@@ -112,8 +111,8 @@ class Deliveries:
     ) -> None:
         """Queue messages, waiting while the queue is full; `done` is called when all of them were delivered.
 
-        `may` is asked before every few dozen: once it says no, the rest stays here and `done` is never called (what is
-        queued leaves by librdkafka's thread anyhow). Raises `DeliveryError` for a message that cannot be sent at all.
+        `may` is asked before each: once it says no, the rest stays here and `done` is never called. Raises
+        `DeliveryError` for a message that cannot be sent at all.
         """
         if not messages:
             done()
@@ -121,21 +120,19 @@ class Deliveries:
         ends = _ends(messages, self._behind)
         parcel = Parcel(sum(ends), self._behind, done, self._fail)
         produce, run = self._producer.produce, 0
-        for number, ((topic, value, key, partition, headers), end) in enumerate(zip(messages, ends, strict=True)):
-            if not number % _ASK_EVERY and not may():
-                return
+        for (topic, value, key, partition, headers), end in zip(messages, ends, strict=True):
             run += 1
             report = None
             if end:
                 report, run = partial(parcel.delivered, run), 0
             while True:
+                if not may():
+                    return
                 try:
                     produce(topic, value, key, partition, on_delivery=report, headers=headers)
                 except BufferError:
                     self.serve()
                     await asyncio.sleep(_ROOM_S)
-                    if not may():
-                        return
                 except (KafkaException, ValueError, TypeError) as error:
                     raise DeliveryError(f"a message to {topic}[{partition}] cannot be sent: {error}") from error
                 else:
