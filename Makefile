@@ -29,7 +29,6 @@ lint: env ## style, types, layers, schemas
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/mypy examples
 	@$(BIN)/lint-imports
 	@$(BIN)/streamer schemas --check
 	@$(BIN)/streamer dashboards --check

@@ -94,13 +94,8 @@ class Engine:
 
     @property
     def policy(self) -> Policy:
-        """The policy in force: the same object until another one is."""
+        """The policy in force: the same object until another one is; its version is `default` before one was published."""
         return self._in_force.versions.policy
-
-    @property
-    def policy_version(self) -> str:
-        """The version of the policy in force; `default` before one was published."""
-        return self.policy.version
 
     @property
     def model_version(self) -> str | None:

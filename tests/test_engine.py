@@ -417,7 +417,7 @@ def test_a_bad_control_message_is_refused_and_changes_nothing(kind, key, value):
     held = engine()
     with pytest.raises(MessageError):
         held.apply(kind, key, value)
-    assert held.policy_version == "default"
+    assert held.policy.version == "default"
 
 
 @settings(max_examples=60, deadline=None)
@@ -465,7 +465,7 @@ def test_an_imported_partition_changes_nothing_that_was_said_before():
             ours, [setup("p1", "+77011234567", "+77272345671"), setup("p2", "+77011234567", "+77272345672")]
         )
     ] == ["p1", "p2"]
-    assert (first[0]["policy"], second[0]["policy"], ours.policy_version) == ("default", "mine", "mine")
+    assert (first[0]["policy"], second[0]["policy"], ours.policy.version) == ("default", "mine", "mine")
 
 
 def test_ticks_never_change_a_verdict(undisturbed):

@@ -124,7 +124,7 @@ def test_what_this_version_has_no_word_for_is_refused_by_name_and_changes_nothin
     with pytest.raises(MessageError, match=re.escape(says)) as refused:
         held.apply(kind, key, orjson.dumps(message))
     assert refused.value.reason == "unknown_value"
-    assert held.policy_version == "1"
+    assert held.policy.version == "1"
     assert judge(held, [setup("after", CALLER, "+77272345678")])[0]["action"] == before
 
 
@@ -136,7 +136,7 @@ def test_a_policy_that_was_refused_is_shown_as_asked_for_until_another_is():
     with pytest.raises(MessageError):
         held.apply("policy", "policy@2", b'{"version":"2","detectors":{"sim_box":{}}}')
     held.apply("policy", "current", b'{"version":"2"}')
-    assert (held.policy_version, held.awaited) == ("1", {"policy": "2"})
+    assert (held.policy.version, held.awaited) == ("1", {"policy": "2"})
     held.apply("policy", "current", b'{"version":"1"}')
     assert held.awaited == {}
 

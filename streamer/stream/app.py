@@ -18,7 +18,8 @@ from streamer.errors import TransportError
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
 from streamer.stream.health import Health
-from streamer.stream.scoring import Judge, Scoring
+from streamer.stream.judge import Judge
+from streamer.stream.scoring import Scoring
 from streamer.stream.transport import Transport
 from streamer.warming import warm
 

@@ -4,8 +4,8 @@ A batch is finished when every one of its messages was delivered. A report a mes
 of times a second, so the last message of each run of one partition stands for those before it. It may, because the
 producer is idempotent and gapless (a message that the broker refuses is fatal, the broker takes none out of sequence), no
 message times out, and offsets that are too near to each other show what was lost in any other way. The first message to a
-partition stands for itself alone. A failed delivery ends
-the worker. Brokers that do not answer are waited for, however long that takes, and told by `trouble`.
+partition stands for itself alone. A failed delivery ends the worker. Brokers that do not answer are waited for, however
+long that takes, and told by `trouble`.
 """
 
 from __future__ import annotations
@@ -41,33 +41,33 @@ Message = tuple[str, Any, Any, int, Any]
 """Topic, value, key, partition and headers of what is sent, in the order of `Producer.produce`."""
 
 
-def _ends(messages: Sequence[Message], behind: Collection[Place]) -> list[bool]:
-    """Which messages are the last of a run: of one partition, or alone where nothing is known of the partition yet.
+def _reported(messages: Sequence[Message], known: Collection[Place]) -> list[bool]:
+    """Which messages get a report: the last of each run of one partition, and the first of a run whose partition is not known.
 
     A broker takes the first that it ever sees of a producer in a partition out of sequence too.
     """
-    ends = [a[0] != b[0] or a[3] != b[3] for a, b in itertools.pairwise(messages)]
-    ends.append(True)
-    for begin in (0, *itertools.compress(range(1, len(messages)), ends)):
-        if (messages[begin][0], messages[begin][3]) not in behind:
-            ends[begin] = True
-    return ends
+    reported = [a[0] != b[0] or a[3] != b[3] for a, b in itertools.pairwise(messages)]
+    reported.append(True)
+    for begin in (0, *itertools.compress(range(1, len(messages)), reported)):
+        if (messages[begin][0], messages[begin][3]) not in known:
+            reported[begin] = True
+    return reported
 
 
 class Parcel:
     """The runs of one batch, counted as they are delivered; `done` is called after the last.
 
-    `behind` holds the offset of the last message known of each topic and partition. Only whoever serves deliveries
-    calls `delivered`.
+    `newest` has the offset of the newest message delivered to each topic and partition, for all parcels. Only whoever
+    serves deliveries calls `delivered`.
     """
 
-    __slots__ = ("_behind", "_done", "_fail", "_waiting")
+    __slots__ = ("_done", "_fail", "_newest", "_waiting")
 
     def __init__(
-        self, runs: int, behind: dict[Place, int], done: Callable[[], None], fail: Callable[[BaseException], None]
+        self, runs: int, newest: dict[Place, int], done: Callable[[], None], fail: Callable[[BaseException], None]
     ) -> None:
         self._waiting = runs
-        self._behind = behind
+        self._newest = newest
         self._done = done
         self._fail = fail
 
@@ -79,14 +79,14 @@ class Parcel:
             return
         offset = last.offset()
         if offset < 0:  # delivered once already before the broker's answer was lost: it does not say where
-            self._behind.pop(place, None)
+            self._newest.pop(place, None)
         else:
-            before = self._behind.get(place)
+            before = self._newest.get(place)
             if before is not None and offset < before + messages:
                 lost = before + messages - offset
                 self._fail(DeliveryError(f"{lost} messages to {place[0]}[{place[1]}] were lost before offset {offset}"))
                 return
-            self._behind[place] = offset
+            self._newest[place] = offset
         self._waiting -= 1
         if not self._waiting:
             self._done()
@@ -98,7 +98,7 @@ class Deliveries:
     def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
         self._producer = producer(settings, **_SETTINGS, error_cb=self._hear)
         self._fail = fail
-        self._behind: dict[Place, int] = {}
+        self._newest: dict[Place, int] = {}
         self._stop = threading.Event()
         self._serving = threading.Lock()
         self.trouble: str | None = None
@@ -117,13 +117,13 @@ class Deliveries:
         if not messages:
             done()
             return
-        ends = _ends(messages, self._behind)
-        parcel = Parcel(sum(ends), self._behind, done, self._fail)
+        reported = _reported(messages, self._newest)
+        parcel = Parcel(sum(reported), self._newest, done, self._fail)
         produce, run = self._producer.produce, 0
-        for (topic, value, key, partition, headers), end in zip(messages, ends, strict=True):
+        for (topic, value, key, partition, headers), wanted in zip(messages, reported, strict=True):
             run += 1
             report = None
-            if end:
+            if wanted:
                 report, run = partial(parcel.delivered, run), 0
             while True:
                 if not may():
@@ -148,8 +148,8 @@ class Deliveries:
         if self._serving.acquire(blocking=False):
             try:
                 self._producer.poll(0)
-            except KafkaException as error:  # so a client tells of what is fatal to it, a lost message among it
-                self._fail(DeliveryError(f"nothing can be sent any more: {error.args[0].str()}"))
+            except KafkaException as error:
+                self._client_failed(error)
             finally:
                 self._serving.release()
 
@@ -160,7 +160,7 @@ class Deliveries:
         try:
             return not self._producer.flush(wait_s)
         except KafkaException as error:
-            self._fail(DeliveryError(f"nothing can be sent any more: {error.args[0].str()}"))
+            self._client_failed(error)
             return False
 
     def _serve(self) -> None:
@@ -176,6 +176,10 @@ class Deliveries:
                 else:
                     self.trouble = None
                 asked_at = time.monotonic()
+
+    def _client_failed(self, error: KafkaException) -> None:
+        """So a client tells of what is fatal to it, a lost message among it."""
+        self._fail(DeliveryError(f"nothing can be sent any more: {error.args[0].str()}"))
 
     def _hear(self, error: Any) -> None:
         """What librdkafka says of a broker; called while it is polled."""

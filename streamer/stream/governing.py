@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from streamer.calls.codec import decode_demotion, encode
 from streamer.calls.decisions import Demotion, Policy
@@ -14,10 +13,9 @@ from streamer.governor import Alarm, Governor
 from streamer.kafka.topics import Topics
 from streamer.stream.deliveries import Message
 from streamer.stream.metrics import Metrics
+from streamer.stream.seldom import Seldom
 
 log = logging.getLogger("streamer.governor")
-
-_ALARM_S: Final = 60.0
 
 
 class Governing:
@@ -27,7 +25,7 @@ class Governing:
         self._topics = topics
         self._metrics = metrics
         self._governor = Governor()
-        self._alarmed: dict[tuple[str, str], float] = {}
+        self._alarms = Seldom()
 
     def heard(self, kind: str, key: str, value: bytes | None) -> None:
         """A control record that the engine took in."""
@@ -42,9 +40,7 @@ class Governing:
             where = said.detector, said.operator, said.trunk
             if isinstance(said, Alarm):
                 self._metrics.alarms.labels(*labels).inc()
-                now = time.monotonic()
-                if now - self._alarmed.get(labels, -_ALARM_S) >= _ALARM_S:
-                    self._alarmed[labels] = now
+                if self._alarms.due(labels):
                     log.warning(
                         "%s of operator %r, trunk %r, is outside its band and stays in force: %s", *where, said.why
                     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from streamer.stream.judge import Judge
 from streamer.stream.metrics import Metrics
+from streamer.stream.seldom import Seldom
 
 log = logging.getLogger("streamer.heeding")
 
-_ALARM_S: Final = 60.0
 _KINDS: Final = {"policy": "policy", "models": "model"}
 
 
@@ -20,21 +21,18 @@ class Heeding:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._alarmed: dict[str, float] = {}
+        self._ignored = Seldom()
         self.awaited: Mapping[str, str] = {}
 
     def ignored(self, kind: str, why: str) -> None:
         """A control record that this version does not know what to do with; said once a minute for each topic."""
         self._metrics.ignored.labels(kind).inc()
-        now = time.monotonic()
-        if now - self._alarmed.get(kind, -_ALARM_S) >= _ALARM_S:
-            self._alarmed[kind] = now
+        if self._ignored.due(kind):
             log.warning("%s: ignored: %s; a newer version may know it", kind, why)
 
-    def show(self, judge: Any) -> None:
-        """Once a second: what is in force, and what is asked for in vain. A judge without policy shows nothing."""
-        policy, model = getattr(judge, "policy_version", ""), getattr(judge, "model_version", None)
-        awaited: Mapping[str, str] = getattr(judge, "awaited", {})
+    def show(self, judge: Judge) -> None:
+        """Once a second: what is in force, and what is asked for in vain."""
+        policy, model, awaited = judge.policy.version, judge.model_version, judge.awaited
         if self._metrics.in_force(policy, model, time.time()):
             log.info("in force: policy %s, model %s", policy, model or "none")
         if awaited != self.awaited:
@@ -51,10 +49,10 @@ class Heeding:
         for kind, name in _KINDS.items():
             self._metrics.awaited.labels(name).set(kind in awaited)
 
-    def nothing_in_force(self, judge: Any) -> dict[str, str]:
+    def nothing_in_force(self, judge: Judge) -> dict[str, str]:
         """Why a worker that has just come must not take the place of another: it has no policy where one is asked for."""
-        wanted = getattr(judge, "awaited", {}).get("policy")
-        if wanted is None or judge.policy_version != "default":
+        wanted = judge.awaited.get("policy")
+        if wanted is None or judge.policy.version != "default":
             return {}
         return {
             "policy": f"policy {wanted} is asked for; this version refused it or it has not come; the default is in force"

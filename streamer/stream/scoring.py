@@ -4,68 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final, Protocol
-
-from confluent_kafka import Message as Record
+from typing import Any, Final
 
 from streamer.calls.codec import decode_call
-from streamer.calls.decisions import Demotion
-from streamer.errors import BrakeError, MessageError
+from streamer.errors import MessageError
 from streamer.kafka.dead_letters import dead_letter_headers, source_headers
-from streamer.kafka.headers import headers_of_all
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics, dead_letter
+from streamer.outcomes import Outcomes
 from streamer.records import Batch as Records
 from streamer.settings import Settings
-from streamer.stream.batches import Batch
+from streamer.stream.batches import REKEYED, Batch, as_columns
+from streamer.stream.brake import Brake
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries, Message
 from streamer.stream.governing import Governing
 from streamer.stream.heeding import Heeding
+from streamer.stream.judge import Judge
 from streamer.stream.metrics import Metrics
 from streamer.stream.polling import Poller
+from streamer.stream.seldom import Seldom
 
 log = logging.getLogger("streamer.scoring")
 
 _TICK_S: Final = 1.0
 _WAIT_S: Final = 0.05
-_ALARM_S: Final = 60.0
-_REKEYED: Final = "rekeyed"
-# Fields of a record by methods that are not bound, so that `map` calls them at the speed of C.
-_partition: Callable[[Any], Any] = Record.partition
-_offset: Callable[[Any], Any] = Record.offset
-_value: Callable[[Any], Any] = Record.value
-_timestamp: Callable[[Any], Any] = Record.timestamp
-
-
-def _rekeyed(held: list[Any]) -> list[bool]:
-    if not any(held):
-        return [False] * len(held)
-    return [bool(headers) and any(name == _REKEYED for name, _ in headers) for headers in held]
-
-
-class Judge(Protocol):
-    """What the agent asks of the engine; benchmarks hand in a trivial one."""
-
-    def process(self, batch: Records, now_ms: int, shed: bool = False) -> Any:
-        """Outcomes of a batch; see `streamer.outcomes.Outcomes`."""
-
-    def apply(self, kind: str, key: str, value: bytes | None) -> str | None:
-        """Take in a control record; gives why it was ignored, if it was."""
-
-    def adopt(self, partition: int) -> None:
-        """Begin with a partition."""
-
-    def drop(self, partition: int) -> None:
-        """Forget a partition."""
-
-    def tick(self, partition: int, now_ms: int) -> None:
-        """The clock of a partition."""
 
 
 class Scoring:
@@ -84,9 +51,8 @@ class Scoring:
         self._arrived = asyncio.Event()
         self.deliveries = Deliveries(settings, self._fail_from_thread)
         self.control = Control(settings, self._fail_from_thread, self._wake)
-        self._bad: collections.deque[tuple[int, int]] = collections.deque()
-        self._bad_records = self._all_records = 0
-        self._alarmed: dict[str, float] = {}
+        self._brake = Brake(settings, self.topics.calls)
+        self._misplaced = Seldom()
         self._partition_headers = [("source.partition", b"%d" % number) for number in range(settings.partitions)]
 
     def _fail_from_thread(self, reason: BaseException) -> None:
@@ -157,13 +123,9 @@ class Scoring:
             for partition in self._owned & {partition for (_, partition), lag in lags.items() if not lag}:
                 self.judge.tick(partition, now)
             if self.control.ready and self.settings.clamp:
-                lifted = self.governing.lift(self._demotions, now)
+                lifted = self.governing.lift(self.judge.demotions, now)
                 await self.deliveries.send(lifted, lambda: None)
             self._show_gauges()
-
-    @property
-    def _demotions(self) -> Mapping[str, Demotion]:
-        return getattr(self.judge, "demotions", {})
 
     def _show_gauges(self) -> None:
         if self._app.consumer.poller is not None:
@@ -171,10 +133,10 @@ class Scoring:
             for (_, partition), lag in self._poller.lags.items():
                 if partition in self._owned:
                     self.metrics.lag(partition, lag)
-        self.metrics.callers.set(getattr(self.judge, "callers_held", 0))
-        self.metrics.evicted.set(getattr(self.judge, "evicted", 0))
-        self.metrics.calls_evicted.set(getattr(self.judge, "calls_evicted", 0))
-        self.governing.show(self._demotions)
+        self.metrics.callers.set(self.judge.callers_held)
+        self.metrics.evicted.set(self.judge.evicted)
+        self.metrics.calls_evicted.set(self.judge.calls_evicted)
+        self.governing.show(self.judge.demotions)
         self.metrics.unreachable.set(self.control.trouble is not None)
         self.heeding.show(self.judge)
 
@@ -206,32 +168,22 @@ class Scoring:
         holds = partial(self._poller.holds, batch)
         if not holds():
             return  # taken in before this worker lost its partitions: whoever has them now judges it
-        records = list(itertools.chain.from_iterable(batch.spans.values()))
-        appended = [at for _, at in map(_timestamp, records)]
-        headers = headers_of_all(records)
+        records, headers, columns = as_columns(batch)
         now = int(time.time() * 1000)
-        shed = now - min(appended) > 1000 * self.settings.shed_lag_s
-        columns = Records(
-            [*map(_partition, records)],
-            [*map(_offset, records)],
-            appended,
-            [*map(_value, records)],
-            _rekeyed(headers),
-        )
+        shed = now - min(columns.append_ms) > 1000 * self.settings.shed_lag_s
         outcomes = self.judge.process(columns, now, shed)
-        policy: Any = getattr(self.judge, "policy", None)
-        said = self.governing.observe(outcomes.standing, policy, self._demotions)
-        messages = list(self._messages(records, headers, columns, outcomes, said))
+        demotions = self.governing.observe(outcomes.standing, self.judge.policy, self.judge.demotions)
+        messages = [*self._messages(records, headers, columns, outcomes), *demotions]
         await self.deliveries.send(messages, batch.finish, holds)
         self.metrics.observe(columns, outcomes, time.time() * 1000, shed=shed)
         for partition, span in batch.spans.items():
             self.metrics.age(partition, time.time() - span[-1].timestamp()[1] / 1000)
         if outcomes.misplaced:
             self._tell_of_misplaced(columns, outcomes)
-        self._brake(len(records), len(outcomes.rejected))
+        self.metrics.bad_share.set(self._brake.judged(len(records), len(outcomes.rejected)))
 
     def _messages(
-        self, records: list[Any], held: list[Any], columns: Records, outcomes: Any, said: Sequence[Message]
+        self, records: list[Any], given: list[Any], columns: Records, outcomes: Outcomes
     ) -> Iterator[Message]:
         topics, partitions, offsets, of = self.topics, columns.partitions, columns.offsets, self._partition_headers
         decisions = topics.decisions
@@ -243,40 +195,21 @@ class Scoring:
         for row, reason, text in outcomes.rejected:
             record = records[row]
             self.metrics.dead.labels(topics.calls, reason).inc()
-            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], held[row] or [])
+            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], given[row] or [])
             yield dead_letter(topics.calls), record.value(), record.key(), 0, headers
         for row, key, partition in outcomes.misplaced:
-            headers = [(_REKEYED, b"1"), *source_headers(partitions[row], offsets[row])]
+            headers = [(REKEYED, b"1"), *source_headers(partitions[row], offsets[row])]
             yield topics.calls, records[row].value(), key.encode("utf-8", "surrogatepass"), partition, headers
-        yield from said
 
-    def _tell_of_misplaced(self, columns: Records, outcomes: Any) -> None:
+    def _tell_of_misplaced(self, columns: Records, outcomes: Outcomes) -> None:
         """Count by operator what lay in a wrong partition, and say so, once a minute for each."""
-        now = time.monotonic()
         for operator, n in collections.Counter(
             self.metrics.operator(decode_call(columns.values[row]).operator) for row, _, _ in outcomes.misplaced
         ).items():
             self.metrics.rekeyed.labels(operator).inc(n)
-            if now - self._alarmed.get(operator, -_ALARM_S) >= _ALARM_S:
-                self._alarmed[operator] = now
+            if self._misplaced.due(operator):
                 log.warning(
                     "operator %s publishes calls under a wrong key or with another partitioner than murmur2: %d in one batch",
                     operator,
                     n,
                 )
-
-    def _brake(self, records: int, bad: int) -> None:
-        self._bad.append((records, bad))
-        self._all_records += records
-        self._bad_records += bad
-        while self._all_records - self._bad[0][0] >= self.settings.brake_records:
-            gone, gone_bad = self._bad.popleft()
-            self._all_records -= gone
-            self._bad_records -= gone_bad
-        share = self._bad_records / self._all_records
-        self.metrics.bad_share.set(share)
-        if self._all_records >= self.settings.brake_records and share > self.settings.brake_share:
-            raise BrakeError(
-                f"{share:.0%} of the last {self._all_records} records of {self.topics.calls} are bad (setting brake_share: "
-                f"{self.settings.brake_share:.0%}); look at {dead_letter(self.topics.calls)}, then start again"
-            )

@@ -8,12 +8,13 @@ import orjson
 from streamer.commands.worker import run
 from streamer.outcomes import Outcomes
 from streamer.settings import load
+from streamer.stream.judge import Judge
 
 EVIL = "+77019999999"
 """The caller that makes a judge go wrong."""
 
 
-class Plain:
+class Plain(Judge):
     """One decision a record."""
 
     def process(self, batch, now_ms, shed=False):
@@ -27,14 +28,6 @@ class Plain:
 
     def said(self, call, decision):
         return decision
-
-    def apply(self, kind, key, value): ...
-
-    def adopt(self, partition): ...
-
-    def drop(self, partition): ...
-
-    def tick(self, partition, now_ms): ...
 
 
 class Slow(Plain):

@@ -87,8 +87,8 @@ def test_nothing_behind_a_message_that_the_broker_refuses_is_taken_for_delivered
 
 
 def test_offsets_that_are_too_near_show_that_messages_were_lost():
-    done, failed, behind = [], [], {}
-    parcel = Parcel(2, behind, lambda: done.append(True), failed.append)
+    done, failed, newest = [], [], {}
+    parcel = Parcel(2, newest, lambda: done.append(True), failed.append)
     place = {"topic": lambda: "t", "partition": lambda: 1}
     parcel.delivered(5, None, SimpleNamespace(offset=lambda: 104, **place))
     parcel.delivered(5, None, SimpleNamespace(offset=lambda: 108, **place))
@@ -97,11 +97,11 @@ def test_offsets_that_are_too_near_show_that_messages_were_lost():
 
 
 def test_a_delivery_whose_offset_is_not_known_begins_anew():
-    done, failed, behind = [], [], {("t", 1): 90}
-    parcel = Parcel(3, behind, lambda: done.append(True), failed.append)
+    done, failed, newest = [], [], {("t", 1): 90}
+    parcel = Parcel(3, newest, lambda: done.append(True), failed.append)
     place = {"topic": lambda: "t", "partition": lambda: 1}
     for offset in (-1001, 7, 12):
         parcel.delivered(5, None, SimpleNamespace(offset=lambda offset=offset: offset, **place))
     assert done
     assert not failed
-    assert behind == {("t", 1): 12}
+    assert newest == {("t", 1): 12}

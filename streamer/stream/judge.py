@@ -1,0 +1,70 @@
+"""What the scoring agent asks of the engine, and what one that has no policy, model or state answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from streamer.calls.decisions import Demotion, Policy
+from streamer.outcomes import Outcomes
+from streamer.records import Batch
+
+_NO_POLICY: Final = Policy(version="")
+
+
+class Judge(Protocol):
+    """The engine as the agent sees it. What benchmarks and tests put in its place derives from this, and has no more to
+    say than `process`.
+    """
+
+    def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
+        """The outcomes of a batch; `now_ms` becomes `decided_at`, `shed` leaves sampled evidence out."""
+        ...
+
+    def apply(self, kind: str, key: str, value: bytes | None) -> str | None:
+        """Take in a control record; gives why it was ignored, if it was. Raises `MessageError` for one that is refused."""
+        return None
+
+    def adopt(self, partition: int) -> None:
+        """Begin with a partition."""
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition."""
+
+    def tick(self, partition: int, now_ms: int) -> None:
+        """The clock of a partition."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return _NO_POLICY
+
+    @property
+    def model_version(self) -> str | None:
+        """The model in force, as `name@version`."""
+        return None
+
+    @property
+    def awaited(self) -> Mapping[str, str]:
+        """The policy (`policy`) and the model (`models`) that are asked for and not in force."""
+        return {}
+
+    @property
+    def demotions(self) -> Mapping[str, Demotion]:
+        """The demotions of the policy topic by their keys."""
+        return {}
+
+    @property
+    def callers_held(self) -> int:
+        """Callers remembered, each origin class counted."""
+        return 0
+
+    @property
+    def evicted(self) -> int:
+        """Callers given up because there was no room."""
+        return 0
+
+    @property
+    def calls_evicted(self) -> int:
+        """Calls, and pairs of numbers, given up while they still counted."""
+        return 0
