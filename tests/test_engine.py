@@ -303,6 +303,16 @@ def test_a_second_sighting_counts_once_and_each_has_its_decision():
     assert attempts(held, "+77011234567", NOW + 3_000)["attempts_1h"] == 2
 
 
+@pytest.mark.parametrize("late", [0, 300_000])
+def test_a_second_sighting_counts_once_however_late_it_is_appended(late):
+    held = engine()
+    process(held, setup("1", "+77011234567", "+77272345678"), NOW)
+    others(held, "+77011234567", NOW + late)
+    sighting = {**setup("x", "+77011234567", "+77272345678", NOW + 2_000), "operator": "op-b"}
+    assert process(held, sighting, NOW + 2_000 + late)[0]["at"] == NOW + 2_000
+    assert attempts(held, "+77011234567", NOW + 2_000 + late)["attempts_1h"] == 602
+
+
 def test_origin_classes_are_kept_apart():
     held = engine()
     judge(held, [setup(str(n), "+77011234567", f"+772723456{n:02d}", NOW + n, ingress="subscriber") for n in range(5)])

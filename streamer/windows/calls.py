@@ -30,9 +30,12 @@ contract calls it a new call. How far a partition lags does not matter, since al
 the clamp (history) nothing bounds how late an `at` may come, and a repeat that comes later than this is judged anew.
 """
 OPEN_MS: Final = 6 * 3_600_000
-PAIR_KEEP_MS: Final = 120_000
 SIGHTING_MS: Final = 10_000
+"""Within so long of each other two operators' set-ups of one pair are sightings of one call."""
 DIVERSION_MS: Final = 60_000
+"""So long after a first leg a diverted one may begin."""
+PAIR_KEEP_MS: Final = CLAMP_BACK_MS + max(SIGHTING_MS, DIVERSION_MS) + CLAMP_AHEAD_MS + SKEW_MS
+"""How long after its `at`, by the watermark, another sighting or a second leg of a pair may come; derived as `KEEP_MS`."""
 BEGIN: Final = 1 << 18
 """Entries of a new table: the rows for them cost little, and in a table that is nearly empty searches are shortest."""
 _CALL_WORDS: Final = 8
