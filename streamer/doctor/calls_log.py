@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TopicPartition
 
 from streamer.doctor.live import Heard
-from streamer.errors import TopicError, TransportError
+from streamer.errors import TransportError
 from streamer.kafka import clients
+from streamer.kafka.asking import answered, is_final, partition_count
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
@@ -19,7 +21,6 @@ from streamer.settings import Settings
 _REKEYED: Final = "rekeyed"
 _BATCH: Final = 2_000
 _POLL_S: Final = 0.1
-_FINAL: Final = clients.FINAL_ERRORS | {KafkaError.UNKNOWN_TOPIC_OR_PART}
 
 
 class CallsLog:
@@ -33,41 +34,19 @@ class CallsLog:
         # A group's name is asked for even where none is joined.
         self._client = clients.consumer(settings, f"{settings.group}-doctor", log_level=2)
         try:
-            self.partitions = self._partition_count()
+            self.partitions = partition_count(self._client, self._topic, wait_s)
             """Partitions that there are."""
         except BaseException:
             self._client.close()
             raise
 
-    def _partition_count(self) -> int:
-        try:
-            found = clients.metadata(self._client, self._wait_s, topic=self._topic).topics[self._topic]
-        except KafkaException as error:
-            raise TransportError(
-                f"the brokers do not answer within {self._wait_s:.0f} s: {error.args[0].str()}"
-            ) from error
-        if found.error is not None:
-            raise TopicError(
-                f"topic {self._topic} cannot be read: {found.error.str()}; `streamer topics apply` creates it"
-            )
-        return len(found.partitions)
-
     def bounds(self) -> dict[int, tuple[int, int]]:
         """First offset and end of each partition; asked again while a partition has no leader, as when its topic is new."""
-        return {partition: self._bounds(partition) for partition in range(self.partitions)}
-
-    def _bounds(self, partition: int) -> tuple[int, int]:
-        place, until = TopicPartition(self._topic, partition), time.monotonic() + self._wait_s
-        while True:
-            try:
-                low, high = self._client.get_watermark_offsets(place, timeout=self._wait_s)
-            except KafkaException as error:
-                reason = error.args[0]
-                if reason.code() in _FINAL or time.monotonic() > until:
-                    raise TransportError(f"{self._topic}[{partition}] cannot be read: {reason.str()}") from error
-                time.sleep(_POLL_S)
-            else:
-                return low, high
+        asked = self._client.get_watermark_offsets
+        return {
+            partition: answered(self._topic, partial(asked, TopicPartition(self._topic, partition)), self._wait_s)
+            for partition in range(self.partitions)
+        }
 
     def latest(self, records: int) -> list[Heard]:
         """About so many of the latest records, the same number of each partition; what cannot be read in time is left out."""
@@ -103,7 +82,7 @@ class CallsLog:
             error = message.error()
             if error is None:
                 found.append(_heard(message))
-            elif error.fatal() or error.code() in _FINAL:
+            elif is_final(error):
                 raise TransportError(f"{self._topic} cannot be read: {error.str()}")
         return found
 

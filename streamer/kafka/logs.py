@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from streamer.errors import TopicError, TransportError
-from streamer.kafka.clients import FINAL_ERRORS, consumer, metadata
+from streamer.kafka import asking
+from streamer.kafka.clients import consumer
 from streamer.kafka.headers import headers_of
 from streamer.settings import Settings
 
-_ANSWER_S: Final = 10.0
 _SILENCE_S: Final = 30.0
 _SLICE: Final = 10_000
-_PAUSE_S: Final = 0.05
 
 
 class LogRecord(NamedTuple):
@@ -65,38 +64,26 @@ def read(
 
 
 def partition_count(settings: Settings, topic: str) -> int:
-    """How many partitions the topic has. Raises `TopicError` when it does not exist, `TransportError` without an answer."""
+    """How many partitions the topic has. Raises as `streamer.kafka.asking.partition_count`."""
     client = consumer(settings, f"{settings.group}-desk")
     try:
-        return _count(client, topic)
+        return asking.partition_count(client, topic)
     finally:
         client.close()
-
-
-def _count(client: Consumer, topic: str) -> int:
-    try:
-        found = metadata(client, _ANSWER_S, topic=topic).topics[topic]
-    except KafkaException as error:
-        raise TransportError(
-            f"the brokers do not answer within {_ANSWER_S:.0f} s: {error.args[0].str()}; is `bootstrap` right?"
-        ) from error
-    if found.error is not None:
-        raise TopicError(
-            f"topic {topic} cannot be read: {found.error.str()}; `streamer broker start` or an administrator creates it"
-        )
-    return len(found.partitions)
 
 
 def _spans(
     client: Consumer, topic: str, partitions: list[int] | None, since_ms: int | None, until_ms: int | None
 ) -> dict[int, tuple[int, int]]:
     """First offset and the one past the last, of each partition that has any record in the span."""
-    count = _count(client, topic)
+    count = asking.partition_count(client, topic)
     wanted = range(count) if partitions is None else partitions
     wrong = [partition for partition in wanted if not 0 <= partition < count]
     if wrong:
         raise TopicError(f"{topic} has {count} partitions; there is no {wrong[0]}")
-    ends = {at: _asked(partial(client.get_watermark_offsets, TopicPartition(topic, at))) for at in wanted}
+    ends = {
+        at: asking.answered(topic, partial(client.get_watermark_offsets, TopicPartition(topic, at))) for at in wanted
+    }
     begins = {at: low for at, (low, _) in ends.items()}
     stops = {at: high for at, (_, high) in ends.items()}
     if since_ms is not None:
@@ -109,23 +96,11 @@ def _spans(
 def _offsets_at(client: Consumer, topic: str, at_ms: int, ends: dict[int, int]) -> dict[int, int]:
     """The first offset of a record of `at_ms` or later; the end where there is none."""
     asked = [TopicPartition(topic, partition, at_ms) for partition in ends]
-    answered: Any = _asked(partial(client.offsets_for_times, asked)) if asked else []
+    answered = asking.answered(topic, partial(client.offsets_for_times, asked)) if asked else []
     return {
         place.partition: ends[place.partition] if place.offset in {OFFSET_END, -1} else place.offset
         for place in answered
     }
-
-
-def _asked(question: Callable[..., Any]) -> Any:
-    """What the brokers answer; asked again for a while, since a topic that was just made may have no leader yet."""
-    until = time.monotonic() + _ANSWER_S
-    while True:
-        try:
-            return question(timeout=_ANSWER_S)
-        except KafkaException as error:
-            if error.args[0].code() in FINAL_ERRORS or time.monotonic() > until:
-                raise
-        time.sleep(_PAUSE_S)
 
 
 def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -> Iterator[LogRecord]:
@@ -139,9 +114,9 @@ def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -
         for message in messages:
             partition, error = message.partition(), message.error()
             if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors are named so
+                if asking.is_end(error):
                     ends.pop(partition, None)
-                elif error.fatal() or error.code() in FINAL_ERRORS:
+                elif asking.is_final(error):
                     raise KafkaException(error)
                 continue
             end = ends.get(partition)

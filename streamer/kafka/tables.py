@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from streamer.errors import StoppedError, TopicError, TransportError
-from streamer.kafka.clients import FINAL_ERRORS, GoOn, always, consumer, metadata
+from streamer.errors import StoppedError, TransportError
+from streamer.kafka.asking import is_end, is_final, partition_count
+from streamer.kafka.clients import GoOn, always, consumer
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
-
-_METADATA_S: Final = 10.0
-
-_FINAL: Final = FINAL_ERRORS | {
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own errors are named so
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-}
-"""Errors that waiting does not mend; every other one is left to librdkafka, which goes on trying."""
 
 
 class Change(NamedTuple):
@@ -70,7 +62,7 @@ class TableReader:
         """What librdkafka said last that it is retrying; None once records or ends arrive again."""
         try:
             for topic in whole:
-                self.add(topic, range(self._partition_count(topic)))
+                self.add(topic, range(partition_count(self._client, topic, go_on=go_on)))
         except BaseException:
             self._client.close()
             raise
@@ -168,31 +160,18 @@ class TableReader:
 
     def _hear(self, error: Any) -> None:
         """What librdkafka tells of a broker rather than of a partition; called while `poll` runs."""
-        if error.fatal() or error.code() in _FINAL:
+        if is_final(error):
             self._final = error.str()
         else:
             self.trouble = error.str()
 
     def _heed(self, error: Any, place: Place, offset: int) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+        if is_end(error):
             if place in self._positions:
                 self._positions[place] = offset
                 self._behind.discard(place)
             self.trouble = None
-        elif error.fatal() or error.code() in _FINAL:
+        elif is_final(error):
             raise TransportError(f"{place[0] or 'a table'} cannot be read: {error.str()}")
         else:
             self.trouble = error.str()
-
-    def _partition_count(self, topic: str) -> int:
-        try:
-            found = metadata(self._client, _METADATA_S, self._go_on, topic).topics[topic]
-        except KafkaException as error:
-            raise TransportError(
-                f"the brokers do not answer within {_METADATA_S:.0f} s: {error.args[0].str()}"
-            ) from error
-        if found.error is not None:
-            raise TopicError(
-                f"topic {topic} cannot be read: {found.error.str()}; `streamer broker start` or an administrator creates it"
-            )
-        return len(found.partitions)

@@ -1,0 +1,66 @@
+"""What every reader asks of the brokers before it reads, and which of their errors end it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from streamer.errors import TopicError, TransportError
+from streamer.kafka.clients import FINAL_ERRORS, GoOn, always, metadata
+
+ANSWER_S: Final = 10.0
+"""How long brokers may take to answer."""
+
+_GONE: Final = {
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own errors are named so
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+_PAUSE_S: Final = 0.05
+_T = TypeVar("_T")
+
+
+def is_final(error: Any) -> bool:
+    """Whether no waiting mends what a reader hears; everything else is left to librdkafka, which goes on trying."""
+    return bool(error.fatal() or error.code() in FINAL_ERRORS or error.code() in _GONE)
+
+
+def is_end(error: Any) -> bool:
+    """Whether a reader only hears that it has come to the end of a partition."""
+    return bool(error.code() == KafkaError._PARTITION_EOF)  # noqa: SLF001
+
+
+def partition_count(client: Consumer, topic: str, wait_s: float = ANSWER_S, go_on: GoOn = always) -> int:
+    """How many partitions `topic` has.
+
+    Raises `TopicError` when it does not exist, `TransportError` when the brokers do not answer within `wait_s`,
+    `StoppedError` once `go_on` says no.
+    """
+    try:
+        found = metadata(client, wait_s, go_on, topic).topics[topic]
+    except KafkaException as error:
+        raise TransportError(
+            f"the brokers do not answer within {wait_s:.0f} s: {error.args[0].str()}; is `bootstrap` right?"
+        ) from error
+    if found.error is not None:
+        raise TopicError(f"topic {topic} cannot be read: {found.error.str()}; `streamer topics apply` creates it")
+    return len(found.partitions)
+
+
+def answered(topic: str, question: Callable[..., _T], wait_s: float = ANSWER_S) -> _T:
+    """What the brokers answer about `topic`, asked again for a while: one that was just made may have no leader yet.
+
+    `question` takes librdkafka's `timeout`. Raises `TransportError` when they refuse or do not answer within `wait_s`.
+    """
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            return question(timeout=wait_s)
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() in FINAL_ERRORS or time.monotonic() > until:
+                raise TransportError(f"{topic} cannot be read: {reason.str()}") from error
+        time.sleep(_PAUSE_S)
