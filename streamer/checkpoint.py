@@ -1,7 +1,15 @@
-"""The state of one partition as bytes and back.
+"""The state of one partition, whole or what changed of it, as bytes and back.
 
-Layout: the magic `STRM`, a uint16 version, a uint32 header length, eight bytes that tell the secret from others, the
-header as JSON (`streamer.state_layout.Header`) with blanks after it, the columns' bytes in the header's order, and an
+A copy is taken between two batches (`copy_all`, `copy_changes`: array operations and compiled loops alone); packing it
+into bytes, and opening such bytes again, touches no state and may be done in another thread; `put` takes opened bytes in.
+What a partition holds is what all pieces of it say, put in their order: a later row replaces an earlier one of the same
+caller, call or pair.
+
+So that pieces do not have to be kept for ever, everything belongs to one of `BUCKETS` buckets by its hash, and each copy of
+changes also holds a few buckets whole. Once every bucket was written again, what was written before is needed no more.
+
+Layout of a piece: the magic `STRM`, a uint16 version, a uint32 header length, eight bytes that tell the secret from others,
+the header as JSON (`streamer.state_layout.Header`) with blanks after it, the columns' bytes in the header's order, and an
 HMAC-SHA-256 (RFC 2104) of everything before it. Header and columns begin and end at multiples of eight bytes, so that
 loops find their numbers aligned. The HMAC's key comes from the secret that all workers share: who can write state but
 does not know the secret cannot make any that is taken in. What is taken in is looked at all the same
@@ -24,12 +32,14 @@ from streamer import state_layout
 from streamer.calls.codec import encode
 from streamer.columns import State
 from streamer.errors import StateError
-from streamer.in_force import InForce
+from streamer.in_force import InForce, Versions
+from streamer.journal import Touched
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.state_layout import Header
 from streamer.versions import STATE_LAYOUT
 from streamer.windows import callers, calls, table
+from streamer.windows.hashing import BUCKETS
 from streamer.windows.slots import COLUMNS
 
 _MAGIC: Final = b"STRM"
@@ -38,6 +48,8 @@ _DIGEST_BYTES: Final = 32
 _ALIGNED: Final = 8
 _ANEW: Final = "export it again, or let the partition begin empty"
 _decode: Final = msgspec.json.Decoder(Header).decode
+_PIECE_ROWS: Final = {"callers": 1_500, "calls": 8_000, "pairs": 8_000}
+"""Most rows of a piece: with the widest of each, 3 MiB."""
 
 
 class Seal(NamedTuple):
@@ -57,26 +69,108 @@ def _mark(key: bytes) -> bytes:
     return hmac.digest(key, _MAGIC, "sha256")[:8]
 
 
-def pack(state: State, known: InForce, partition: int, sealed_by: Seal) -> bytes:
-    """The bytes of a partition's state."""
+class Copied(NamedTuple):
+    """Rows of a partition as they were between two batches, the worker's names for what they refer to, and which buckets
+    of it are whole.
+    """
+
+    partition: int
+    watermark: int
+    callers: dict[str, Any]
+    calls: Any
+    pairs: Any
+    versions: Versions
+    operators: list[str]
+    buckets: tuple[int, ...]
+
+
+class Opened(NamedTuple):
+    """A sound piece, not taken in yet."""
+
+    header: Header
+    columns: dict[str, Any]
+
+
+def copy_all(state: State, known: InForce, partition: int) -> Copied:
+    """Everything that a partition holds."""
+    return _copied(
+        state,
+        known,
+        partition,
+        callers.slots_of(state.callers, partition),
+        table.all_of(state.calls, partition),
+        table.all_of(state.pairs, partition),
+        tuple(range(BUCKETS)),
+    )
+
+
+def copy_changes(state: State, known: InForce, partition: int, touched: Touched, first: int) -> Copied:
+    """What was touched of a partition, and buckets from `first` on: about as much again, at least one."""
+    held = callers.slots_of(state.callers, partition)
+    slots = callers.slots_touched(state.callers, partition, touched.key)
+    count = min(max(math.ceil(BUCKETS * len(slots) / max(len(held), 1)), 1), BUCKETS)
+    buckets = tuple((first + step) % BUCKETS for step in range(count))
+    wanted = np.zeros(BUCKETS, np.bool_)
+    wanted[list(buckets)] = True
+    return _copied(
+        state,
+        known,
+        partition,
+        np.union1d(slots, held[wanted[callers.bucket_of(state.callers.key[held])]]),
+        table.some_of(state.calls, partition, touched.call, wanted),
+        table.some_of(state.pairs, partition, touched.pair, wanted),
+        buckets,
+    )
+
+
+def _copied(
+    state: State, known: InForce, partition: int, slots: Any, said: Any, seen: Any, buckets: tuple[int, ...]
+) -> Copied:
+    return Copied(
+        partition,
+        int(state.watermark[partition]),
+        callers.copy_out(state.callers, slots),
+        state.calls.rows[said],
+        state.pairs.rows[seen],
+        known.versions,
+        list(known.operators.rows),
+        buckets,
+    )
+
+
+def pieces(copied: Copied) -> Iterator[Copied]:
+    """The copy cut into pieces of a size that a message may have; at least one."""
+    lengths = {"callers": len(copied.callers["key"]), "calls": len(copied.calls), "pairs": len(copied.pairs)}
+    count = max(1, *(-(-rows // _PIECE_ROWS[name]) for name, rows in lengths.items()))
+    for number in range(count):
+        cut = {name: slice(number * rows // count, (number + 1) * rows // count) for name, rows in lengths.items()}
+        yield copied._replace(
+            callers=callers.cut(copied.callers, cut["callers"]),
+            calls=copied.calls[cut["calls"]],
+            pairs=copied.pairs[cut["pairs"]],
+        )
+
+
+def pack(copied: Copied, sealed_by: Seal) -> bytes:
+    """A copy as bytes."""
     columns = {
-        **{f"callers.{name}": rows for name, rows in callers.copy_out(state.callers, partition).items()},
-        "calls": table.copy_out(state.calls, partition),
-        "pairs": table.copy_out(state.pairs, partition),
+        **{f"callers.{name}": rows for name, rows in copied.callers.items()},
+        "calls": copied.calls,
+        "pairs": copied.pairs,
     }
-    versions, names = known.versions, list(known.operators.rows)
+    versions, names = copied.versions, copied.operators
     header = encode(
         Header(
-            partition=partition,
-            watermark=int(state.watermark[partition]),
+            partition=copied.partition,
+            watermark=copied.watermark,
             terms=sealed_by.terms,
             versions=[
                 (word, versions.policy_of(word), versions.model_of(word))
-                for word in np.unique(columns["calls"][:, calls.VERSIONS]).tolist()
+                for word in np.unique(copied.calls[:, calls.VERSIONS]).tolist()
             ],
             operators=[
                 (row, names[row])
-                for row in state_layout.operators_in(columns["pairs"])
+                for row in state_layout.operators_in(copied.pairs)
                 if row != state_layout.UNNAMED
             ],
             reasons=list(REASONS),
@@ -84,18 +178,18 @@ def pack(state: State, known: InForce, partition: int, sealed_by: Seal) -> bytes
         )
     )  # fmt: skip
     header += b" " * (-(_HEAD.size + len(header)) % _ALIGNED)
-    pieces = [_HEAD.pack(_MAGIC, STATE_LAYOUT, len(header), _mark(sealed_by.key)), header]
+    parts: list[Any] = [_HEAD.pack(_MAGIC, STATE_LAYOUT, len(header), _mark(sealed_by.key)), header]
     for rows in columns.values():
-        flat = rows.reshape(-1).view(np.uint8)
-        pieces += [flat, bytes(-flat.size % _ALIGNED)]
+        flat = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
+        parts += [flat, bytes(-flat.size % _ALIGNED)]
     digest = hmac.new(sealed_by.key, digestmod="sha256")
-    for piece in pieces:
-        digest.update(piece)
-    return b"".join([*pieces, digest.digest()])
+    for part in parts:
+        digest.update(part)
+    return b"".join([*parts, digest.digest()])
 
 
-def unpack(state: State, known: InForce, partition: int, packed: bytes, sealed_by: Seal) -> None:
-    """Put packed state in the place of what the partition holds; raises `StateError`, and then changes nothing."""
+def unpack(state: State, packed: bytes, partition: int, sealed_by: Seal) -> Opened:
+    """Open a piece; `state` is only asked for what its columns are like. Raises `StateError`."""
     if not 0 <= partition < len(state.watermark):
         raise StateError(f"partition {partition}: there are {len(state.watermark)} partitions, counted from 0")
     header, at = _opened(packed, partition, sealed_by.key)
@@ -105,13 +199,25 @@ def unpack(state: State, known: InForce, partition: int, packed: bytes, sealed_b
     _refuse(partition, state_layout.faults_of_callers(slots, partition, header.watermark))
     _refuse(partition, state_layout.faults_of_calls(columns["calls"], header))
     _refuse(partition, state_layout.faults_of_pairs(columns["pairs"], header))
+    return Opened(header, columns)
+
+
+def put(state: State, known: InForce, opened: Opened) -> None:
+    """Take an opened piece in; what its partition holds of the same callers, calls and pairs is replaced."""
+    header, columns = opened
     said, seen = _as_ours(columns["calls"], columns["pairs"], header, known)
+    state.watermark[header.partition] = header.watermark
+    callers.put(state.callers, header.partition, {name: columns[f"callers.{name}"] for name in (*COLUMNS, "wide")})
+    calls.put(state.calls, said, state.watermark)
+    calls.put(state.pairs, seen, state.watermark)
+
+
+def drop(state: State, partition: int) -> None:
+    """Forget what a partition holds."""
     callers.drop(state.callers, partition)
-    state.watermark[partition] = header.watermark
-    callers.copy_in(state.callers, partition, slots)
-    for held, rows in ((state.calls, said), (state.pairs, seen)):
-        table.drop(held, partition)
-        calls.copy_in(held, rows, state.watermark)
+    table.drop(state.calls, partition)
+    table.drop(state.pairs, partition)
+    state.watermark[partition] = -1
 
 
 def _refuse(partition: int, faults: Iterator[str]) -> None:

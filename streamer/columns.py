@@ -22,7 +22,12 @@ RECORD_COLUMNS: Final = 10
 # columns of `verdicts`, int64[n, VERDICT_COLUMNS]
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
 VERDICT_COLUMNS: Final = 9
-REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT = 1, 2, 4, 8, 16, 32, 64
+REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
+
+# columns of `said`, int64[n, SAID_COLUMNS], what was said before a restart: where the first is 1, and the others count
+STANDS, SAID_ACTION, SAID_SHADOW, SAID_REASONS, SAID_MILLIONTHS, SAID_CACHE_S, SAID_VERSIONS = range(7)
+SAID_COLUMNS: Final = 7
+"""`SAID_CACHE_S` is -1 where that is not known."""
 
 
 class State(NamedTuple):

@@ -7,24 +7,26 @@ decisions, however the stream is cut into batches and however partitions are int
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 import numpy as np
 
-from streamer import columns, kernel
+from streamer import checkpoint, columns, kernel
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.decisions import Demotion, Policy
+from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CLAMP_BACK_MS, SKEW_MS, CallEvent
 from streamer.calls.numbers import home_plan
-from streamer.checkpoint import pack, seal, unpack
+from streamer.checkpoint import Copied, Opened
 from streamer.in_force import InForce
+from streamer.journal import Journal
 from streamer.outcomes import Outcomes, Reporter
 from streamer.records import Batch, read
+from streamer.said import Said
 from streamer.settings import Settings
-from streamer.windows import callers, calls, sliding, slots, table
+from streamer.windows import callers, calls, sliding, slots
 from streamer.windows.hashing import secret_words
 
 
@@ -61,7 +63,9 @@ class Engine:
         self._emergency = np.unique(self._numbers.ids([*emergency, *URGENT]))
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
-        self._seal = seal(secret, home, partitions)
+        self._seal = checkpoint.seal(secret, home, partitions)
+        self._journal = Journal()
+        self._said = Said()
 
     @classmethod
     def of(cls, settings: Settings, *, home: str | None = None, clamp: bool | None = None) -> Self:
@@ -123,7 +127,8 @@ class Engine:
             self._judge(batch, rows, events, now_ms, shed, outcomes)
         if outcomes.rejected:
             for row, _, _ in outcomes.rejected:
-                self._answer_broken(batch, row, now_ms, outcomes)
+                if not self._said.stands(batch.partitions[row], batch.offsets[row]):
+                    self._answer_broken(batch, row, now_ms, outcomes)
             outcomes.decisions.sort(key=lambda decision: decision[0])
         return outcomes
 
@@ -152,7 +157,11 @@ class Engine:
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         out = self._verdicts(len(events))
         hashes = np.empty((len(events), 2), np.int64)
-        kernel.run(self.state, self._world(), given.columns, out, hashes, self._filled)
+        said = self._said.of(batch, rows)
+        kernel.run(self.state, self._world(), given.columns, said, out, hashes, self._filled)
+        self._journal.note(
+            given.columns.records[:, columns.PARTITION], given.columns.key, given.columns.call, hashes[:, 1]
+        )
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
 
     def _verdicts(self, n: int) -> columns.Verdicts:
@@ -204,21 +213,55 @@ class Engine:
         self.drop(partition)
 
     def drop(self, partition: int) -> None:
-        """Forget a partition: its callers, calls and subscribers' facts."""
-        callers.drop(self.state.callers, partition)
-        table.drop(self.state.calls, partition)
-        table.drop(self.state.pairs, partition)
+        """Forget a partition: its callers, calls and subscribers' facts, and what was said in it."""
+        checkpoint.drop(self.state, partition)
         self._in_force.facts.drop(partition)
-        self.state.watermark[partition] = -1
+        self._said.forget(partition)
+        self._journal.leave(partition)
 
     def export(self, partition: int) -> bytes:
-        """The state of a partition, for `import_state`."""
-        return pack(self.state, self._in_force, partition, self._seal)
+        """The whole state of a partition, for `import_state`."""
+        return checkpoint.pack(checkpoint.copy_all(self.state, self._in_force, partition), self._seal)
 
-    def import_state(self, partition: int, state: bytes) -> None:
+    def import_state(self, partition: int, packed: bytes) -> None:
         """Put exported state in the place of what the partition holds.
 
         Raises `StateError`, and then changes nothing, when it is damaged, forged or unsound, of another layout, or was
         exported by a worker with another secret, home, partition count or windows.
         """
-        unpack(self.state, self._in_force, partition, state, self._seal)
+        opened = self.opened(partition, packed)
+        checkpoint.drop(self.state, partition)
+        self.put(opened)
+
+    # -- checkpoints: what changed of a partition, in pieces -----------------------------------------------
+
+    def watch(self, partition: int) -> None:
+        """Begin to note what changes in a partition, for `changes`; until it is dropped."""
+        self._journal.watch(partition)
+
+    def whole(self, partition: int) -> Copied:
+        """All that a watched partition holds; what changed before is not asked for again."""
+        self._journal.watch(partition)
+        return checkpoint.copy_all(self.state, self._in_force, partition)
+
+    def changes(self, partition: int, first_bucket: int) -> Copied:
+        """What changed in a watched partition since this was last asked, and some buckets from this one on."""
+        touched = self._journal.take(partition)
+        return checkpoint.copy_changes(self.state, self._in_force, partition, touched, first_bucket)
+
+    def pieces(self, copied: Copied) -> Iterator[bytes]:
+        """A copy as bytes for messages. From any thread."""
+        for piece in checkpoint.pieces(copied):
+            yield checkpoint.pack(piece, self._seal)
+
+    def opened(self, partition: int, packed: bytes) -> Opened:
+        """Bytes made sure of, for `put`. From any thread. Raises `StateError` as `import_state`."""
+        return checkpoint.unpack(self.state, packed, partition, self._seal)
+
+    def put(self, opened: Opened) -> None:
+        """Take in a piece; pieces of a partition come in the order in which they were made."""
+        checkpoint.put(self.state, self._in_force, opened)
+
+    def said_before(self, partition: int, offset: int, decision: Decision) -> None:
+        """What is in the log about a record that is yet to come: it is counted, and this stands."""
+        self._said.add(partition, offset, decision, self._in_force)

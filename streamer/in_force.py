@@ -54,6 +54,10 @@ class Versions:
             self._models.append(model)
         return self._policies.index(policy) << _MODEL_BITS | self._models.index(model)
 
+    def policy_named(self, version: str) -> Policy | None:
+        """The newest policy of this version that a verdict may have been made with."""
+        return next((policy for policy in reversed(self._policies) if policy.version == version), None)
+
     @property
     def policy(self) -> Policy:
         """The policy in force."""
@@ -110,6 +114,10 @@ class InForce:
             "models": (self._model_wanted, self.versions.model),
         }
         return {kind: asked for kind, (asked, held) in wanted.items() if asked is not None and asked != held}
+
+    def policy_named(self, version: str) -> Policy | None:
+        """The policy of this version, if it is known."""
+        return self._policies.get(version) or self.versions.policy_named(version)
 
     def apply(self, kind: str, key: str, value: bytes | None) -> str | None:
         """Take in one record of a control topic; None is a tombstone. Gives why it was ignored, None when it was not.

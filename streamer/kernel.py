@@ -64,7 +64,7 @@ def _repeat(calls: Any, cell: int, row: int, out: Verdicts) -> None:
 
 @loop
 def _setup(
-    state: State, world: World, batch: Columns, row: int, out: Verdicts, at: int, filled: Any, hashes: Any
+    state: State, world: World, batch: Columns, row: int, said: Any, out: Verdicts, at: int, filled: Any, hashes: Any
 ) -> None:
     record = batch.records[row]
     verdict = out.columns[row]
@@ -75,8 +75,8 @@ def _setup(
     calls = state.calls
     cell = table.find(calls, batch.call[row])
     if cell >= 0 and table.flags_at(calls, cell) & recent.SETUP:
-        before = calls.rows[cell, recent.SETUP_MS]
-        if now - before <= recent.KEEP_MS and abs(at - before) <= SAME_CALL_MS:
+        first_ms = calls.rows[cell, recent.SETUP_MS]
+        if now - first_ms <= recent.KEEP_MS and abs(at - first_ms) <= SAME_CALL_MS:
             _repeat(calls, cell, row, out)
             return
     own_line = record[columns.INGRESS] == 0
@@ -140,6 +140,15 @@ def _setup(
     )
     if world.constants[2] == 0:
         cache_s = 0  # history: for no switch's cache, and whether it came in time hangs on the judge's clock
+    millionths = np.int64(-1) if np.isnan(score) else np.int64(score * MILLIONTHS + 0.5)
+    made_with = world.constants[1]
+    said_before = said.shape[0] > 0 and said[row, columns.STANDS] != 0
+    if said_before:
+        action, shadow = said[row, columns.SAID_ACTION], said[row, columns.SAID_SHADOW]
+        reasons, millionths = said[row, columns.SAID_REASONS], said[row, columns.SAID_MILLIONTHS]
+        cache_s = said[row, columns.SAID_CACHE_S] if said[row, columns.SAID_CACHE_S] >= 0 else cache_s
+        made_with = said[row, columns.SAID_VERSIONS]
+        verdict[columns.FLAGS] |= columns.SAID_BEFORE
     if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted and action == BLOCK:
@@ -148,10 +157,11 @@ def _setup(
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
             verdict[columns.FLAGS] |= columns.STANDING
-            verdict[columns.GOVERNED] = governed(world.rules, score, out.found[row], out.modes[row])
+            if not said_before:  # whoever said it has counted it
+                verdict[columns.GOVERNED] = governed(world.rules, score, out.found[row], out.modes[row])
     verdict[columns.ACTION] = action
     verdict[columns.SHADOW] = shadow
-    verdict[columns.VERSIONS] = world.constants[1]
+    verdict[columns.VERSIONS] = made_with
     verdict[columns.CACHE_S] = cache_s
     verdict[columns.SAID_AT] = at
     verdict[columns.CALLER_LISTS] = caller_lists
@@ -162,7 +172,6 @@ def _setup(
         verdict[columns.FLAGS] |= columns.EVIDENCE | columns.SAMPLED
     if control:
         verdict[columns.FLAGS] |= columns.CONTROL
-    millionths = np.int64(-1) if np.isnan(score) else np.int64(score * MILLIONTHS + 0.5)
     out.reasons[row] = np.int64(reasons)
     out.score[row] = score
     out.millionths[row] = millionths
@@ -175,7 +184,7 @@ def _setup(
     entry[table.TOUCHED_MS] = now
     entry[recent.SETUP_MS] = at
     entry[recent.SAID] = cache_s << 16 | shadow << 8 | action
-    entry[recent.VERSIONS] = world.constants[1]
+    entry[recent.VERSIONS] = made_with
     entry[recent.REASONS] = np.int64(reasons)
     entry[recent.SCORE] = millionths
 
@@ -238,10 +247,10 @@ def _outcome(state: State, batch: Columns, row: int, at: int) -> None:
 
 
 @loop
-def run(state: State, world: World, batch: Columns, out: Verdicts, hashes: Any, filled: Any) -> int:
+def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, hashes: Any, filled: Any) -> int:
     """Judge the records of a batch, those marked `skip` left out, and sweep a little. What it returns tells nothing.
 
-    To write to: `hashes` int64[n, 2], `filled` int64[RINGS].
+    `said` see `streamer.said.Said.of`. To write to: `hashes` int64[n, 2], `filled` int64[RINGS].
     """
     n = batch.records.shape[0]
     seen = reach(state, world, batch, hashes)
@@ -261,7 +270,7 @@ def run(state: State, world: World, batch: Columns, out: Verdicts, hashes: Any, 
         elif at < state.watermark[partition] - sliding.step_ms(0):
             out.columns[row, columns.FLAGS] |= columns.LATE_EVENT
         if record[columns.KIND] == columns.SETUP:
-            _setup(state, world, batch, row, out, at, filled, hashes)
+            _setup(state, world, batch, row, said, out, at, filled, hashes)
         else:
             _outcome(state, batch, row, at)
     callers.sweep(state.callers, state.watermark, 8 + 2 * n)

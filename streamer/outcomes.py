@@ -36,12 +36,16 @@ from streamer.records import Read
 # what a line has beside what the writer reads
 _EVIDENCE: Final = LINE_COLUMNS
 """Whether evidence goes out."""
-_LINE_COLUMNS: Final = LINE_COLUMNS + 1
+_STANDS: Final = LINE_COLUMNS + 1
+"""Whether it was said before a restart: it is not said again."""
+_LINE_COLUMNS: Final = LINE_COLUMNS + 2
 
 # what is counted of a pass: verdicts by action, by shadow action from `_SHADOW` on, and then
 _SHADOW: Final = len(ACTIONS)
-_CLAMPED, _LATE_EVENTS, _LATE, _REPEATED, _WITH_EVIDENCE, _REASONED, _GOVERNED = range(2 * _SHADOW, 2 * _SHADOW + 7)
-_COUNTS: Final = 2 * _SHADOW + 7
+(
+    _CLAMPED, _LATE_EVENTS, _LATE, _REPEATED, _WITH_EVIDENCE, _REASONED, _GOVERNED, _SAID_BEFORE,
+) = range(2 * _SHADOW, 2 * _SHADOW + 8)  # fmt: skip
+_COUNTS: Final = 2 * _SHADOW + 8
 
 _ANALYTICS: Final = 603
 """Network blocked (ATIS-1000099)."""
@@ -57,7 +61,7 @@ class Outcomes:
     """Rows are indices into the batch. Values are bytes as they go on the wire.
 
     `decisions` (row, call id, value), exactly one a valid set-up and one a broken one that can still be answered, in
-    batch order; `evidence` (row, caller key, value); `rejected` (row, reason, message) for the dead letters; `misplaced`
+    batch order, those left out that were said before a restart (`said_before` counts them); `evidence` (row, caller key, value); `rejected` (row, reason, message) for the dead letters; `misplaced`
     (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits, keyed
     hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
     Counters by action, reason and operator for the metrics; `setups` by operator, `blocked` by (operator, trunk or "",
@@ -77,6 +81,7 @@ class Outcomes:
     blocked: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     delays: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
+    said_before: int = 0
     late: int = 0
     late_events: int = 0
 
@@ -161,6 +166,10 @@ class Reporter:
         values = self._written(given, lines, known.versions, now_ms)
         rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
         outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
+        if counted[_SAID_BEFORE]:
+            outcomes.said_before = counted[_SAID_BEFORE]
+            stands = lines[:, _STANDS].tolist()
+            outcomes.decisions = [one for one, stand in zip(outcomes.decisions, stands, strict=True) if not stand]
         operators = [events[at].operator for at in places]
         outcomes.setups.update(operators)
         for operator, at in dict(zip(operators, places, strict=True)).items():
@@ -232,6 +241,8 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
         line[REASONS_SAID] = out.reasons[row]
         line[VERSIONS_SAID] = verdict[columns.VERSIONS]
         line[_EVIDENCE] = evidence
+        line[_STANDS] = flags & columns.SAID_BEFORE != 0
+        counts[_SAID_BEFORE] += line[_STANDS]
         counts[action] += 1
         counts[_SHADOW + shadow] += 1
         counts[_LATE] += late

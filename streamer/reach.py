@@ -26,7 +26,7 @@ def pair_hash(world: World, key: int, called: int, partition: int) -> int:
 
 @loop
 def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
-    """Fill `hashes` int64[n, 2] (slot and pair of each set-up) and look once at all that the pass will look at.
+    """Fill `hashes` int64[n, 2] (slot and pair of each set-up; of others the pair is 0) and look once at all that the pass will look at.
 
     What it returns tells nothing; it is returned so that the looks are not left out as useless.
     """
@@ -52,6 +52,7 @@ def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
             own = table.flags_at(calls, table.home(calls, batch.call[row])) & recent.OWN_LINE
             partition = batch.records[row, columns.PARTITION]
             hashes[row, 0] = slots.hash_of(callers, partition, batch.key[row], 0 if own else 1)
+            hashes[row, 1] = 0
         slot = callers.cells[hashes[row, 0] & last_slot]
         if slot >= 0:
             seen += callers.key[slot] + callers.clock_ms[slot] + callers.talk[slot, 0] + callers.talk[slot, 16]

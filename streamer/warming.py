@@ -28,6 +28,7 @@ def warm() -> None:
     """Compile every loop, or read it from the cache, by taking a small engine through all that an engine does."""
     engine = Engine(partitions=1, max_callers=1_000)
     engine.adopt(0)
+    engine.watch(0)
     engine.apply("operators", "o", b'{"operator":"o","ranges":["+7701"]}')
     entry = {"list": "block", "match": "exact", "number": _LISTED, "side": "caller"}
     engine.apply("lists", "listed", orjson.dumps(entry))
@@ -52,6 +53,7 @@ def warm() -> None:
     for _ in range(2):  # the second time the words that decisions share are known
         engine.process(Batch([0] * 3, [0, 1, 2], [1, 2, 3], list(records), [False] * 3), 3)
     engine.tick(0, 10)
+    engine.changes(0, 0)
     engine.import_state(0, engine.export(0))
     engine.apply("lists", "listed", None)
     engine.drop(0)

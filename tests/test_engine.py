@@ -110,7 +110,7 @@ def traffic(seed, n=400):
 
 def windows(held, partition):
     """Everything remembered of a partition's callers, in an order of its own."""
-    columns = callers.copy_out(held.state.callers, partition)
+    columns = callers.copy_out(held.state.callers, callers.slots_of(held.state.callers, partition))
     columns.pop("wide"), columns.pop("wide_of")
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return sorted(repr(row) for row in rows)

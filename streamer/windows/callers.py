@@ -8,16 +8,18 @@ import numpy as np
 
 from streamer.compiled import loop
 from streamer.windows import distinct, sliding
-from streamer.windows.hashing import hash_words
+from streamer.windows.hashing import BUCKETS, hash_words
 from streamer.windows.slots import (
     COLUMNS,
     HAND,
     NEVER,
     USED,
     Callers,
+    find,
     find_hashed,
     hash_of,
     link,
+    narrow_again,
     release,
     reset,
     take,
@@ -157,9 +159,40 @@ class Rows(NamedTuple):
 assert (*COLUMNS, "wide") == Rows._fields, "what is exported is what a slot has"
 
 
-def copy_out(callers: Callers, partition: int) -> dict[str, Any]:
-    """Columns of a partition's slots as in `Rows`, by name; the wide sketches are in the order of the slots that have one."""
-    slots = np.nonzero(callers.partition[: callers.meta[USED]] == partition)[0]
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 over the golden ratio, odd: a product with it has well mixed upper bits (Knuth: The Art of Computer Programming 3, 6.4)."""
+
+
+def bucket_of(keys: Any) -> Any:
+    """int64[n]: the bucket of callers with these keys, both origin classes of one in the same; it is the same everywhere."""
+    return (keys.view(np.uint64) * _SPREAD >> np.uint64(64 - BUCKETS.bit_length() + 1)).astype(np.int64)
+
+
+def slots_of(callers: Callers, partition: int) -> Any:
+    """int64[n]: the slots of a partition, rising."""
+    return np.flatnonzero(callers.partition[: callers.meta[USED]] == partition)
+
+
+def slots_touched(callers: Callers, partition: int, keys: Any) -> Any:
+    """int64[n]: the slots of callers with any of these keys, of both origin classes, rising, each once."""
+    found = np.empty(2 * len(keys), np.int64)
+    return np.unique(found[: _find_all(callers, partition, keys, found)])
+
+
+@loop
+def _find_all(callers: Callers, partition: int, keys: Any, found: Any) -> int:
+    n = 0
+    for key in keys:
+        for origin in range(2):
+            slot = find(callers, partition, key, origin)
+            if slot >= 0:
+                found[n] = slot
+                n += 1
+    return n
+
+
+def copy_out(callers: Callers, slots: Any) -> dict[str, Any]:
+    """Columns of slots as in `Rows`, by name; the wide sketches are in the order of the slots that have one."""
     columns = {name: getattr(callers, name)[slots] for name in COLUMNS}
     has = columns["wide_of"] > 0
     columns["wide"] = callers.wide[columns["wide_of"][has] - 1]
@@ -167,19 +200,30 @@ def copy_out(callers: Callers, partition: int) -> dict[str, Any]:
     return columns
 
 
-def copy_in(callers: Callers, partition: int, columns: dict[str, Any]) -> None:
-    """Take in what `copy_out` gave; the partition must hold nothing yet. Where there is no room, the idlest go."""
-    _take_in(callers, partition, Rows(**columns))
+def cut(columns: dict[str, Any], rows: slice) -> dict[str, Any]:
+    """Some rows of what `copy_out` gave, with their wide sketches."""
+    found = {name: columns[name][rows] for name in COLUMNS}
+    has = found["wide_of"] > 0
+    found["wide"] = columns["wide"][found["wide_of"][has] - 1]
+    found["wide_of"] = np.cumsum(has, dtype=np.int32) * has
+    return found
+
+
+def put(callers: Callers, partition: int, columns: dict[str, Any]) -> None:
+    """Take in what `copy_out` gave; slots of the same callers are replaced. Where there is no room, the idlest go."""
+    _put(callers, partition, Rows(**columns))
 
 
 @loop
-def _take_in(callers: Callers, partition: int, rows: Rows) -> None:
+def _put(callers: Callers, partition: int, rows: Rows) -> None:
     for row in range(rows.key.shape[0]):
-        slot = take(callers)
-        callers.key[slot] = rows.key[row]
-        callers.origin[slot] = rows.origin[row]
-        callers.partition[slot] = partition
-        link(callers, slot)
+        slot = find(callers, partition, rows.key[row], rows.origin[row])
+        if slot < 0:
+            slot = take(callers)
+            callers.key[slot] = rows.key[row]
+            callers.origin[slot] = rows.origin[row]
+            callers.partition[slot] = partition
+            link(callers, slot)
         callers.clock_ms[slot] = rows.clock_ms[row]
         callers.first_s[slot] = rows.first_s[row]
         callers.attempt_back[slot] = rows.attempt_back[row]
@@ -196,7 +240,9 @@ def _take_in(callers: Callers, partition: int, rows: Rows) -> None:
             callers.ten[slot, step, sliding.UNALLOCATED] = rows.ten[row, step, sliding.UNALLOCATED]
         for which in range(distinct.NARROW):
             callers.narrow[slot, which] = rows.narrow[row, which]
-        if rows.wide_of[row] > 0 and widen(callers, slot):
+        if rows.wide_of[row] == 0:
+            narrow_again(callers, slot)
+        elif callers.wide_of[slot] > 0 or widen(callers, slot):
             wide = callers.wide_of[slot] - 1
             for which in range(distinct.WIDE):
                 callers.wide[wide, which] = rows.wide[rows.wide_of[row] - 1, which]

@@ -138,9 +138,11 @@ def sweep(table: Table, watermarks: Any, look: int) -> None:
 
 
 @loop
-def copy_in(table: Table, rows: Any, watermarks: Any) -> None:
-    """Take in what `streamer.windows.table.copy_out` gave."""
+def put(table: Table, rows: Any, watermarks: Any) -> None:
+    """Take in rows of another table; an entry with the same hash is replaced."""
     for row in range(rows.shape[0]):
-        cell = place(table, rows[row, tables.HASH], watermarks)
+        cell = tables.find(table, rows[row, tables.HASH])
+        if cell < 0:
+            cell = place(table, rows[row, tables.HASH], watermarks)
         for word in range(table.rows.shape[1]):
             table.rows[cell, word] = rows[row, word]

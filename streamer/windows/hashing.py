@@ -10,7 +10,7 @@ slot's own key, so two numbers with one hash are never mixed up. Linear probing,
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numba import uint64
@@ -20,6 +20,9 @@ from streamer.calls.texts import begin_of
 from streamer.compiled import loop
 
 Secret = np.ndarray[Any, np.dtype[np.uint64]]
+
+BUCKETS: Final = 64
+"""Parts that callers, calls and pairs fall into by their hashes, for whoever goes through all of them a part at a time."""
 
 
 def secret_words(secret: bytes) -> Secret:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.compiled import inlined, loop
+from streamer.windows.hashing import BUCKETS
 
 SEGMENT: Final = 2_048
 """Rows of a segment. Half of them are full before one has to be split, and seldom more than two thirds."""
@@ -210,7 +211,42 @@ def drop(table: Table, partition: int) -> None:
             cell += 1
 
 
-def copy_out(table: Table, partition: int) -> Any:
-    """int64[n, words]: the entries of a partition."""
-    used = table.rows[: table.meta[USED]]
-    return used[(used[:, HELD] & 0xFFFF) == partition + 1]
+def all_of(table: Table, partition: int) -> Any:
+    """int64[n]: the rows of a partition's entries."""
+    return np.flatnonzero((table.rows[: table.meta[USED], HELD] & 0xFFFF) == partition + 1)
+
+
+def some_of(table: Table, partition: int, hashes: Any, buckets: Any) -> Any:
+    """int64[n]: the rows of a partition's entries that have one of these hashes, or lie in a bucket that bool[BUCKETS] wants."""
+    named = np.empty(len(hashes), np.int64)
+    named = named[: _named(table, hashes, named)]
+    swept = np.empty(table.meta[USED], np.int64)
+    return np.union1d(named, swept[: _in_buckets(table, partition, buckets, swept)])
+
+
+@loop
+def _named(table: Table, hashes: Any, found: Any) -> int:
+    n = 0
+    for wanted in hashes:
+        cell = find(table, wanted)
+        if cell >= 0:
+            found[n] = cell
+            n += 1
+    return n
+
+
+@loop
+def _in_buckets(table: Table, partition: int, buckets: Any, found: Any) -> int:
+    """The bits of the hash that name a segment name the bucket too, so that few segments have to be looked through."""
+    rows, directory = table.rows, table.directory
+    n = 0
+    for at in range(directory.shape[0]):
+        deep = 1 << (directory[at] & _LAST)
+        if at >= deep or (deep >= BUCKETS and not buckets[at & (BUCKETS - 1)]):
+            continue
+        first = directory[at] & ~_LAST
+        for cell in range(first, first + SEGMENT):
+            if partition_at(table, cell) == partition and buckets[(rows[cell, HASH] >> 32) & (BUCKETS - 1)]:
+                found[n] = cell
+                n += 1
+    return n

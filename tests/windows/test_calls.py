@@ -26,8 +26,8 @@ def test_a_full_table_counts_what_it_gives_up_and_can_be_swept_and_dropped(kind)
     watermarks = np.array([calls.KEEP_MS + 20_000, 0])
     for _ in range(40):
         calls.sweep(held, watermarks, 500)
-    assert len(table.copy_out(held, 0)) == 0
-    assert len(table.copy_out(held, 1)) > 0
+    assert len(table.all_of(held, 0)) == 0
+    assert len(table.all_of(held, 1)) > 0
     table.drop(held, 1)
     assert entries(held) == 0
 
@@ -40,7 +40,7 @@ def test_the_longest_silent_go_first():
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_over_goes_before_what_counts_however_long_that_was_silent(kind):
     held = full(kind)
-    kept, before = table.copy_out(held, 1)[:, table.HASH].tolist(), calls.evicted(held)
+    kept, before = held.rows[table.all_of(held, 1), table.HASH].tolist(), calls.evicted(held)
     watermarks = np.array([calls.KEEP_MS + 20_000, 20_000])
     for one in hashes(2, 300).tolist():
         put(held, one, 0, int(watermarks[0]), watermarks)

@@ -77,8 +77,8 @@ def test_a_partition_is_copied_into_a_table_that_grew_otherwise():
         put(theirs, one, number % 2, number)
     for one in hashes(5, 5_000).tolist():
         put(ours, one)
-    moved = table.copy_out(theirs, 1)
-    calls.copy_in(ours, moved, ALIVE)
-    assert sorted(map(tuple, table.copy_out(ours, 1).tolist())) == sorted(map(tuple, moved.tolist()))
+    moved = theirs.rows[table.all_of(theirs, 1)]
+    calls.put(ours, moved, ALIVE)
+    assert sorted(map(tuple, ours.rows[table.all_of(ours, 1)].tolist())) == sorted(map(tuple, moved.tolist()))
     table.drop(ours, 1)
     assert entries(ours) == 5_000

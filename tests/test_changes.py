@@ -1,0 +1,146 @@
+"""Checkpoints: a partition put together from pieces equals the one that they were copied from, and what was said stands."""
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.calls.codec import decode_decision
+from streamer.windows.hashing import BUCKETS
+from tests.fuzz_state import told
+from tests.test_engine import NOW, PARTITIONS, batch, engine, judge, part, setup, traffic
+
+
+class Chain:
+    """Pieces of one partition as a log keeps them: those before the oldest bucket's last copy are thrown away."""
+
+    def __init__(self, held, partition):
+        self.held, self.partition = held, partition
+        self.pieces, self.rolled, self.next = [], [0] * BUCKETS, 0
+        held.watch(partition)
+
+    def copy(self):
+        copied = self.held.changes(self.partition, self.next)
+        for bucket in copied.buckets:
+            self.rolled[bucket] = len(self.pieces)
+        self.next = (copied.buckets[-1] + 1) % BUCKETS
+        self.pieces += self.held.pieces(copied)
+
+    def restored(self, into):
+        for piece in self.pieces[min(self.rolled) :]:
+            into.put(into.opened(self.partition, piece))
+        return into
+
+
+def told_of(held, partition):
+    header, *rest = told(held.export(partition))
+    return {name: header[name] for name in ("partition", "watermark")}, *rest
+
+
+@pytest.fixture(scope="module")
+def calls():
+    return batch(traffic(7))
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.data())
+def test_a_partition_put_together_from_pieces_goes_on_as_if_nothing_had_happened(calls, data):
+    whole = calls
+    rows = range(len(whole.values))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(rows) - 1), min_size=2, max_size=12)))
+    held, other = engine(clamp=False), engine(clamp=False)
+    chains = [Chain(held, partition) for partition in range(PARTITIONS)]
+    before = 0
+    for at in cuts:
+        held.process(part(whole, range(before, at)), NOW)
+        before = at
+        for chain in data.draw(st.permutations(chains)):
+            if data.draw(st.booleans()) or at == cuts[-1]:
+                chain.copy()
+    for chain in chains:
+        chain.restored(other)
+        assert told_of(other, chain.partition) == told_of(held, chain.partition)
+    rest = part(whole, range(before, len(rows)))
+    assert other.process(rest, NOW).decisions == held.process(rest, NOW).decisions
+
+
+def test_pieces_of_a_cycle_are_enough_and_no_more_than_twice_what_is_held(calls):
+    held = engine(clamp=False)
+    chain = Chain(held, 1)
+    copies = 3 * BUCKETS
+    for number in range(copies):
+        step = range(number * len(calls.values) // copies, (number + 1) * len(calls.values) // copies)
+        held.process(part(calls, step), NOW)
+        chain.copy()
+    assert min(chain.rolled) > BUCKETS
+    assert told_of(chain.restored(engine(clamp=False)), 1) == told_of(held, 1)
+
+
+def test_a_copy_too_large_for_a_message_is_cut_into_pieces_that_say_the_same():
+    held, other = engine(), engine()
+    judge(held, [setup(f"{n}", f"+7701{n:07d}", f"+77272{n % 97:06d}") for n in range(12_000)])
+    judge(held, [setup(f"busy{n}", "+77010000000", f"+77273{n:06d}") for n in range(100)])
+    for partition in range(PARTITIONS):
+        packed = list(held.pieces(held.whole(partition)))
+        assert len(packed) > 1
+        for piece in packed:
+            assert len(piece) < 4 * 1024 * 1024
+            other.put(other.opened(partition, piece))
+        assert told_of(other, partition) == told_of(held, partition)
+
+
+def test_what_a_later_piece_says_of_a_caller_replaces_what_an_earlier_one_said():
+    held, other = engine(), engine()
+    partition = batch([setup("x", "+77011234567", "+77272345678")]).partitions[0]
+    held.watch(partition)
+    for number in range(60):  # enough for a wide sketch
+        judge(held, [setup(f"{number}", "+77011234567", f"+7727234{number:04d}")])
+    old = list(held.pieces(held.changes(partition, 0)))
+    for number in range(60, 120):
+        judge(held, [setup(f"{number}", "+77011234567", f"+7727234{number:04d}")])
+    new = list(held.pieces(held.changes(partition, 0)))
+    for piece in old + new:
+        other.put(other.opened(partition, piece))
+    assert told_of(other, partition) == told_of(held, partition)
+    assert other.callers_held == held.callers_held
+
+
+def test_what_is_judged_again_says_nothing_new_whatever_changed_meanwhile_and_is_counted_as_it_was_said():
+    calls = [setup(f"{number}", "+77011234567", f"+7727234{number:04d}", NOW + number) for number in range(20)]
+    records = batch(calls)
+    first = engine()
+    first.apply(
+        "lists", "k", orjson.dumps({"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"})
+    )
+    said = first.process(records, NOW).decisions
+    again = engine()  # the list is gone: judged anew, they would be allowed
+    for row, _, value in said:
+        again.said_before(records.partitions[row], records.offsets[row], decode_decision(value))
+    outcomes = again.process(records, NOW)
+    assert (outcomes.decisions, outcomes.said_before, outcomes.actions["block"]) == ([], 20, 20)
+    assert [orjson.loads(value)["decision"]["action"] for _, _, value in outcomes.evidence] == ["block"] * 20
+    partition = records.partitions[0]
+    assert told(again.export(partition))[1:] == told(first.export(partition))[1:]
+    retry = again.process(batch(calls)._replace(offsets=[offset + 100 for offset in records.offsets]), NOW)
+    same = [{**orjson.loads(value), "decided_at": 0} for _, _, value in retry.decisions]
+    assert same == [{**orjson.loads(value), "decided_at": 0} for _, _, value in said]
+
+
+def test_a_broken_set_up_that_was_answered_is_not_answered_again():
+    broken = setup("x", "+77011234567", "+77272345678") | {"ingress": "sideways"}
+    records = batch([broken])
+    first, again = engine(), engine()
+    ((row, _, value),) = first.process(records, NOW).decisions
+    again.said_before(records.partitions[row], records.offsets[row], decode_decision(value))
+    outcomes = again.process(records, NOW)
+    assert (outcomes.decisions, len(outcomes.rejected)) == ([], 1)
+    assert len(again.process(records, NOW).decisions) == 1
+
+
+def test_what_was_said_is_forgotten_with_its_partition():
+    records = batch([setup("x", "+77011234567", "+77272345678")])
+    held = engine()
+    value = engine().process(records, NOW).decisions[0][2]
+    held.said_before(records.partitions[0], records.offsets[0], decode_decision(value))
+    held.drop(records.partitions[0])
+    assert len(held.process(records, NOW).decisions) == 1
