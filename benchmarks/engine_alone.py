@@ -37,14 +37,16 @@ START_MS = 1_763_953_200_000
 _FRAME = struct.Struct("<HqH")
 
 
-def _traffic(seconds: float | None, setups_only: bool) -> Iterator[tuple[int, int, bytes]]:
+def _traffic(
+    seconds: float | None, setups_only: bool, partitions: int = PARTITIONS
+) -> Iterator[tuple[int, int, bytes]]:
     """(partition, time, value) of simulated records."""
     plan, encode = home_plan("KZ"), msgspec.json.Encoder().encode
     for at, event, _ in Traffic(1, TRAFFIC_RATE, seconds=seconds, start_ms=START_MS):
         if setups_only and not isinstance(event, Setup):
             continue
         key = caller_key(event.caller, event.asserted, event.callee, plan)
-        yield partition_of(key.encode("utf-8", "surrogatepass"), PARTITIONS), at, encode(event)
+        yield partition_of(key.encode("utf-8", "surrogatepass"), partitions), at, encode(event)
 
 
 def _batches(records: list[tuple[int, int, bytes]], size: int) -> list[Batch]:
@@ -57,9 +59,9 @@ def _batches(records: list[tuple[int, int, bytes]], size: int) -> list[Batch]:
     ]
 
 
-def _engine() -> Any:
-    engine = Engine.of(load(partitions=PARTITIONS))
-    for partition in range(PARTITIONS):
+def _engine(partitions: int = PARTITIONS) -> Engine:
+    engine = Engine.of(load(partitions=partitions))
+    for partition in range(partitions):
         engine.adopt(partition)
     return engine
 
@@ -130,34 +132,21 @@ def speed(seconds: float, repeats: int) -> dict[str, Any]:
 
 
 def memory(callers: int) -> dict[str, float]:
-    """Resident memory of an engine that is warm but empty, and with `callers` callers of the simulated mix.
+    """Resident memory of an engine that is warm but empty, and with `callers` callers of the simulated mix."""
+    idle, events = 0.0, 0
 
-    The traffic comes from a process of its own: its subscribers would otherwise be counted as the engine's.
-    """
-    engine = _engine()
-    offset, idle, events = 0, 0.0, 0
-    feeder = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.engine_alone", json.dumps({"what": "feed"})],
-        stdout=subprocess.PIPE, cwd=ROOT, **tied(),
-    )  # fmt: skip
-    try:
-        assert feeder.stdout is not None
-        while engine.callers_held < callers or not idle:
-            records = [_fed(feeder.stdout) for _ in range(2_000)]
-            columns = [list(column) for column in zip(*records, strict=True)]
-            engine.process(
-                Batch(columns[0], list(range(offset, offset + 2_000)), columns[1], columns[2], [False] * 2_000),
-                columns[1][-1],
-            )
-            offset, events = offset + 2_000, events + 2_000
-            if not idle:
-                for partition in range(PARTITIONS):
-                    engine.drop(partition)
-                    engine.adopt(partition)
-                idle = _resident_mib()
-    finally:
-        feeder.kill()
-        feeder.wait()
+    def empty(engine: Engine) -> None:
+        nonlocal idle
+        for partition in range(PARTITIONS):
+            engine.drop(partition)
+            engine.adopt(partition)
+        idle = _resident_mib()
+
+    def count(records: int) -> None:
+        nonlocal events
+        events += records
+
+    engine = grown(callers, PARTITIONS, empty, count)
     full = _resident_mib()
     return {
         "callers": engine.callers_held,
@@ -169,10 +158,47 @@ def memory(callers: int) -> dict[str, float]:
     }
 
 
-def feed() -> None:
-    """Simulated traffic without end on standard output, for `memory`."""
+def grown(
+    callers: int,
+    partitions: int,
+    warmed: Callable[[Engine], object] = lambda _: None,
+    judged: Callable[[int], object] = lambda _: None,
+) -> Engine:
+    """An engine that has judged simulated traffic until it holds so many callers.
+
+    `warmed` is called after the first batch, `judged` with the records of each. The traffic comes from a process of its
+    own: its subscribers would otherwise be counted as the engine's.
+    """
+    engine = _engine(partitions)
+    offset, warm = 0, False
+    feeder = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.engine_alone", json.dumps({"what": "feed", "partitions": partitions})],
+        stdout=subprocess.PIPE, cwd=ROOT, **tied(),
+    )  # fmt: skip
+    try:
+        assert feeder.stdout is not None
+        while engine.callers_held < callers or not warm:
+            records = [_fed(feeder.stdout) for _ in range(2_000)]
+            columns = [list(column) for column in zip(*records, strict=True)]
+            engine.process(
+                Batch(columns[0], list(range(offset, offset + 2_000)), columns[1], columns[2], [False] * 2_000),
+                columns[1][-1],
+            )
+            offset += 2_000
+            judged(2_000)
+            if not warm:
+                warmed(engine)
+                warm = True
+    finally:
+        feeder.kill()
+        feeder.wait()
+    return engine
+
+
+def feed(partitions: int) -> None:
+    """Simulated traffic without end on standard output, for `grown`."""
     out = sys.stdout.buffer
-    for partition, at, value in _traffic(None, setups_only=False):
+    for partition, at, value in _traffic(None, setups_only=False, partitions=partitions):
         out.write(_FRAME.pack(partition, at, len(value)) + value)
 
 
@@ -200,6 +226,6 @@ if __name__ == "__main__":
     parts: dict[str, Callable[..., dict[str, Any]]] = {"speed": speed, "memory": memory}
     what = asked.pop("what")
     if what == "feed":
-        feed()
+        feed(**asked)
     else:
         print(json.dumps(parts[what](**asked)))

@@ -106,6 +106,10 @@ class Engine:
         """The model in force, as `name@version`; None before one was published."""
         return self._in_force.versions.model
 
+    def named(self, word: int) -> tuple[str, str | None]:
+        """The policy and the model that a word of the table of calls names."""
+        return self._in_force.versions.policy_of(word).version, self._in_force.versions.model_of(word)
+
     @property
     def awaited(self) -> Mapping[str, str]:
         """The policy (`policy`) and the model (`models`) that are asked for and not in force."""
@@ -214,9 +218,8 @@ class Engine:
 
     def drop(self, partition: int) -> None:
         """Forget a partition: its callers, calls and subscribers' facts, and what was said in it."""
-        checkpoint.drop(self.state, partition)
+        self.clear(partition)
         self._in_force.facts.drop(partition)
-        self._said.forget(partition)
         self._journal.leave(partition)
 
     def export(self, partition: int) -> bytes:
@@ -234,6 +237,16 @@ class Engine:
         self.put(opened)
 
     # -- checkpoints: what changed of a partition, in pieces -----------------------------------------------
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether there is anything to be saved."""
+        return True
+
+    def clear(self, partition: int) -> None:
+        """Forget the callers and calls of a partition, and what was said in it; its subscribers' facts stay."""
+        checkpoint.drop(self.state, partition)
+        self._said.forget(partition)
 
     def watch(self, partition: int) -> None:
         """Begin to note what changes in a partition, for `changes`; until it is dropped."""

@@ -73,6 +73,9 @@ def _setup(
     key = batch.key[row]
     callee = batch.callee[row]
     calls = state.calls
+    said_before = said.shape[0] > 0 and said[row, columns.STANDS] != 0
+    if said_before:
+        verdict[columns.FLAGS] |= columns.SAID_BEFORE
     cell = table.find(calls, batch.call[row])
     if cell >= 0 and table.flags_at(calls, cell) & recent.SETUP:
         first_ms = calls.rows[cell, recent.SETUP_MS]
@@ -142,13 +145,11 @@ def _setup(
         cache_s = 0  # history: for no switch's cache, and whether it came in time hangs on the judge's clock
     millionths = np.int64(-1) if np.isnan(score) else np.int64(score * MILLIONTHS + 0.5)
     made_with = world.constants[1]
-    said_before = said.shape[0] > 0 and said[row, columns.STANDS] != 0
     if said_before:
         action, shadow = said[row, columns.SAID_ACTION], said[row, columns.SAID_SHADOW]
         reasons, millionths = said[row, columns.SAID_REASONS], said[row, columns.SAID_MILLIONTHS]
         cache_s = said[row, columns.SAID_CACHE_S] if said[row, columns.SAID_CACHE_S] >= 0 else cache_s
         made_with = said[row, columns.SAID_VERSIONS]
-        verdict[columns.FLAGS] |= columns.SAID_BEFORE
     if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted and action == BLOCK:

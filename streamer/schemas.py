@@ -151,11 +151,10 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         note="Versioned, checksummed models and which of them scorers use. Compacted.",
     ),
     Channel(
-        "trainer",
-        (),
-        receives=True,
-        sends=True,
-        note="Internal: whoever owns its one partition is the active trainer. Compacted.",
+        "state", (), receives=True, sends=True, note="Internal: what scoring workers remember, by input partition."
+    ),
+    Channel(
+        "trainer", (), receives=True, sends=True, note="Internal: its one partition is the trainer's lease. Compacted."
     ),
 )
 """Every topic of the contract, in its order; dead letters are added from the topics that are read."""

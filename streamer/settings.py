@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     linger_ms: float = Field(1.0, ge=0, le=100, description="how long a poll waits for company, when many records come")
     batch_timeout_s: float = Field(60.0, gt=0, description="a batch that is not finished by then stops the worker")
     drain_s: float = Field(10.0, gt=0, description="how long a leaving worker may take to finish what is in flight")
+    checkpoint_s: float = Field(
+        5.0, ge=0.2, le=3_600, description="each partition's state is saved so often while calls come"
+    )
+    begin_empty: bool = Field(
+        False, description="begin with empty windows where state cannot be restored, instead of stopping"
+    )
     max_callers: int = Field(2_000_000, ge=1_000, description="callers held at most; the idlest go first")
     max_calls: int = Field(
         4_000_000,

@@ -65,6 +65,14 @@ LATENCY: Final = Board("latency", "streamer: latency and lag", (
          "{{instance}}"),
     _one("Shed", "Batches whose sampled evidence was left out since the input lags", "ops", _rate("streamer_shed_batches_total")),
     _one("Partitions owned", "By worker", "short", "sum by (instance) (streamer_partitions)", "{{instance}}"),
+    _one("Checkpoints", "Age of the state that is committed, worst partition; 0 while nothing has come since", "s",
+         "streamer:checkpoint_age_seconds:max"),
+    Panel("Saved", "Bytes of checkpoints a second before compression, and rows of callers read back", "short", (
+        Query(_rate("streamer_checkpoint_bytes_total"), "bytes saved"),
+        Query(_rate("streamer_restored_callers_total"), "callers read back"))),
+    Panel("Restoring", "Partitions that rest until their state is there; partitions read back, checkpoints and set-ups that were judged again", "short", (
+        Query("streamer:restoring_partitions:sum", "rest"), Query("sum(streamer_restored_partitions_total)", "read back"),
+        Query(_rate("streamer_checkpoints_total"), "checkpoints a second"), Query("sum(streamer_said_before_total)", "judged again"))),
     Panel("State", "Callers held, and what was given up since the store was full", "short", (
         Query("sum(streamer_callers)", "callers"), Query("sum(streamer_callers_evicted)", "callers given up"),
         Query("sum(streamer_calls_evicted)", "calls given up"))),

@@ -26,6 +26,9 @@ SUBSCRIBER_FACTS: Final = ("location", "line", "sim", "device", "holder", "netwo
 STREAM_BYTES: Final = 1024 * 1024 + 12
 """Largest message of a stream, in bytes: Kafka's own default, asked for so that no cluster's smaller one holds."""
 
+_STATE_SEGMENT_BYTES: Final = 16 * 1024 * 1024
+"""The broker deletes whole segments alone."""
+
 _DEAD_LETTER: Final = ".dlq"
 _WAIT_S: Final = 30.0
 
@@ -62,6 +65,8 @@ class Topics:
         Compacted control topics, of one partition, so that a version always comes before what points to it.
     location, line, sim, device, holder, network : str
         Compacted facts of subscribers, partitioned like `calls`.
+    state : str
+        What scoring workers remember, partitioned like `calls`.
     trainer : str
         One partition; whoever owns it is the active trainer.
     control : tuple[str, ...]
@@ -88,6 +93,7 @@ class Topics:
         self.operators: Final = f"{prefix}operators.v1"
         self.trunks: Final = f"{prefix}trunks.v1"
         self.models: Final = f"{prefix}models.v1"
+        self.state: Final = f"{prefix}state.v1"
         self.trainer: Final = f"{prefix}trainer.v1"
         self.location: Final = f"{prefix}subscribers.location.v1"
         self.line: Final = f"{prefix}subscribers.line.v1"
@@ -127,10 +133,20 @@ class Topics:
             *(TopicSpec(topic, 1, _compacted()) for topic in self.control),
             TopicSpec(self.trainer, 1, _compacted()),
         )
+        state = TopicSpec(
+            self.state,
+            self.partitions,
+            {
+                "cleanup.policy": "delete",
+                "retention.ms": "-1",  # workers delete what no pointer needs any more, and nothing else may go
+                "segment.bytes": str(_STATE_SEGMENT_BYTES),
+                "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            },
+        )
         letters = tuple(
             TopicSpec(dead_letter(topic), 1, _stream(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in self.read
         )
-        return self._replicated_as_set(self._kept_as_set((*streams, *tables, *letters)))
+        return self._replicated_as_set((*self._kept_as_set((*streams, *tables, *letters)), state))
 
     def _replicated_as_set(self, specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:
         """`specs` with the least in-sync replicas, if they are set. Raises `SettingsError` when no write could succeed."""

@@ -19,6 +19,7 @@ from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
 from streamer.stream.health import Health
 from streamer.stream.judge import Judge
+from streamer.stream.offsets import Offsets
 from streamer.stream.scoring import Scoring
 from streamer.stream.transport import Transport
 from streamer.warming import warm
@@ -38,6 +39,7 @@ class App(faust.App):
     BootStrategy = Boot
 
     streamer_settings: Settings
+    offsets: Offsets
     failure: BaseException | None = None
     scoring: Scoring | None = None
     health: Health | None = None
@@ -93,6 +95,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
     if judge is None:
         warm()  # a compiler at work on the first call would make it wait
     judging = judge if judge is not None else Engine.of(settings)
+    made.offsets = Offsets(checkpointed=judging.keeps_state)
     calls = made.topic(Topics(settings).calls, value_serializer="raw", key_serializer="raw")
 
     begun = asyncio.Event()
@@ -134,6 +137,10 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
     @made.task
     async def tick() -> None:
         await guarded(Scoring.tick)
+
+    @made.task
+    async def save() -> None:
+        await guarded(Scoring.save)
 
     @made.agent(calls)
     async def score(stream: Any) -> None:

@@ -23,27 +23,23 @@ class Backpressure:
 
     def __init__(self) -> None:
         self._since = 0.0
-        self._paused = False
+        self.paused = False
+        """Whether all partitions are paused that do not rest anyway."""
 
     def holds(self, client: Client, owned: Iterable[Place], waiting: int, now: float) -> bool:
         """Whether to take nothing for the moment (it waits a little then); what librdkafka prefetched stays where it is."""
         if waiting < HOLD_AT:
             self._since = 0.0
-            if self._paused and waiting <= HOLD_AT // 2:
+            if self.paused and waiting <= HOLD_AT // 2:
                 client.resume([TopicPartition(*place) for place in owned])
-                self._paused = False
+                self.paused = False
             return False
         if not self._since:
             self._since = now
         if now - self._since < HOLD_S:
             time.sleep(_TURN_S)
             return True
-        if not self._paused:
+        if not self.paused:
             client.pause([TopicPartition(*place) for place in owned])
-            self._paused = True
+            self.paused = True
         return False
-
-    def gained(self, client: Client, partitions: list[TopicPartition]) -> None:
-        """Partitions that come while all are paused are paused too."""
-        if self._paused:
-            client.pause(partitions)

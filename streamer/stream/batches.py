@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 from confluent_kafka import Message
 
 from streamer.kafka.headers import headers_of_all
+from streamer.kafka.topics import Place
 from streamer.records import Batch as Records
+from streamer.stream.arrivals import Origin
 
 REKEYED: Final = "rekeyed"
 """The header of a record that was produced again into the partition it belongs to."""
 # Fields of a record by methods that are not bound, so that `map` calls them at the speed of C.
+_topic: Callable[[Any], Any] = Message.topic
+_error: Callable[[Any], Any] = Message.error
 _partition: Callable[[Any], Any] = Message.partition
 _offset: Callable[[Any], Any] = Message.offset
 _value: Callable[[Any], Any] = Message.value
@@ -24,10 +28,10 @@ class Batch:
     """What one poll brought of a topic.
 
     `kind` is records, assigned, revoked or lost; `spans` maps each partition to its records, in order; `epoch` is the
-    membership of the group that it was taken in.
+    membership of the group that it was taken in; `origins` says where each partition that is assigned goes on.
     """
 
-    __slots__ = ("epoch", "finished", "handed_at", "kind", "spans", "topic")
+    __slots__ = ("epoch", "finished", "handed_at", "kind", "origins", "spans", "topic")
 
     def __init__(self, kind: str, topic: str, spans: dict[int, list[Any]], epoch: int, now: float) -> None:
         self.kind = kind
@@ -36,10 +40,30 @@ class Batch:
         self.epoch = epoch
         self.handed_at = now
         self.finished = False
+        self.origins: dict[int, Origin] = {}
 
     def finish(self) -> None:
         """Everything that came of the batch was delivered: its offsets may be committed. From any thread."""
         self.finished = True
+
+
+def by_place(
+    polled: list[Any], owned: Container[Place], hear: Callable[[Any], None]
+) -> dict[Any, dict[Any, list[Any]]]:
+    """The records of each topic and partition, those left out that are not ours any more; errors are told to `hear`."""
+    if any(map(_error, polled)):
+        for record in polled:
+            if record.error() is not None:
+                hear(record.error())
+        polled = [record for record in polled if record.error() is None]
+    found: dict[Any, dict[Any, list[Any]]] = {}
+    # What librdkafka gives comes in runs of one partition.
+    for topic, of_topic in itertools.groupby(polled, _topic):
+        for partition, run in itertools.groupby(of_topic, _partition):
+            # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
+            if (topic, partition) in owned:
+                found.setdefault(topic, {}).setdefault(partition, []).extend(run)
+    return found
 
 
 def as_columns(batch: Batch) -> tuple[list[Any], list[Any], Records]:

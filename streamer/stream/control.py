@@ -42,11 +42,17 @@ class Control:
         """Whether all that was there when last asked for has been applied."""
         return self._reached >= self._wanted
 
-    def follow(self, partitions: list[int]) -> None:
-        """Read the facts of these partitions too; not ready until they have been read."""
+    @property
+    def reached(self) -> int:
+        """Whatever `follow` gave up to this number has been applied."""
+        return self._reached
+
+    def follow(self, partitions: list[int]) -> int:
+        """Read the facts of these partitions too; gives the number that `reached` will have once all there is was applied."""
         self._owned |= set(partitions)
         self._wanted += 1
         self._wishes.put((True, tuple(partitions), self._wanted))
+        return self._wanted
 
     def leave(self, partitions: list[int]) -> None:
         """Read the facts of these partitions no more."""

@@ -139,6 +139,10 @@ class Deliveries:
                     break
         self.serve()
 
+    def reached(self, place: Place) -> int:
+        """The offset after the newest message known to be delivered to a topic and partition; 0 while none is."""
+        return self._newest.get(place, -1) + 1
+
     def serve(self) -> None:
         """Take in the deliveries that are reported, unless somebody is at it.
 

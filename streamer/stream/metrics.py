@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import HistogramMetricFamily
 
 from streamer.policy import names_of
+from streamer.stream.state_metrics import StateMetrics
 from streamer.versions import told
 
 BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -99,6 +100,7 @@ class Metrics:
             "Calls and pairs forgotten while they still counted, since max_calls was reached",
             **own,
         )
+        self.state = StateMetrics(self.registry)
         self.dead = Counter("streamer_dead_letters", "Records that could not be taken in", ["topic", "reason"], **own)
         self.rekeyed = Counter(
             "streamer_rekeyed", "Records produced again into the partition they belong to", ["operator"], **own
@@ -212,6 +214,7 @@ class Metrics:
         """A partition that is owned no more shows nothing."""
         self._lag.remove(str(partition))
         self._age.remove(str(partition))
+        self.state.forget(partition)
 
     def observe(self, batch: Any, outcomes: Any, now_ms: float, *, shed: bool) -> None:
         """Count what a batch came to."""
@@ -242,6 +245,8 @@ class Metrics:
             self.clamped.labels(self.operator(operator)).inc(n)
         if outcomes.repeated:
             self.repeated.inc(outcomes.repeated)
+        if outcomes.said_before:
+            self.state.said_before.inc(outcomes.said_before)
         if outcomes.late:
             self.late.inc(outcomes.late)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import time
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streamer.kafka.topics import Place
+from streamer.stream.arrivals import Origin
 from streamer.stream.batches import Batch
 
 log = logging.getLogger("streamer.offsets")
@@ -33,12 +35,38 @@ _OVERTAKEN: Final = {
 """A rebalance was faster; the next second tries again."""
 
 
-class Offsets:
-    """For each partition the offset behind its last finished record, committed when it moved."""
+class Offered(NamedTuple):
+    """A checkpoint that may be committed once everything before its offset is finished. See `streamer.stream.pointers`."""
 
-    def __init__(self) -> None:
+    place: Place
+    epoch: int
+    offset: int
+    metadata: str
+
+
+class Offsets:
+    """For each partition the offset behind its last finished record, committed when it moved.
+
+    With `checkpointed`, only offsets are committed that `offer` gave with their metadata, and only when all before them is
+    finished. `heard` is called with each partition and offset that the broker has.
+    """
+
+    def __init__(self, checkpointed: bool = False) -> None:
+        self._checkpointed = checkpointed
+        self.heard: Callable[[int, int], None] | None = None
         self._done: dict[Place, int] = {}
         self._committed: dict[Place, int] = {}
+        self._offers: collections.deque[Offered] = collections.deque()
+        self._ready: dict[Place, list[Offered]] = {}
+
+    def begin(self, origins: Mapping[Place, Origin]) -> None:
+        """Partitions were gained, all before their origins is finished."""
+        for place, origin in origins.items():
+            self._done[place] = origin.offset
+
+    def offer(self, offered: Offered) -> None:
+        """A checkpoint is written. From any thread."""
+        self._offers.append(offered)
 
     def finished(self, batch: Batch) -> None:
         """A batch is finished, and so is every one before it."""
@@ -51,27 +79,25 @@ class Offsets:
         for place in list(self._done) if places is None else places:
             self._done.pop(place, None)
             self._committed.pop(place, None)
+            self._ready.pop(place, None)
 
-    def lag(self, client: Client, place: Place) -> int:
-        """Records between what is finished and the end as of the last fetch; 0 before anything was finished."""
-        done = self._done.get(place)
-        if done is None:
-            return 0
+    def lag(self, client: Client, place: Place) -> int | None:
+        """Records between what is finished and the end as of the last fetch; None before the first one."""
         end: int = client.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
-        return max(end - done, 0)
+        return max(end - self._done[place], 0) if end >= 0 and place in self._done else None
 
-    def commit(self, client: Client, owned: Collection[Place]) -> None:
+    def commit(self, client: Client, owned: Collection[Place], epoch: int) -> None:
         """Begin to commit what moved; `confirm` hears how it went."""
-        offsets = self._moved(owned)
+        offsets = self._moved(owned, epoch)
         if offsets:
             try:
                 client.commit(offsets=offsets, asynchronous=True)
             except KafkaException as reason:  # the next second tries again
                 log.warning("offsets not committed: %s", reason.args[0].str())
 
-    def commit_now(self, client: Client, owned: Collection[Place], may: Callable[[], bool]) -> None:
+    def commit_now(self, client: Client, owned: Collection[Place], epoch: int, may: Callable[[], bool]) -> None:
         """Commit what moved and wait for it, again and again while that may help and `may` says so."""
-        while offsets := self._moved(owned):
+        while offsets := self._moved(owned, epoch):
             try:
                 self.confirm(None, client.commit(offsets=offsets, asynchronous=False) or [])
             except KafkaException as reason:
@@ -89,15 +115,35 @@ class Offsets:
             wrong = error or partition.error
             if wrong is None:
                 self._committed[partition.topic, partition.partition] = partition.offset
+                if self.heard is not None:
+                    self.heard(partition.partition, partition.offset)
             else:
                 refused = wrong
         if refused is not None:
             level = logging.INFO if refused.code() in _OVERTAKEN else logging.WARNING
             log.log(level, "offsets not committed: %s", refused.str())
 
-    def _moved(self, owned: Collection[Place]) -> list[TopicPartition]:
+    def _moved(self, owned: Collection[Place], epoch: int) -> list[TopicPartition]:
+        if self._checkpointed:
+            return self._covered(owned, epoch)
         return [
             TopicPartition(*place, offset)
             for place, offset in self._done.items()
             if place in owned and self._committed.get(place) != offset
         ]
+
+    def _covered(self, owned: Collection[Place], epoch: int) -> list[TopicPartition]:
+        """The newest checkpoint of each partition that covers finished batches alone, unless the broker has it."""
+        while self._offers:
+            offered = self._offers.popleft()
+            if offered.epoch == epoch and offered.place in owned:
+                self._ready.setdefault(offered.place, []).append(offered)
+        found = []
+        for place, ready in self._ready.items():
+            covered = [offered for offered in ready if offered.offset <= self._done.get(place, -1)]
+            if covered and place in owned:
+                newest = covered[-1]
+                del ready[: len(covered) - 1]
+                if self._committed.get(place) != newest.offset:
+                    found.append(TopicPartition(*place, newest.offset, newest.metadata))
+        return found

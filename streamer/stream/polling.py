@@ -2,7 +2,8 @@
 
 confluent-kafka admits no second thread to a consumer. This one polls, waits a moment for company, and hands over what
 came as one `Batch` a topic; partitions gained, drained and lost are batches too, in order with the records. An offset is
-committed only behind a contiguous run of finished batches.
+committed only behind a contiguous run of finished batches, and where state is kept, together with the state that goes
+with it. Partitions that are gained rest until their state is there.
 
 A worker that was stopped (SIGSTOP, a paused machine) for longer than its session has lost its partitions without knowing
 it. Every turn, and every send (`Poller.holds`), looks at the monotonic clock: such a worker forgets what it held and joins
@@ -12,22 +13,22 @@ anew. What belongs to an earlier membership carries an older `epoch`.
 from __future__ import annotations
 
 import collections
-import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streamer.errors import TransportError
 from streamer.kafka.clients import consumer_config
 from streamer.kafka.topics import Place
 from streamer.settings import Settings
+from streamer.stream.arrivals import Arrivals, Origin
 from streamer.stream.backpressure import Backpressure
-from streamer.stream.batches import Batch
+from streamer.stream.batches import Batch, by_place
 from streamer.stream.lookout import Lookout
 from streamer.stream.offsets import Offsets
 from streamer.stream.pace import Pace
@@ -42,14 +43,15 @@ _BUSY_POLL_S: Final = 0.01
 class Poller:
     """Polls `topics` and gives each batch to `hand_over`, and what it cannot go on after to `fail`; both in its own thread.
 
-    `held_up` says whether finishing waits for the brokers: batches do not count as stuck then.
+    `held_up` says whether finishing waits for the brokers: batches do not count as stuck then. `offsets` decides what is
+    committed.
 
     Attributes
     ----------
     owned : set[tuple[str, int]]
         Topic and partition of all that this member holds.
     lags : dict[tuple[str, int], int]
-        Records between what is finished and the end, by owned partition, about a second old.
+        Records between what is finished and the end, by owned partition that was fetched from, about a second old.
     epoch : int
         Grows whenever what was held before is no longer ours.
     """
@@ -61,6 +63,7 @@ class Poller:
         hand_over: Callable[[Batch], None],
         fail: Callable[[BaseException], None],
         held_up: Callable[[], bool] = bool,
+        offsets: Offsets | None = None,
     ) -> None:
         self._settings = settings
         self._topics = topics
@@ -72,7 +75,8 @@ class Poller:
         self.epoch = 0
         self._session_s = settings.session_timeout_ms / 1000
         self._in_flight: collections.deque[Batch] = collections.deque()
-        self._offsets = Offsets()
+        self.offsets = offsets or Offsets()
+        self.arrivals = Arrivals(settings)
         self._lookout = Lookout(topics)
         self._draining = threading.Event()
         self._abandoned = False
@@ -114,7 +118,7 @@ class Poller:
     # -- the polling thread ----------------------------------------------------------------------------------
 
     def _join(self) -> Client:
-        own = {"error_cb": self._lookout.hear, "on_commit": self._offsets.confirm}
+        own = {"error_cb": self._lookout.hear, "on_commit": self.offsets.confirm}
         client = Client(consumer_config(self._settings, self._settings.group, **own))
         client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         return client
@@ -143,7 +147,9 @@ class Poller:
         if now - self._second_at >= COMMIT_EVERY_S:
             self._second_at = now
             self._each_second(now)
-        if self._backpressure.holds(self._client, self.owned, len(self._in_flight), now):
+        self._resume_woken()
+        moving = self.owned - self.arrivals.resting
+        if self._backpressure.holds(self._client, moving, len(self._in_flight), now):
             return
         first = self._client.poll(_BUSY_POLL_S if self._in_flight else _IDLE_POLL_S)
         self._lookout.check()
@@ -155,42 +161,30 @@ class Poller:
             time.sleep(self._settings.linger_ms / 1000)
             batch += self._client.consume(most - len(batch), 0)
         self._pace.arrived(len(batch))
-        found = self._by_place(batch)
+        found = by_place(batch, self.owned, self._lookout.hear)
         if found:
             self._lookout.trouble = None
         for topic, spans in found.items():
             self._hand_over("records", topic, spans)
 
-    def _by_place(self, batch: list[Any]) -> dict[str, dict[int, list[Any]]]:
-        """The records of each topic and partition, those left out that are not ours any more."""
-        if any(map(Message.error, batch)):
-            for record in batch:
-                if record.error() is not None:
-                    self._lookout.hear(record.error())
-            batch = [record for record in batch if record.error() is None]
-        found: dict[Any, dict[Any, list[Any]]] = {}
-        # What librdkafka gives comes in runs of one partition.
-        for topic, of_topic in itertools.groupby(batch, Message.topic):
-            for partition, run in itertools.groupby(of_topic, Message.partition):
-                # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
-                if (topic, partition) in self.owned:
-                    found.setdefault(topic, {}).setdefault(partition, []).extend(run)
-        return found
-
-    def _hand_over(self, kind: str, topic: str, spans: dict[int, list[Any]]) -> None:
+    def _hand_over(
+        self, kind: str, topic: str, spans: dict[int, list[Any]], origins: dict[int, Origin] | None = None
+    ) -> None:
         batch = Batch(kind, topic, spans, self.epoch, time.monotonic())
+        batch.origins = origins or {}
         self._in_flight.append(batch)
         self._give(batch)
 
     def _settle(self) -> None:
         while self._in_flight and self._in_flight[0].finished:
-            self._offsets.finished(self._in_flight.popleft())
+            self.offsets.finished(self._in_flight.popleft())
 
     def _each_second(self, now: float) -> None:
-        self._offsets.commit(self._client, self.owned)
+        self.offsets.commit(self._client, self.owned, self.epoch)
         self._lookout.look(self._client, now)
         self._look_for_a_stuck_batch(now)
-        self.lags = {place: self._offsets.lag(self._client, place) for place in self.owned}
+        lags = {place: self.offsets.lag(self._client, place) for place in self.owned}
+        self.lags = {place: lag for place, lag in lags.items() if lag is not None}
 
     def _look_for_a_stuck_batch(self, now: float) -> None:
         if self.trouble is not None or self._held_up():
@@ -225,13 +219,15 @@ class Poller:
                 )
             time.sleep(0.001)
         self._settle()
-        self._offsets.commit_now(self._client, self.owned, lambda: time.monotonic() < until and not self._abandoned)
+        self.offsets.commit_now(
+            self._client, self.owned, self.epoch, lambda: time.monotonic() < until and not self._abandoned
+        )
 
     def _forget(self) -> None:
         """What is held belongs to others now: nothing of it may be sent or committed any more."""
         self.epoch += 1
         self._in_flight.clear()
-        self._offsets.forget()
+        self.offsets.forget()
 
     def _start_over(self, now: float) -> None:
         log.warning(
@@ -249,21 +245,30 @@ class Poller:
         self._client = self._join()
         self._alive_at = time.monotonic()
 
+    def _resume_woken(self) -> None:
+        woken = self.arrivals.woken(self.epoch)
+        if woken and not self._backpressure.paused:
+            self._client.resume(woken)
+
     def _lose(self, places: set[Place]) -> None:
         self.owned -= places
+        self.arrivals.forget(places)
         self._announce("lost", places)
 
-    def _announce(self, kind: str, places: set[Place]) -> None:
+    def _announce(self, kind: str, places: Collection[Place], origins: Mapping[Place, Origin] | None = None) -> None:
         for topic in sorted({topic for topic, _ in places}):
-            self._hand_over(kind, topic, {partition: [] for name, partition in sorted(places) if name == topic})
+            of_topic: dict[int, list[Any]] = {partition: [] for name, partition in sorted(places) if name == topic}
+            of_origin = {partition: origins[topic, partition] for partition in of_topic} if origins else {}
+            self._hand_over(kind, topic, of_topic, of_origin)
 
     def _on_assign(self, client: Client, partitions: list[TopicPartition]) -> None:
-        places = {(p.topic, p.partition) for p in partitions}
-        client.incremental_assign(partitions)
-        self._backpressure.gained(client, partitions)
-        self._offsets.forget(places)
-        self.owned |= places
-        self._announce("assigned", places)
+        if not partitions:
+            return
+        origins = self.arrivals.begin(client, partitions)
+        self.offsets.forget(origins)
+        self.offsets.begin(origins)
+        self.owned |= set(origins)
+        self._announce("assigned", origins, origins)
 
     def _on_revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
         places = {(p.topic, p.partition) for p in partitions}
@@ -274,6 +279,7 @@ class Poller:
             self._announce("revoked", places)
             self._finish_all()  # the agent has put their state away
             self.owned -= places
+            self.arrivals.forget(places)
         client.incremental_unassign(partitions)
 
     def _on_lost(self, client: Client, partitions: list[TopicPartition]) -> None:

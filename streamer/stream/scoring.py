@@ -20,11 +20,13 @@ from streamer.records import Batch as Records
 from streamer.settings import Settings
 from streamer.stream.batches import REKEYED, Batch, as_columns
 from streamer.stream.brake import Brake
+from streamer.stream.checkpoints import Checkpoints
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries, Message
 from streamer.stream.governing import Governing
 from streamer.stream.heeding import Heeding
 from streamer.stream.judge import Judge
+from streamer.stream.log_clock import LogClock
 from streamer.stream.metrics import Metrics
 from streamer.stream.polling import Poller
 from streamer.stream.seldom import Seldom
@@ -32,7 +34,6 @@ from streamer.stream.seldom import Seldom
 log = logging.getLogger("streamer.scoring")
 
 _TICK_S: Final = 1.0
-_WAIT_S: Final = 0.05
 
 
 class Scoring:
@@ -51,8 +52,14 @@ class Scoring:
         self._arrived = asyncio.Event()
         self.deliveries = Deliveries(settings, self._fail_from_thread)
         self.control = Control(settings, self._fail_from_thread, self._wake)
+        self.checkpoints = Checkpoints(
+            settings, judge, self.deliveries, self.control, lambda: self._poller, self._fail_from_thread, self._wake
+        )
+        if self.checkpoints.log is not None:
+            app.offsets.heard = self.checkpoints.log.committed
         self._brake = Brake(settings, self.topics.calls)
         self._misplaced = Seldom()
+        self._log_clock = LogClock()
         self._partition_headers = [("source.partition", b"%d" % number) for number in range(settings.partitions)]
 
     def _fail_from_thread(self, reason: BaseException) -> None:
@@ -73,6 +80,9 @@ class Scoring:
             reasons["control"] = self.control.trouble or "lists, policy and facts are still being read"
         if not self._owned:
             reasons["partitions"] = "no partition is owned yet"
+        restoring = self.checkpoints.restoring
+        if restoring:
+            reasons["state"] = f"partitions {restoring} are being restored"
         trouble = self.deliveries.trouble or (self._poller.trouble if self._app.consumer.poller else None)
         if trouble:
             reasons["broker"] = trouble
@@ -81,6 +91,7 @@ class Scoring:
     async def close(self, wait_s: float) -> None:
         """Send what is still under way, within `wait_s`, and end the threads."""
         self.control.close()
+        self.checkpoints.close()
         if not await self._loop.run_in_executor(None, self.deliveries.close, wait_s):
             log.warning("some messages were not delivered")
 
@@ -91,40 +102,51 @@ class Scoring:
             return
         partitions = sorted(batch.spans)
         if batch.kind == "assigned":
-            for partition in partitions:
-                self.judge.adopt(partition)
+            self.checkpoints.gained(batch)
             self._owned |= set(partitions)
-            self.control.follow(partitions)
+            batch.finish()
         else:
+            if batch.kind == "lost":
+                self.checkpoints.lost(partitions)
+                self.governing.forget()
+                batch.finish()
+            else:
+                self.checkpoints.left(partitions, batch.finish)
             self._owned -= set(partitions)
             self.control.leave(partitions)
             for partition in partitions:
                 self.judge.drop(partition)
                 self.metrics.forget(partition)
-            if batch.kind == "lost":
-                self.governing.forget()
         log.info("partitions %s: %s", {"assigned": "gained"}.get(batch.kind, batch.kind), partitions)
         self.metrics.partitions.set(len(self._owned))
-        batch.finish()
 
     async def follow_control(self) -> None:
-        """Apply control records within a moment of their arrival, whether calls come or not."""
+        """Apply control records, and state that is restored, within a moment of their arrival, whether calls come or not."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             await self._apply_control()
+            if self.checkpoints.take_in():
+                self._arrived.set()  # batches that wait come first
+            self.checkpoints.wake()
+            await asyncio.sleep(0)
+
+    async def save(self) -> None:
+        """Write checkpoints."""
+        await self.checkpoints.run()
 
     async def tick(self) -> None:
         """Once a second: the engine's clock, in partitions where nothing waits to be judged, and gauges."""
         while True:
             await asyncio.sleep(_TICK_S)
-            now = int(time.time() * 1000)
+            now = self._log_clock.now_ms()
             lags = self._poller.lags if self._app.consumer.poller is not None else {}
-            for partition in self._owned & {partition for (_, partition), lag in lags.items() if not lag}:
-                self.judge.tick(partition, now)
-            if self.control.ready and self.settings.clamp:
-                lifted = self.governing.lift(self.judge.demotions, now)
-                await self.deliveries.send(lifted, lambda: None)
+            if now is not None:
+                for partition in self.checkpoints.awake & {number for (_, number), lag in lags.items() if not lag}:
+                    self.judge.tick(partition, now)
+                if self.control.ready and self.settings.clamp:
+                    lifted = self.governing.lift(self.judge.demotions, now)
+                    await self.deliveries.send(lifted, lambda: None)
             self._show_gauges()
 
     def _show_gauges(self) -> None:
@@ -133,6 +155,7 @@ class Scoring:
             for (_, partition), lag in self._poller.lags.items():
                 if partition in self._owned:
                     self.metrics.lag(partition, lag)
+        self.metrics.state.show(self.checkpoints)
         self.metrics.callers.set(self.judge.callers_held)
         self.metrics.evicted.set(self.judge.evicted)
         self.metrics.calls_evicted.set(self.judge.calls_evicted)
@@ -162,16 +185,15 @@ class Scoring:
 
     async def _judge(self, batch: Batch) -> None:
         await self._apply_control()
-        while not self.control.ready:
-            await asyncio.sleep(_WAIT_S)
-            await self._apply_control()
         holds = partial(self._poller.holds, batch)
         if not holds():
             return  # taken in before this worker lost its partitions: whoever has them now judges it
         records, headers, columns = as_columns(batch)
+        self._log_clock.met(columns.append_ms[-1])
         now = int(time.time() * 1000)
         shed = now - min(columns.append_ms) > 1000 * self.settings.shed_lag_s
         outcomes = self.judge.process(columns, now, shed)
+        self.checkpoints.judged(batch.spans)
         demotions = self.governing.observe(outcomes.standing, self.judge.policy, self.judge.demotions)
         messages = [*self._messages(records, headers, columns, outcomes), *demotions]
         await self.deliveries.send(messages, batch.finish, holds)

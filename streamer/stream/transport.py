@@ -54,7 +54,8 @@ class Consumer(FaustConsumer):
         if self.poller is not None:
             return
         self._shown = list(topics)
-        self.poller = Poller(self.settings, self._shown, self._take, self._fail, self.app.held_up)
+        offsets = getattr(self.app, "offsets", None)
+        self.poller = Poller(self.settings, self._shown, self._take, self._fail, self.app.held_up, offsets)
         self.app.consumer_generation_id = 1
         self.app.on_rebalance_start()
         self.app.loop.create_task(self.on_partitions_assigned(self.assignment(), 1))

@@ -36,7 +36,9 @@ class Worker:
         }
         if tree is not None:
             own["PYTHONPATH"] = str(tree)
-        program = ["-m", "tests.stream.judges", judge] if judge else ["-m", "streamer", "worker", *options]
+        program = ["-m", "streamer", "worker", *options]
+        if judge:  # a module, or one of the judges
+            program = ["-m", judge] if "." in judge else ["-m", "tests.stream.judges", judge]
         self.process = subprocess.Popen(
             [sys.executable, *program], env=env | own | more, cwd=tree, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )  # fmt: skip

@@ -1,0 +1,260 @@
+"""A worker's checkpoints, on its event loop: when a partition is copied, and what is taken in of one that was gained."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from streamer.kafka.topics import Topics
+from streamer.settings import Settings
+from streamer.stream.batches import Batch
+from streamer.stream.control import Control
+from streamer.stream.deliveries import Deliveries
+from streamer.stream.judge import Judge
+from streamer.stream.offsets import Offered
+from streamer.stream.polling import Poller
+from streamer.stream.restoring import Emptied, Piece, Restored, Restorer, SaidSince, Wish
+from streamer.stream.state_log import Order, StateLog
+
+log = logging.getLogger("streamer.checkpoints")
+
+_SHORTEST_S: Final = 0.01
+_AT_ONCE_S: Final = 0.005
+"""Longest that state is taken in before waiting batches are judged."""
+
+
+class _Held:
+    """One partition of ours: the offset behind its last record judged, and how far that is saved."""
+
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        self.position = wish.origin.offset
+        self.facts = 0  # see `Control.follow`
+        self.restored: Restored | None = None
+        self.awake = False
+        self.since = time.monotonic()
+        self.whole = True  # what the next copy has to be
+        self.said = 0
+        self.next_bucket = 0
+        self.saved = -1  # the position of the newest copy
+        self.copied_at = 0.0
+        self.order: Order | None = None
+
+
+class Checkpoints:
+    """What the scoring agent tells of its partitions, and what it is told of them.
+
+    A judge that keeps no state has only to wait for its facts.
+
+    Attributes
+    ----------
+    restored, taken_in : int
+        Partitions restored and rows of callers taken in, since the start.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        judge: Judge,
+        deliveries: Deliveries,
+        control: Control,
+        poller: Callable[[], Poller],
+        fail: Callable[[BaseException], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._every_s = settings.checkpoint_s
+        self._judge = judge
+        self._deliveries = deliveries
+        self._control = control
+        self._poller = poller
+        topics = Topics(settings)
+        self._calls, self._decisions = topics.calls, topics.decisions
+        self._held: dict[int, _Held] = {}
+        self.restored = self.taken_in = 0
+        self.log: StateLog | None = None
+        self._restorer: Restorer | None = None
+        if judge.keeps_state:
+            self.log = StateLog(settings, judge.pieces, self._offer, fail)
+            self._restorer = Restorer(settings, judge.opened, fail, wake)
+
+    # -- partitions come and go ----------------------------------------------------------------------------
+
+    def gained(self, batch: Batch) -> None:
+        """Partitions are ours: read back what there is of them. Their records come once that is taken in."""
+        for number in batch.origins:
+            self._judge.adopt(number)
+        facts = self._control.follow(sorted(batch.origins))
+        for number, origin in sorted(batch.origins.items()):
+            held = self._held[number] = _Held(Wish(number, batch.epoch, origin))
+            held.facts = facts
+            if self._restorer is not None:
+                self._restorer.ask(held.wish)
+            else:
+                held.restored = Restored(held.wish, [], {}, 0)
+
+    def left(self, partitions: Iterable[int], done: Callable[[], None]) -> None:
+        """Partitions go to others: save what is not saved; `done` is called when that is offered to be committed."""
+        last = []
+        for number in partitions:
+            held = self._held.pop(number)
+            self._forsake(held)
+            if held.awake and self.log is not None and (held.position != held.saved or self._under_way(held)):
+                last.append(held)
+        waiting = len(last)
+        if not waiting:
+            done()
+            return
+
+        def one_done() -> None:  # the log's thread alone calls it
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                done()
+
+        for held in last:
+            self._copy(held, one_done)
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        """Others have these partitions already."""
+        for number in partitions:
+            held = self._held.pop(number, None)
+            if held is not None:
+                self._forsake(held)
+
+    def _forsake(self, held: _Held) -> None:
+        if self._restorer is not None and held.restored is None:
+            self._restorer.give_up(held.wish)
+
+    # -- restoring -----------------------------------------------------------------------------------------
+
+    @property
+    def restoring(self) -> list[int]:
+        """Partitions whose records rest, since their state or facts are not all there."""
+        return sorted(number for number, held in self._held.items() if not held.awake)
+
+    @property
+    def awake(self) -> set[int]:
+        """Partitions whose records come."""
+        return {number for number, held in self._held.items() if held.awake}
+
+    @property
+    def trouble(self) -> str | None:
+        """What librdkafka is retrying at the moment."""
+        return self._restorer.trouble if self._restorer is not None else None
+
+    def take_in(self) -> bool:
+        """Take in what has come, for a few milliseconds; gives whether there is more."""
+        until = time.perf_counter() + _AT_ONCE_S
+        for part in self._restorer.take() if self._restorer is not None else ():
+            held = self._held.get(part.wish.partition)
+            if held is None or held.wish != part.wish:
+                continue
+            if isinstance(part, Piece):
+                self._judge.put(part.opened)
+                self.taken_in += len(part.opened.columns["callers.key"])
+            elif isinstance(part, SaidSince):
+                self._judge.said_before(part.wish.partition, part.offset, part.decision)
+            elif isinstance(part, Emptied):
+                self._judge.clear(part.wish.partition)
+            else:
+                self._complete(held, part)
+            if time.perf_counter() > until:
+                return True
+        return False
+
+    def _complete(self, held: _Held, part: Restored) -> None:
+        held.restored = part
+        held.said = part.said
+        if part.rolled:
+            held.whole = False
+            held.next_bucket = min(part.rolled, key=lambda bucket: (part.rolled[bucket], bucket))
+            held.saved = held.position
+        self.restored += 1
+
+    def wake(self) -> None:
+        """Let the records of partitions come whose state and facts are there."""
+        ready = [held for held in self._held.values() if not held.awake and held.restored is not None]
+        for held in ready:
+            if self._control.reached >= held.facts:
+                held.awake, held.since = True, time.monotonic()
+                number, restored = held.wish.partition, held.restored
+                if self.log is not None and restored is not None:
+                    self._judge.watch(number)
+                    self.log.begin(number, restored.spans, restored.rolled)
+                log.info("partition %d goes on at %d", number, held.position)
+                self._poller().arrivals.wake([(self._calls, number)], held.wish.epoch)
+
+    # -- copies --------------------------------------------------------------------------------------------
+
+    def judged(self, spans: dict[int, list[Any]]) -> None:
+        """The engine has judged these records, by partition."""
+        for number, records in spans.items():
+            held = self._held.get(number)
+            if held is not None:
+                held.position = records[-1].offset() + 1
+
+    async def run(self) -> None:
+        """Copy one partition after the other, each every `checkpoint_s` while it changes."""
+        while self.log is not None:
+            await asyncio.sleep(max(self._every_s / max(len(self._held), 1) / 2, _SHORTEST_S))
+            now = time.monotonic()
+            due = [
+                held
+                for held in self._held.values()
+                if held.awake
+                and held.position != held.saved
+                and now - held.copied_at >= self._every_s
+                and not self._under_way(held)
+            ]
+            if due:
+                self._copy(min(due, key=lambda held: held.copied_at))
+
+    @property
+    def written(self) -> int:
+        """Checkpoints delivered since the start."""
+        return self.log.written if self.log is not None else 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of them, before compression."""
+        return self.log.bytes if self.log is not None else 0
+
+    def ages(self) -> dict[int, float]:
+        """Seconds since what is committed of each partition was copied; 0 where nothing has come since."""
+        now = time.monotonic()
+        found = {}
+        for number, held in self._held.items():
+            if held.awake and self.log is not None:
+                idle = held.position == held.saved and not self._under_way(held)
+                found[number] = 0.0 if idle else now - max(held.since, self.log.committed_at.get(number, 0.0))
+        return found
+
+    @staticmethod
+    def _under_way(held: _Held) -> bool:
+        return held.order is not None and not held.order.delivered
+
+    def _copy(self, held: _Held, done: Callable[[], None] | None = None) -> None:
+        number = held.wish.partition
+        if self.log is None:
+            return
+        whole = held.whole or number in self.log.wanting
+        copied = self._judge.whole(number) if whole else self._judge.changes(number, held.next_bucket)
+        held.whole = False
+        held.next_bucket = copied.buckets[-1] + 1
+        held.said = max(held.said, self._deliveries.reached((self._decisions, number)))
+        held.order = Order(number, held.wish.epoch, held.position, held.said, copied, done)
+        held.saved, held.copied_at = held.position, held.order.copied_at
+        self.log.write(held.order)
+
+    def _offer(self, number: int, epoch: int, offset: int, metadata: str) -> None:
+        self._poller().offsets.offer(Offered((self._calls, number), epoch, offset, metadata))
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._restorer is not None:
+            self._restorer.close()
+        if self.log is not None:
+            self.log.close()

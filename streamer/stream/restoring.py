@@ -1,0 +1,290 @@
+"""State read back: of each partition gained, the records of `state.v1` that its pointer names, and what was said since.
+
+A thread with a consumer of its own reads, makes sure and hands over; the event loop takes in (`streamer.stream.checkpoints`).
+One partition after the other, so that each goes on as soon as its own state is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from streamer.calls.codec import decode_decision
+from streamer.calls.decisions import Decision
+from streamer.checkpoint import Opened
+from streamer.errors import MessageError, StateError, TransportError
+from streamer.kafka.asking import is_end, is_final
+from streamer.kafka.clients import consumer
+from streamer.kafka.headers import headers_of
+from streamer.kafka.topics import Topics
+from streamer.settings import Settings
+from streamer.stream.arrivals import Origin
+from streamer.stream.pointers import Pointer, read
+from streamer.stream.state_log import BUCKETS_HEADER
+from streamer.windows.hashing import BUCKETS
+
+log = logging.getLogger("streamer.restoring")
+
+_AHEAD: Final = 32
+"""Pieces opened and not taken in yet."""
+_ANSWER_S: Final = 2.0
+_POLL_S: Final = 0.1
+
+
+class Wish(NamedTuple):
+    """A partition to be read back, as it was gained."""
+
+    partition: int
+    epoch: int
+    origin: Origin
+
+
+class Piece(NamedTuple):
+    """One record of a partition's state, in its order."""
+
+    wish: Wish
+    opened: Opened
+
+
+class SaidSince(NamedTuple):
+    """A decision that answers a record which will be judged again, at this offset."""
+
+    wish: Wish
+    offset: int
+    decision: Decision
+
+
+class Restored(NamedTuple):
+    """All of a partition was handed over. `spans` and `rolled` see `streamer.stream.state_log.StateLog.begin`; nothing that
+    answers a record from the origin on lies before `said`.
+    """
+
+    wish: Wish
+    spans: list[tuple[int, int]]
+    rolled: dict[int, int]
+    said: int
+
+
+class Emptied(NamedTuple):
+    """What was handed over of a partition is to be forgotten: its state cannot be restored, and `begin_empty` is set."""
+
+    wish: Wish
+
+
+Part = Piece | SaidSince | Restored | Emptied
+
+
+class Restorer:
+    """`ask` for partitions, `take` what has come of them. What cannot be gone on after is given to `fail`.
+
+    Attributes
+    ----------
+    trouble : str | None
+        What librdkafka is retrying at the moment.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        opened: Callable[[int, bytes], Opened],
+        fail: Callable[[BaseException], None],
+        arrived: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._topics = Topics(settings)
+        self._opened = opened
+        self._fail = fail
+        self._arrived = arrived
+        self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+        self._parts: queue.Queue[Part] = queue.Queue(_AHEAD)
+        self._given_up: set[Wish] = set()
+        self.trouble: str | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="restore", daemon=True)
+        self._thread.start()
+
+    def ask(self, wish: Wish) -> None:
+        """Read a partition back."""
+        self._wishes.put(wish)
+
+    def give_up(self, wish: Wish) -> None:
+        """The partition is gone: what is left of it need not be read. Parts of it may still come."""
+        self._given_up.add(wish)
+
+    def take(self) -> Iterator[Part]:
+        """What has come."""
+        while True:
+            try:
+                yield self._parts.get_nowait()
+            except queue.Empty:
+                return
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join(5)
+
+    # -- the thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            own = {"enable.partition.eof": True, "auto.offset.reset": "error", "error_cb": self._hear}
+            client = consumer(self._settings, f"{self._settings.group}-state", **own)
+            try:
+                while not self._stop.is_set():
+                    try:
+                        wish = self._wishes.get(timeout=_POLL_S)
+                    except queue.Empty:
+                        client.poll(0)
+                    else:
+                        self._restore(client, wish)
+            finally:
+                client.close()
+        except BaseException as reason:  # a worker without its state must not go on
+            self._fail(reason)
+
+    def _hear(self, error: Any) -> None:
+        if self.trouble is None:
+            log.warning("trouble with the brokers, trying again: %s", error.str())
+        self.trouble = error.str()
+
+    def _goes_on(self, wish: Wish) -> bool:
+        return not self._stop.is_set() and wish not in self._given_up
+
+    def _hand_over(self, part: Part) -> None:
+        while not self._stop.is_set():
+            try:
+                self._parts.put(part, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            self._arrived()
+            return
+
+    def _restore(self, client: Any, wish: Wish) -> None:
+        begun, partition = time.monotonic(), wish.partition
+        rolled: dict[int, int] = {}
+        callers = 0
+        try:
+            pointer = read(partition, wish.origin.metadata)
+            for piece, offset, buckets in self._state(client, wish, pointer):
+                rolled |= dict.fromkeys(buckets, offset)
+                callers += len(piece.columns["callers.key"])
+                self._hand_over(Piece(wish, piece))
+        except StateError as reason:
+            if not self._settings.begin_empty:
+                raise
+            log.warning("%s; it begins empty, as begin_empty asks for", reason)
+            self._hand_over(Emptied(wish))
+            pointer, rolled = None, {}
+        if pointer is None and wish.origin.committed:
+            log.warning(
+                "partition %d goes on at %d with empty windows: no state was committed there",
+                partition,
+                wish.origin.offset,
+            )
+        said = self._said(client, wish, pointer)
+        if self._goes_on(wish):
+            spans = pointer.state if pointer is not None else []
+            base = min(rolled.values(), default=0)
+            everything = {bucket: rolled.get(bucket, base) for bucket in range(BUCKETS)} if rolled else {}
+            self._hand_over(Restored(wish, spans, everything, said))
+            log.info(
+                "partition %d restored at %d in %.2f s: %d records, %d rows of callers",
+                partition,
+                wish.origin.offset,
+                time.monotonic() - begun,
+                len(pointer) if pointer else 0,
+                callers,
+            )
+
+    def _state(self, client: Any, wish: Wish, pointer: Pointer | None) -> Iterator[tuple[Opened, int, tuple[int, ...]]]:
+        """The pieces that a pointer names, with their offsets and the buckets that begin with each."""
+        if pointer is None or not pointer.state:
+            return
+        topic, first, last = self._topics.state, pointer.state[0][0], pointer.state[-1][1]
+        low, high = self._ends(client, topic, wish)
+        if not low <= first <= last < high:
+            raise StateError(
+                f"partition {wish.partition}: {topic} holds offsets {low} to {high - 1}, the state lies in {first} to {last}: "
+                "it was deleted; restore the topic, or set begin_empty"
+            )
+        found = 0
+        for message in self._log(client, wish, topic, first, last + 1):
+            offset = message.offset()
+            if offset in pointer:
+                found += 1
+                told = dict(headers_of(message)).get(BUCKETS_HEADER) or b""
+                buckets = tuple(int(each) for each in told.split() if each.isdigit() and int(each) < BUCKETS)
+                yield self._opened(wish.partition, message.value()), offset, buckets
+        if self._goes_on(wish) and found != len(pointer):
+            raise StateError(
+                f"partition {wish.partition}: {len(pointer) - found} of {len(pointer)} records of its state are not in {topic} "
+                "any more; restore the topic, or set begin_empty"
+            )
+
+    def _said(self, client: Any, wish: Wish, pointer: Pointer | None) -> int:
+        """Hand over what answers records that will be judged again; gives the offset before which no such answer lies."""
+        topic, origin = self._topics.decisions, wish.origin.offset
+        low, high = self._ends(client, topic, wish)
+        if pointer is None:
+            return high
+        for message in self._log(client, wish, topic, max(low, pointer.said), high):
+            source = dict(headers_of(message)).get("source.offset") or b""
+            if source.isdigit() and int(source) >= origin:
+                try:
+                    decision = decode_decision(message.value())
+                except MessageError as error:
+                    log.warning("%s[%d]@%d is no decision: %s", topic, wish.partition, message.offset(), error)
+                else:
+                    self._hand_over(SaidSince(wish, int(source), decision))
+        return max(low, pointer.said)
+
+    def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:
+        while True:
+            try:
+                low, high = client.get_watermark_offsets(TopicPartition(topic, wish.partition), timeout=_ANSWER_S)
+            except KafkaException as reason:
+                if is_final(reason.args[0]):
+                    raise TransportError(
+                        f"{topic}[{wish.partition}] cannot be read: {reason.args[0].str()}"
+                    ) from reason
+                self.trouble = reason.args[0].str()
+                if not self._goes_on(wish):
+                    return 0, 0
+            else:
+                self.trouble = None
+                return low, high
+
+    def _log(self, client: Any, wish: Wish, topic: str, begin: int, end: int) -> Iterator[Any]:
+        """The records of a partition from `begin` to before `end`, as far as they are there."""
+        if begin >= end:
+            return
+        place = TopicPartition(topic, wish.partition, begin)
+        client.incremental_assign([place])
+        try:
+            reached = begin
+            while reached < end and self._goes_on(wish):
+                first = client.poll(_POLL_S)  # `consume` would wait until as many have come as it is asked for
+                if first is None:
+                    continue
+                for message in (first, *client.consume(500 if topic == self._topics.decisions else 8, 0)):
+                    error = message.error()
+                    if error is None:
+                        self.trouble = None
+                        reached = message.offset() + 1
+                        if reached <= end:
+                            yield message
+                    elif is_end(error):
+                        reached = max(reached, message.offset())
+                    elif is_final(error) or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - so librdkafka names it
+                        raise TransportError(f"{topic}[{wish.partition}] cannot be read: {error.str()}")
+                    else:
+                        self._hear(error)
+        finally:
+            client.incremental_unassign([TopicPartition(topic, wish.partition)])

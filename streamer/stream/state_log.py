@@ -1,0 +1,258 @@
+"""What is written to `state.v1`, by a thread and a producer of its own, beside the hot path.
+
+Each checkpoint of a partition is a few records. Once all of them are delivered the partition's `Pointer` is offered to the
+thread that commits. What lies before the oldest record of a committed pointer is deleted from the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from streamer.checkpoint import Copied
+from streamer.errors import DeliveryError
+from streamer.kafka.clients import admin, producer
+from streamer.kafka.topics import Topics
+from streamer.settings import Settings
+from streamer.stream.pointers import LONGEST, Pointer, written
+from streamer.stream.seldom import Seldom
+from streamer.windows.hashing import BUCKETS
+
+log = logging.getLogger("streamer.state")
+
+BUCKETS_HEADER: Final = "buckets"
+"""Header of a record: the buckets that the checkpoint which begins with it holds whole."""
+_SETTINGS: Final = {"delivery.timeout.ms": 0, "compression.type": "lz4", "queue.buffering.max.kbytes": 262_144}
+_DELETE_EVERY_S: Final = 20.0
+_TURN_S: Final = 0.005
+_IDLE_S: Final = 0.1
+
+
+class Order:
+    """One checkpoint to be written: what was copied of a partition when its records before `offset` had been judged, and
+    decisions before `said` had been delivered. `copied_at`: monotonic clock. `done` is called once its pointer was offered.
+    """
+
+    def __init__(
+        self, partition: int, epoch: int, offset: int, said: int, copied: Copied, done: Callable[[], None] | None = None
+    ) -> None:
+        self.partition = partition
+        self.epoch = epoch
+        self.offset = offset
+        self.said = said
+        self.copied = copied
+        self.copied_at = time.monotonic()
+        self.delivered = False
+        self.done = done
+        self.offsets: list[int] = []
+        self.waiting = 0
+
+
+class _Chain:
+    """The records that hold a partition's state: runs of offsets, and where each bucket was last written whole."""
+
+    def __init__(self, spans: list[tuple[int, int]], rolled: dict[int, int]) -> None:
+        self.spans = [list(span) for span in spans]
+        self.rolled = rolled
+
+    def add(self, offsets: list[int], buckets: tuple[int, ...]) -> bool:
+        """Go on with the records of a checkpoint; gives whether the chain is whole: it is not from a checkpoint on of
+        which the broker does not say where it lies, until one comes that holds everything.
+        """
+        if min(offsets) < 0:
+            self.spans, self.rolled = [], {}
+        elif len(buckets) == BUCKETS:
+            self.spans, self.rolled = [], dict.fromkeys(buckets, offsets[0])
+        if len(self.rolled) < BUCKETS:
+            return False
+        self.rolled |= dict.fromkeys(buckets, offsets[0])
+        for offset in offsets:
+            if self.spans and self.spans[-1][1] + 1 == offset:
+                self.spans[-1][1] = offset
+            else:
+                self.spans.append([offset, offset])
+        base = self.base
+        self.spans = [[max(first, base), last] for first, last in self.spans if last >= base]
+        return True
+
+    @property
+    def base(self) -> int:
+        return min(self.rolled.values())
+
+    def pointer(self, said: int) -> Pointer:
+        return Pointer([(first, last) for first, last in self.spans], said)
+
+
+class StateLog:
+    """Writes checkpoints in the order in which they are asked for, and forgets in the log what no pointer needs.
+
+    `offer` takes (partition, epoch, input offset, metadata) of each checkpoint that may be committed. Brokers that do not
+    answer are waited for; anything else that keeps a record from being delivered goes to `fail`.
+
+    Attributes
+    ----------
+    wanting : set[int]
+        Partitions whose next checkpoint has to be whole.
+    written, bytes : int
+        Checkpoints delivered, and bytes of them, before compression.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pieces: Callable[[Copied], Iterator[bytes]],
+        offer: Callable[[int, int, int, str], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._topic = Topics(settings).state
+        self._pieces = pieces
+        self._offer = offer
+        self._fail = fail
+        self._producer = producer(settings, **_SETTINGS)
+        self._admin = admin(settings, log_level=2)
+        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._chains: dict[int, _Chain] = {}
+        self._offered: dict[int, dict[int, tuple[int, float]]] = {}
+        self._bases: dict[int, int] = {}
+        self._deleted: dict[int, int] = {}
+        self._deleting: dict[TopicPartition, Any] = {}
+        self._complained = Seldom()
+        self._outstanding = 0
+        self._delete_at = time.monotonic() + _DELETE_EVERY_S
+        self.wanting: set[int] = set()
+        self.committed_at: dict[int, float] = {}
+        """By partition, when what is committed was copied (monotonic clock)."""
+        self.written = 0
+        self.bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="state-log", daemon=True)
+        self._thread.start()
+
+    # -- from any thread -----------------------------------------------------------------------------------
+
+    def begin(self, partition: int, spans: list[tuple[int, int]], rolled: dict[int, int]) -> None:
+        """Go on with a partition whose state lies there; without spans its first checkpoint has to be whole."""
+        self._tasks.put(partial(self._begin, partition, _Chain(spans, rolled)))
+
+    def write(self, order: Order) -> None:
+        """Write a checkpoint."""
+        self._tasks.put(partial(self._write, order))
+
+    def committed(self, partition: int, offset: int) -> None:
+        """The broker has the pointer that was offered with this input offset."""
+        self._tasks.put(partial(self._committed, partition, offset))
+
+    def close(self) -> None:
+        """End the thread; what is not delivered by now is not needed: no commit speaks of it."""
+        self._stop.set()
+        self._thread.join(5)
+
+    # -- the thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                try:
+                    task = self._tasks.get_nowait() if self._outstanding else self._tasks.get(timeout=_IDLE_S)
+                except queue.Empty:
+                    self._producer.poll(_TURN_S if self._outstanding else 0)
+                else:
+                    task()
+                    self._producer.poll(0)
+                if time.monotonic() > self._delete_at:
+                    self._delete()
+        except BaseException as reason:  # a worker whose state is not kept must not go on as if it were
+            self._fail(reason)
+
+    def _begin(self, partition: int, chain: _Chain) -> None:
+        self._chains[partition] = chain
+        self._offered[partition] = {}
+        self._bases.pop(partition, None)
+        self._deleted.pop(partition, None)
+        self.committed_at.pop(partition, None)
+        (self.wanting.discard if chain.rolled else self.wanting.add)(partition)
+
+    def _write(self, order: Order) -> None:
+        packed = list(self._pieces(order.copied))
+        order.waiting = len(packed)
+        headers: list[tuple[str, str | bytes | None]] = [
+            (BUCKETS_HEADER, " ".join(map(str, order.copied.buckets)).encode()),
+            ("source.offset", b"%d" % order.offset),
+        ]
+        for number, piece in enumerate(packed):
+            self.bytes += len(piece)
+            self._outstanding += 1
+            while True:
+                try:
+                    self._producer.produce(
+                        self._topic,
+                        piece,
+                        b"%d" % order.partition,
+                        order.partition,
+                        on_delivery=partial(self._delivered, order),
+                        headers=headers if not number else None,
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(_TURN_S)
+
+    def _delivered(self, order: Order, error: Any, message: Any) -> None:
+        self._outstanding -= 1
+        if error is not None:
+            raise DeliveryError(f"state of partition {order.partition} was not delivered: {error.str()}")
+        order.offsets.append(message.offset())
+        order.waiting -= 1
+        if not order.waiting:
+            self._finished(order)
+
+    def _finished(self, order: Order) -> None:
+        chain, partition = self._chains[order.partition], order.partition
+        whole = chain.add(order.offsets, order.copied.buckets)
+        metadata = written(chain.pointer(order.said)) if whole else ""
+        # A pointer that grows long does so by a span a tenure: the next checkpoint, being whole, makes it short again.
+        (self.wanting.add if not whole or len(metadata) > LONGEST // 2 else self.wanting.discard)(partition)
+        self.written += 1
+        if whole and len(metadata) <= LONGEST:
+            self._offered[partition][order.offset] = chain.base, order.copied_at
+            self._offer(partition, order.epoch, order.offset, metadata)
+        order.delivered = True
+        order.copied = order.copied._replace(callers={}, calls=None, pairs=None)
+        if order.done is not None:
+            order.done()
+
+    def _committed(self, partition: int, offset: int) -> None:
+        offered = self._offered.get(partition, {})
+        if offset in offered:
+            self._bases[partition], self.committed_at[partition] = offered[offset]
+            for earlier in [each for each in offered if each <= offset]:
+                del offered[earlier]
+
+    def _delete(self) -> None:
+        self._delete_at = time.monotonic() + _DELETE_EVERY_S
+        for place, future in self._deleting.items():
+            try:
+                future.result(timeout=0)
+            except Exception as reason:
+                self._deleted[place.partition] = 0
+                if self._complained.due("delete"):
+                    log.warning(
+                        "%s[%d] grows: what is needed no more is not deleted: %s", self._topic, place.partition, reason
+                    )
+        due = {p: base for p, base in self._bases.items() if base > self._deleted.get(p, 0)}
+        self._deleting = {}
+        if due:
+            try:
+                self._deleting = self._admin.delete_records(
+                    [TopicPartition(self._topic, partition, base) for partition, base in due.items()]
+                )
+            except KafkaException as reason:
+                log.warning("what is needed no more of %s is not deleted: %s", self._topic, reason)
+            else:
+                self._deleted |= due

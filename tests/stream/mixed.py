@@ -1,0 +1,78 @@
+"""Traffic of all kinds for workers that are disturbed, and what has to be true of it afterwards."""
+
+import random
+import time
+
+import orjson
+
+from streamer.calls.codec import encode
+from streamer.kafka import clients
+from tests.stream import undisturbed
+from tests.stream.live import Load, setup
+
+EVIL = "+77010000007"
+"""Calls very much; a list that names it comes and goes."""
+
+
+class Mixed(Load):
+    """Set-ups with answers, ends, retries, second sightings, late events and callers that call very much."""
+
+    def __init__(self, calls, rate, seed, callers=2_000):
+        super().__init__(calls, rate, callers)
+        self._draw = random.Random(seed)
+
+    def _run(self):
+        draw, waiting, number = self._draw, [], 0
+        began = time.monotonic()
+        while not self._ending.is_set():
+            for _ in range(20):
+                caller = EVIL if draw.random() < 0.05 else f"+7701{draw.randrange(self._callers):07d}"
+                call = setup(f"c{number}", caller, callee=f"+7727{2_000_000 + draw.randrange(900_000)}")
+                call["ingress"] = draw.choice(["national", "international", "subscriber"])
+                self._calls.publish(call)
+                self.published.add(call["call_id"])
+                number += 1
+                end = {key: call[key] for key in ("call_id", "operator", "caller", "callee")}
+                end |= {
+                    "type": "end",
+                    "at": call["at"] + 900,
+                    "ring_ms": 300,
+                    "talk_ms": draw.choice([0, 3_000, 60_000]),
+                    "cause": 16,
+                }
+                waiting.append(end)
+                if draw.random() < 0.3:
+                    waiting.append({**end, "type": "answer", "ring_ms": 300})
+                if draw.random() < 0.03:
+                    waiting.append({**call, "at": call["at"] + 40})
+                if draw.random() < 0.03:
+                    waiting.append({**call, "at": call["at"] - 130_000, "call_id": f"late{number}"})
+                    self.published.add(f"late{number}")
+                if draw.random() < 0.05:
+                    waiting.append({**call, "operator": "op-b", "call_id": f"seen{number}"})
+                    self.published.add(f"seen{number}")
+            while len(waiting) > 400:
+                self._calls.publish(waiting.pop(draw.randrange(len(waiting) // 2)))
+            self._ending.wait(max(0.0, began + number / self._rate - time.monotonic()))
+        for message in waiting:
+            self._calls.publish(message)
+
+
+def control(settings, topic, key, value):
+    client = clients.producer(settings)
+    client.produce(topic, None if value is None else orjson.dumps(value), key, partition=0)
+    assert not client.flush(10)
+
+
+def check(settings, calls, published):
+    """Every set-up has its decision, none two different ones, and what is saved is what an undisturbed engine holds."""
+    assert not calls.until(published)
+    calls.rest()
+    for found in calls.decided.values():
+        told = {encode({**decision, "decided_at": 0, "late": False, "cache_until": None}) for decision, _ in found}
+        assert len(told) == 1, found
+    engine, offsets = undisturbed.saved(settings)
+    ends = {number: len(records) for number, records in undisturbed.log(settings, calls.topics.calls).items()}
+    assert offsets == ends
+    other = undisturbed.judged(settings, heed=undisturbed.said(settings))
+    assert not undisturbed.differences(engine, other, settings.partitions)

@@ -1,0 +1,127 @@
+"""State that survives: what workers hold after joins, leaves, kills and freezes equals one undisturbed engine over the same log."""
+
+import random
+import signal
+import time
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from streamer.kafka import clients
+from streamer.kafka.topics import Topics
+from tests.stream import undisturbed
+from tests.stream.live import Calls, Worker, setup, wait_until
+from tests.stream.mixed import EVIL, Mixed, check, control
+
+pytestmark = pytest.mark.broker
+
+SETTINGS = {"STREAMER_CHECKPOINT_S": "0.5"}
+
+
+def test_an_orderly_hand_over_repeats_nothing_and_keeps_every_window(kafka_settings):
+    calls = Calls(kafka_settings)
+    with Worker(kafka_settings, **SETTINGS) as first:
+        first.says("partitions gained")
+        with Mixed(calls, 800, seed=1) as load:
+            time.sleep(2)
+            with Worker(kafka_settings, **SETTINGS) as second:
+                second.says("partitions gained")
+                assert not calls.until(set(load.published)), second.log
+                assert first.stop() == 0, first.log
+                assert not calls.until(set(load.published)), second.log
+                assert second.stop() == 0, second.log
+        with Worker(kafka_settings, **SETTINGS) as third:
+            third.says(" restored at ", times=kafka_settings.partitions)
+            assert not calls.until(load.published), third.log
+            assert third.stop() == 0, third.log
+    calls.rest()
+    repeated = [
+        found for found in calls.decided.values() if len({record.headers()[1] for _, record in found}) < len(found)
+    ]
+    log = first.log + second.log + third.log
+    assert not repeated, f"{repeated[:3]} {log}"
+    check(kafka_settings, calls, load.published)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka_settings, seed):
+    calls, draw = Calls(kafka_settings), random.Random(seed)
+    entry = {"list": "block", "match": "exact", "number": EVIL, "side": "caller"}
+    running = [Worker(kafka_settings, **SETTINGS) for _ in range(2)]
+    try:
+        for worker in running:
+            worker.says("partitions gained")
+        with Mixed(calls, 800, seed) as load:
+            for turn in range(5):
+                time.sleep(draw.uniform(0.2, 1.5))
+                victim = running.pop(draw.randrange(2))
+                if turn == 3:
+                    victim.send(signal.SIGSTOP)
+                    time.sleep(2 * kafka_settings.session_timeout_ms / 1000)
+                    victim.send(signal.SIGCONT)
+                    victim.says("partitions gained", times=2)
+                    running.append(victim)
+                else:
+                    victim.kill()
+                    running.append(Worker(kafka_settings, **SETTINGS))
+                control(kafka_settings, calls.topics.lists, "k", None if turn % 2 else entry)
+                running[-1].says("partitions gained")
+        assert not calls.until(load.published), running[0].log + running[1].log
+        for worker in running:
+            assert worker.stop() == 0, worker.log
+    finally:
+        for worker in running:
+            worker.kill()
+    check(kafka_settings, calls, load.published)
+
+
+def test_the_log_of_state_stays_near_what_is_held(kafka_settings):
+    calls = Calls(kafka_settings)
+    with Worker(kafka_settings, STREAMER_CHECKPOINT_S="0.2") as worker:
+        worker.says("partitions gained")
+        with Mixed(calls, 800, seed=3, callers=300) as load:
+            time.sleep(40)
+        assert not calls.until(load.published), worker.log
+        assert worker.stop() == 0, worker.log
+    check(kafka_settings, calls, load.published)
+    whole, _ = undisturbed.saved(kafka_settings)
+    committed = undisturbed.pointers(kafka_settings)
+    for number, records in undisturbed.log(kafka_settings, calls.topics.state).items():
+        pointed = sum(len(record.value()) for record in records if record.offset() in committed[number][1])
+        everything = sum(map(len, whole.pieces(whole.whole(number))))
+        assert pointed < 4 * everything
+        assert records[0].offset() > 0  # what no pointer needs is deleted
+
+
+def damaged(settings, how):
+    """Do something to the state that is committed; gives a text that the refusal has."""
+    topic = Topics(settings).state
+    if how == "deleted":
+        client = clients.admin(settings)
+        ends = {number: len(found) for number, found in undisturbed.log(settings, topic).items()}
+        for future in client.delete_records([TopicPartition(topic, p, end) for p, end in ends.items()]).values():
+            future.result(10)
+        return "it was deleted"
+    return "exported under another secret"
+
+
+@pytest.mark.parametrize("how", ["deleted", "secret"])
+def test_state_that_cannot_be_restored_stops_the_worker_unless_it_may_begin_empty(kafka_settings, how):
+    calls = Calls(kafka_settings)
+    with Worker(kafka_settings, **SETTINGS) as worker:
+        calls.publish(setup("first", "+77010000001"))
+        assert not calls.until({"first"}), worker.log
+        assert worker.stop() == 0, worker.log
+    text = damaged(kafka_settings, how)
+    more = SETTINGS | ({"STREAMER_SECRET": "another"} if how == "secret" else {})
+    with Worker(kafka_settings, **more) as worker:
+        assert worker.ended(60) != 0, worker.log
+        assert text in worker.log
+    with Worker(kafka_settings, **more, STREAMER_BEGIN_EMPTY="true") as worker:
+        calls.publish(setup("second", "+77010000001"))
+        assert not calls.until({"second"}), worker.log
+        assert "it begins empty" in worker.log
+        assert worker.stop() == 0, worker.log
+    with Worker(kafka_settings, **more) as worker:
+        wait_until(lambda: worker.log.count(" restored at ") == kafka_settings.partitions, 60, lambda: worker.log)
+        assert worker.stop() == 0, worker.log
