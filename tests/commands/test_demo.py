@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 
 import psutil
 import pytest
@@ -13,25 +14,25 @@ import pytest
 pytestmark = pytest.mark.broker
 
 
-def left_behind(before):
+@pytest.fixture
+def marked():
+    """An environment whose mark every process of the demonstration inherits."""
+    return os.environ | {"DEMONSTRATION": uuid.uuid4().hex, "COLUMNS": "400"}
+
+
+def left_behind(marked):
     """Processes of a demonstration that outlived it."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if (
-            process.info["pid"] not in before
-            and sys.prefix in line
-            and ("streamer-demo-" in line or "-m streamer worker" in line)
-        ):
-            found.append(line)
-    return found
+    return [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if (process.info["environ"] or {}).get("DEMONSTRATION") == marked["DEMONSTRATION"]
+    ]
 
 
-def test_a_short_demonstration_shows_verdicts_and_leaves_nothing_running():
-    before = set(psutil.pids())
+def test_a_short_demonstration_shows_verdicts_and_leaves_nothing_running(marked):
     done = subprocess.run(
-        [sys.executable, "-m", "streamer", "demo", "--seconds", "12", "--rate", "200"], capture_output=True, text=True, timeout=120,
-        env=os.environ | {"COLUMNS": "400"},
+        [sys.executable, "-m", "streamer", "demo", "--seconds", "12", "--rate", "200"], env=marked, capture_output=True, text=True,
+        timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     decided, published = (
@@ -40,14 +41,13 @@ def test_a_short_demonstration_shows_verdicts_and_leaves_nothing_running():
     assert decided == published > 1_000
     assert "cli_spoofing.domestic_from_abroad" in done.stdout
     assert "threshold" in done.stdout
-    assert left_behind(before) == []
+    assert left_behind(marked) == []
 
 
-def test_ctrl_c_ends_with_a_summary_and_leaves_nothing_running():
-    before = set(psutil.pids())
+def test_ctrl_c_ends_with_a_summary_and_leaves_nothing_running(marked):
     demo = subprocess.Popen(
-        [sys.executable, "-m", "streamer", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "streamer", "demo"], env=marked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
     lines = []
     for line in demo.stdout:
         lines.append(line)
@@ -57,6 +57,6 @@ def test_ctrl_c_ends_with_a_summary_and_leaves_nothing_running():
     rest, errors = demo.communicate(timeout=60)
     assert "summary" in rest, errors
     end = time.monotonic() + 5
-    while left_behind(before) and time.monotonic() < end:
+    while left_behind(marked) and time.monotonic() < end:
         time.sleep(0.1)
-    assert left_behind(before) == []
+    assert left_behind(marked) == []
