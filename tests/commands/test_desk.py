@@ -51,7 +51,7 @@ class Judged:
         assert not self.calls.until({call_id}), self.worker.log
         return self.calls.decided[call_id][0][0]
 
-    def becomes(self, caller, action, seconds=10):
+    def becomes(self, caller, action):
         """The decision once a change has reached the worker."""
         found = []
 
@@ -59,7 +59,7 @@ class Judged:
             found.append(self(caller))
             return found[-1]["action"] == action
 
-        wait_until(happened, seconds, lambda: found[-1])
+        wait_until(happened, tell=lambda: found[-1])
         return found[-1]
 
 
@@ -206,7 +206,7 @@ def test_dead_letters_are_shown_and_sent_again_once(kafka_settings, desk):
         judge.calls.publish(b"{broken", key="y")
         judge.calls.producer.flush()
         letters = topics.dead_letter(judge.calls.topics.calls)
-        assert len(read(kafka_settings, letters, 1, wanted=2, seconds=60)) == 2, worker.log
+        assert len(read(kafka_settings, letters, 1, wanted=2)) == 2, worker.log
 
         _, shown, _ = desk("dlq", "show", "--topic", "calls.v1", "--since", "1h")
         assert {one["reason"] for one in shown} == {"misplaced", "not_json"}
@@ -227,7 +227,7 @@ def test_dead_letters_are_shown_and_sent_again_once(kafka_settings, desk):
         # The broken set-up of the letter had an allow of its own; the one sent again is judged where it belongs.
         assert not judge.calls.until({"strayed"}), worker.log
         _, record = judge.calls.decided["strayed"][-1]
-        wait_until(lambda: judge.calls.rest() or judge.calls.decided["strayed"][-1][1].partition() != wrong, 30)
+        wait_until(lambda: judge.calls.rest() or judge.calls.decided["strayed"][-1][1].partition() != wrong)
         _, record = judge.calls.decided["strayed"][-1]
         assert record.partition() == partition_of(caller.encode(), 4)
         again = [one for one in read(kafka_settings, judge.calls.topics.calls, 4, wanted=3) if dict(one.headers() or []).get("replayed")]  # fmt: skip

@@ -4,11 +4,11 @@ from collections import Counter
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from streamer.calls import codec
 from streamer.commands import main
-from streamer.kafka import clients, topics
+from streamer.kafka import topics
+from tests.stream.live import read
 
 
 def run(*arguments):
@@ -54,14 +54,12 @@ def test_where_to_has_to_be_said(capsys):
 
 
 @pytest.mark.broker
-def test_traffic_in_kafka(make_settings, monkeypatch):
+def test_traffic_in_kafka(make_settings, monkeypatch, capsys):
     settings = make_settings()
     for name in ("bootstrap", "prefix", "partitions"):
         monkeypatch.setenv(f"STREAMER_{name.upper()}", str(getattr(settings, name)))
     assert run("--rate", "50", "--seconds", "2", "--subscribers", "2000", "--to", "kafka") == 0
-    reader = Consumer(clients.consumer_config(settings, "r"))
-    reader.assign([TopicPartition(topics.Topics(settings).calls, p, 0) for p in range(4)])
-    records = [record for record in reader.consume(1_000, 5) if record.error() is None]
-    reader.close()
-    assert len(records) > 100
+    published = int(capsys.readouterr().out.split(" events")[0].replace(",", ""))
+    records = read(settings, topics.Topics(settings).calls, 4, wanted=published)
+    assert len(records) == published > 100
     assert all(codec.decode_call(record.value()) for record in records)

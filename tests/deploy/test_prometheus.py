@@ -213,7 +213,7 @@ def test_every_query_of_dashboards_and_rules_has_an_answer_that_makes_sense(make
                 lines = [f"{name}: {why}" for name, why in wrong().items()]
                 return "\n".join([*lines, worker.log[-2000:], (tmp_path / "trainer.log").read_text()[-2000:]])
 
-            wait_until(lambda: not wrong(), 30, tell)
+            wait_until(lambda: not wrong(), tell=tell)
 
             health = [rule["health"] for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
             assert set(health) == {"ok"}

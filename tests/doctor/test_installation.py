@@ -181,7 +181,7 @@ def test_a_sound_installation_with_a_worker(shell, examined, monkeypatch):
         calls.publish(setup("first", "+77010000001"))
         assert not calls.until(["first"])
         monkeypatch.setenv("STREAMER_SECRET", "own")
-        wait_until(lambda: examined()[1]["group"].state == "ok", 20)
+        wait_until(lambda: examined()[1]["group"].state == "ok")
         code, found = examined("--strict")
         assert code == 0, found
         states = {check: finding.state for check, finding in found.items() if finding.state != "ok"}

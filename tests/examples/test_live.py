@@ -56,7 +56,7 @@ class Switch:
 
     def told(self, call_id, times=1):
         """The latest thing said of a call, once that many have been."""
-        wait_until(lambda: len(self.of(call_id)) >= times, 30, lambda: f"{call_id}: {self.said} {self.log}")
+        wait_until(lambda: len(self.of(call_id)) >= times, tell=lambda: f"{call_id}: {self.said} {self.log}")
         assert len(self.of(call_id)) == times
         return self.of(call_id)[-1]
 
@@ -85,7 +85,7 @@ class Switch:
 def test_a_switch_obeys_verdicts_repeats_revisions_and_the_cache_and_lets_pass_what_has_none(kafka_settings):
     calls = Calls(kafka_settings)
     with Switch(kafka_settings, "--timeout-ms", "20000") as patient:
-        wait_until(lambda: "ready\n" in patient.log, 30, lambda: patient.log)
+        wait_until(lambda: "ready\n" in patient.log, tell=lambda: patient.log)
         operator = {"operator": "op-a", "deadline_ms": 60_000}  # however slow this machine is
         calls.producer.produce(calls.topics.operators, key="op-a", value=orjson.dumps(operator))
         with Worker(kafka_settings) as worker:
@@ -149,7 +149,7 @@ def test_a_switch_obeys_verdicts_repeats_revisions_and_the_cache_and_lets_pass_w
 def test_a_call_that_no_worker_judges_passes_and_its_late_verdict_is_ignored(kafka_settings):
     calls = Calls(kafka_settings)
     with Switch(kafka_settings, "--timeout-ms", "300", "--linger-ms", "600000") as switch:
-        wait_until(lambda: "ready\n" in switch.log, 30, lambda: switch.log)
+        wait_until(lambda: "ready\n" in switch.log, tell=lambda: switch.log)
         switch.setup("undecided", "+77030000001")
         told = switch.told("undecided")
         assert (told["do"], told["why"], told["sip_code"]) == ("pass", "no_verdict", None)
@@ -249,7 +249,7 @@ def test_kcat_publishes_and_obeys(kafka_settings, tmp_path):
     with output.open("wb") as file:
         obeying = subprocess.Popen(["timeout", "60", EXAMPLES / "kcat.sh", "obey", "op-a"], env=env, stdout=file)
         try:
-            wait_until(lambda: "\ne " in output.read_text(), 30, output.read_text)
+            wait_until(lambda: "\ne " in output.read_text(), tell=output.read_text)
         finally:
             obeying.terminate()
             obeying.wait(30)

@@ -31,7 +31,7 @@ def stored(settings, topic, partitions, wanted):
     """Records by partition as the broker has them: value, broker's append time."""
     reader = Consumer(clients.consumer_config(settings, "stored"))
     reader.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
-    found, end = [[] for _ in range(partitions)], time.monotonic() + 20
+    found, end = [[] for _ in range(partitions)], time.monotonic() + 60
     while sum(map(len, found)) < wanted and time.monotonic() < end:
         for record in reader.consume(1_000, 0.1):
             assert record.error() is None
@@ -55,7 +55,8 @@ def test_every_partition_has_its_messages_in_order_at_the_pace_asked_for(kafka_s
     if speed < float("inf"):
         for value, appended_ms in (record for records in found for record in records):
             due_ms = began_ms + (orjson.loads(value)["at"] - sent[0].at) / speed
-            assert due_ms - 5 < appended_ms < due_ms + 2_000  # never early; late by what a busy machine makes it
+            # Never early; late by what a busy machine makes it, less than at the pace of the calls themselves.
+            assert due_ms - 5 < appended_ms < due_ms + 5_000
 
 
 def test_control_records_reach_their_topics_and_an_unknown_kind_is_told(kafka_settings):

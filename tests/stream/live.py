@@ -56,9 +56,9 @@ class Worker:
         """What it has logged so far."""
         return "".join(self._lines)
 
-    def says(self, text, seconds=60, times=1):
+    def says(self, text, times=1):
         """Wait until it has logged a text."""
-        wait_until(lambda: self.log.count(text) >= times or self.process.poll() is not None, seconds, lambda: self.log)
+        wait_until(lambda: self.log.count(text) >= times or self.process.poll() is not None, tell=lambda: self.log)
         assert self.log.count(text) >= times, self.log
 
     def send(self, number):
@@ -89,7 +89,7 @@ class Worker:
         self.kill()
 
 
-def wait_until(happened, seconds, tell=str):
+def wait_until(happened, seconds=60, tell=str):
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, f"did not happen in {seconds} s: {tell()}"
@@ -182,7 +182,7 @@ class Load:
         self._thread.join()
 
 
-def read(settings, topic, partitions, seconds=10, wanted=1):
+def read(settings, topic, partitions, seconds=60, wanted=1):
     reader = Consumer(clients.consumer_config(settings, f"{settings.group}-{topic}"))
     reader.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
     found, end = [], time.monotonic() + seconds

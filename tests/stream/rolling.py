@@ -104,7 +104,7 @@ def roll(settings, begin, replacements, rate=1_000):
 def _after(load, rate):
     """The calls published up to a second from now."""
     wanted = len(load.published) + rate
-    wait_until(lambda: len(load.published) >= wanted, 60)
+    wait_until(lambda: len(load.published) >= wanted)
     return set(load.published)
 
 

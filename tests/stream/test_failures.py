@@ -54,15 +54,15 @@ def test_brokers_that_are_away_are_waited_for(tmp_path, prefix):
         with Worker(settings, judge="plain", STREAMER_METRICS_PORT=str(page), STREAMER_BATCH_TIMEOUT_S="2") as worker:
             calls.publish(setup("before", "+77010000001"))
             assert not calls.until({"before"}), worker.log
-            wait_until(lambda: get(page, "/readyz")[0] == 200, 20, lambda: get(page, "/readyz"))
+            wait_until(lambda: get(page, "/readyz")[0] == 200, tell=lambda: get(page, "/readyz"))
             broker.stop()
-            wait_until(lambda: get(page, "/readyz")[0] == 503, 20)
+            wait_until(lambda: get(page, "/readyz")[0] == 503)
             assert "broker" in orjson.loads(get(page, "/readyz")[1])["reasons"]
             assert get(page, "/livez")[0] == 200
             broker.start(dies_with_parent=True)
             calls.publish(setup("after", "+77010000002"))
             assert not calls.until({"after"}), worker.log
-            wait_until(lambda: get(page, "/readyz")[0] == 200, 30, lambda: (get(page, "/readyz"), worker.log))
+            wait_until(lambda: get(page, "/readyz")[0] == 200, tell=lambda: (get(page, "/readyz"), worker.log))
             assert worker.stop() == 0, worker.log
     finally:
         broker.stop(delete_data=True)
@@ -80,7 +80,7 @@ def test_metrics_tell_what_happened(kafka_settings):
         calls.publish(b"nothing", key="x")
         assert not calls.until({"moved", "there", *(f"c{number}" for number in range(30))}), worker.log
         read(kafka_settings, topics.dead_letter(calls.topics.calls), 1)
-        wait_until(lambda: b'streamer_lag_records{partition="3"} 0.0' in get(page, "/metrics")[1], 20)
+        wait_until(lambda: b'streamer_lag_records{partition="3"} 0.0' in get(page, "/metrics")[1])
         text = get(page, "/metrics")[1].decode()
         for line in (
             'streamer_decisions_total{action="allow"} 32.0',

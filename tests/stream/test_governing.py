@@ -58,7 +58,7 @@ def test_a_worker_demotes_a_detector_by_its_own_word_and_lifts_what_has_ended(ka
     calls.producer.produce(calls.topics.policy, key=left, value=orjson.dumps(ended))
     calls.producer.flush()
     with Worker(kafka_settings) as worker:
-        worker.says("1 demotions have ended and are lifted", 60)
+        worker.says("1 demotions have ended and are lifted")
         assert table(kafka_settings, calls.topics.policy, 4)[left] is None
 
         last = {scan(calls, line, 0, 8) for line in CREW[:-1]}
@@ -69,7 +69,7 @@ def test_a_worker_demotes_a_detector_by_its_own_word_and_lifts_what_has_ended(ka
 
         scan(calls, CREW[-1], 0, 1)
         calls.producer.flush()
-        worker.says("range_probing of operator 'op-a', trunk '', is demoted until", 20)
+        worker.says("range_probing of operator 'op-a', trunk '', is demoted until")
         key = b"demotion/range_probing/op-a/"
         demotion = orjson.loads(table(kafka_settings, calls.topics.policy, 5)[key])
         assert (demotion["detector"], demotion["operator"], demotion["trunk"]) == ("range_probing", "op-a", "")
@@ -85,7 +85,7 @@ def test_a_worker_demotes_a_detector_by_its_own_word_and_lifts_what_has_ended(ka
             assert said["shadow_action"] == "block"
             return said["action"] == action
 
-        wait_until(lambda: says("allow"), 5, lambda: worker.log)
+        wait_until(lambda: says("allow"), tell=lambda: worker.log)
         last = [scan(calls, line, 8, 20) for line in CREW[1:]]
         assert not calls.until(last), worker.log
         assert {calls.decided[asked][0][0]["action"] for asked in last} == {"allow"}
@@ -93,10 +93,10 @@ def test_a_worker_demotes_a_detector_by_its_own_word_and_lifts_what_has_ended(ka
         _, page = get(port, "/metrics")
         assert b'streamer_governor_demotions_total{detector="range_probing",operator="op-a"} 1.0' in page
 
-        worker.says("1 demotions have ended and are lifted", 60, times=2)
+        worker.says("1 demotions have ended and are lifted", times=2)
         assert time.time() * 1_000 >= demotion["until"] + GRACE_MS
         assert table(kafka_settings, calls.topics.policy, 6)[key] is None
-        wait_until(lambda: says("block"), 5, lambda: worker.log)
+        wait_until(lambda: says("block"), tell=lambda: worker.log)
         assert worker.stop() == 0, worker.log
         assert worker.log.count("is demoted until") == 1
     assert len(read(kafka_settings, calls.topics.policy, 1, wanted=7, seconds=2)) == 6

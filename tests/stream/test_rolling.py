@@ -45,7 +45,7 @@ def test_a_worker_that_cannot_do_what_is_asked_says_so_and_is_not_ready(kafka_se
     with Worker(kafka_settings) as worker:
         worker.says("policy new is asked for and not in force")
         port = int(re.search(r"metrics on http://[^:]+:(\d+)", worker.log).group(1))
-        wait_until(lambda: list(orjson.loads(get(port, "/readyz")[1])["reasons"]) == ["policy"], 30)
+        wait_until(lambda: list(orjson.loads(get(port, "/readyz")[1])["reasons"]) == ["policy"])
         assert get(port, "/readyz")[0] == 503
         assert worker.log.count(": ignored: ") == 2
         assert "no detector is called 'sim_box'; there are cli_spoofing" in worker.log
@@ -55,7 +55,7 @@ def test_a_worker_that_cannot_do_what_is_asked_says_so_and_is_not_ready(kafka_se
         def shown():
             return get(port, "/metrics")[1].decode().splitlines()
 
-        wait_until(lambda: 'streamer_awaited{kind="policy"} 1.0' in shown(), 10)
+        wait_until(lambda: 'streamer_awaited{kind="policy"} 1.0' in shown())
         assert {
             'streamer_awaited{kind="model"} 0.0',
             'streamer_control_ignored_total{topic="models"} 1.0',
@@ -68,6 +68,6 @@ def test_a_worker_that_cannot_do_what_is_asked_says_so_and_is_not_ready(kafka_se
             topics.policy, key="policy@new", value=orjson.dumps({"version": "new", "kill_switch": True})
         )
         calls.producer.flush()
-        worker.says("in force: policy new", 10)
+        worker.says("in force: policy new")
         assert get(port, "/readyz")[0] == 200
         assert worker.stop() == 0, worker.log

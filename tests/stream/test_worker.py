@@ -62,7 +62,7 @@ def test_control_takes_effect_at_once_on_an_idle_worker_and_bad_control_is_a_dea
         calls.producer.produce(calls.topics.policy, key="current", value=b'{"version":"off"}')
         calls.producer.produce(calls.topics.lists, key="bad", value=b"{}")
         calls.producer.flush()
-        worker.says("in force: policy off", 10)
+        worker.says("in force: policy off")
         calls.publish(setup("killed", caller))
         assert not calls.until({"killed"}), worker.log
         assert calls.decided["killed"][0][0]["action"] == "allow"
@@ -82,7 +82,7 @@ def test_broken_records_neither_crash_nor_stall_the_worker(kafka_settings):
             calls.producer.poll(0)
         calls.publish(setup("last", "+77010000001"))
         assert not calls.until({"last"}, 90), worker.log
-        wait_until(lambda: calls.committed() == [calls.reader.get_watermark_offsets(place)[1] for place in places], 60)
+        wait_until(lambda: calls.committed() == [calls.reader.get_watermark_offsets(place)[1] for place in places])
         assert worker.stop() == 0, worker.log
 
 
@@ -137,7 +137,7 @@ def test_when_one_of_several_processes_dies_all_of_them_end(kafka_settings, whom
         assert code == (1 if whom == "child" else -signal.SIGKILL), workers.log
         if whom == "child":
             assert "the others were stopped" in workers.log
-        wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), 30)
+        wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
 
 
 def test_lists_policy_operators_and_facts_take_effect_while_calls_come(kafka_settings):
@@ -169,7 +169,7 @@ def test_lists_policy_operators_and_facts_take_effect_while_calls_come(kafka_set
         for number, (kind, key, value, caller, more, action) in enumerate(changes):
             calls.producer.produce(names[kind], key=key, value=value)
             calls.producer.flush()
-            end, seen = time.monotonic() + 15, action is None
+            end, seen = time.monotonic() + 60, action is None
             while not seen and time.monotonic() < end:
                 call_id = f"{number}-{time.monotonic_ns()}"
                 calls.publish(setup(call_id, caller, **more))

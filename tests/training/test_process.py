@@ -238,7 +238,7 @@ def test_measures_what_was_said_at_decision_time_and_buries_what_cannot_be_read(
 def stopped(process: subprocess.Popen[bytes], name: signal.Signals) -> int:
     """The exit code. Waiting for brokers would take half a minute and longer."""
     process.send_signal(name)
-    return process.wait(10)
+    return process.wait(20)
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
