@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Tests with a broker mostly wait, so that more of them than there are cores may run at a time.
+JOBS   ?= 3
 STAMP  := $(VENV)/.complete
 
 .PHONY: help env demo test lint quick bench fuzz upgrade clean dashboards system
@@ -35,7 +37,7 @@ lint: env ## style, types, layers, schemas
 
 test: lint ## every check and test, on a real broker
 	@$(BIN)/streamer compile
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 quick: env ## tests without a broker
 	@$(BIN)/python -m pytest -q -m 'not broker and not slow'

@@ -1,11 +1,17 @@
-"""What many tests share: one real broker for the whole run, and settings with topics of one's own."""
+"""What many tests share: one real broker for the whole run, and settings with topics of one's own.
+
+`make test` runs them in several processes (pytest-xdist), since those with a broker mostly wait. The broker is then the
+controlling process's, and has its address told to the others.
+"""
 
 import re
 import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,23 +19,64 @@ from streamer.kafka import topics
 from streamer.kafka.broker import LocalBroker
 from streamer.settings import Settings, load
 
+_OF_RUN = pytest.StashKey[ExitStack]()
+"""What ends with the run."""
+_ADDRESS = pytest.StashKey[str]()
+"""Where the run's broker answers."""
 
-def pytest_configure() -> None:
+
+def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C as people know it: a run that a shell put into the background would have its children ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[_OF_RUN] = ExitStack()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what the run has started."""
+    config.stash[_OF_RUN].close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of the run where the broker is."""
+    node.workerinput["broker"] = address_of_broker(node.config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, then what waits for brokers; the rest of a module stays together in one process."""
+    items.sort(key=lambda item: (not item.get_closest_marker("slow"), not item.get_closest_marker("broker")))
+    for item in items:
+        if not item.get_closest_marker("broker") and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+
+
+def address_of_broker(config: pytest.Config) -> str:
+    """Bootstrap address of the run's one broker, started by whoever asks first."""
+    if _ADDRESS not in config.stash:
+        config.stash[_ADDRESS] = config.stash[_OF_RUN].enter_context(running_broker())
+    return config.stash[_ADDRESS]
+
+
+@contextmanager
+def running_broker() -> Iterator[str]:
+    """A real broker on a free port; it dies with this process however that ends."""
+    with tempfile.TemporaryDirectory(prefix="streamer-broker-") as folder:
+        local = LocalBroker(Path(folder), port=0)
+        address = local.start(dies_with_parent=True, show=True).address
+        assert address is not None
+        try:
+            yield address
+        finally:
+            local.stop(delete_data=True)
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[str]:
-    """Bootstrap address of a real broker on a free port; it dies with the test run however that ends."""
-    with tempfile.TemporaryDirectory(prefix="streamer-broker-") as folder:
-        local = LocalBroker(Path(folder), port=0)
-        status = local.start(dies_with_parent=True, show=True)
-        try:
-            yield status.address
-        finally:
-            local.stop(delete_data=True)
+def broker(request: pytest.FixtureRequest) -> str:
+    """Bootstrap address of the run's broker."""
+    told: dict[str, str] = getattr(request.config, "workerinput", {})
+    return told.get("broker") or address_of_broker(request.config)
 
 
 @pytest.fixture
