@@ -230,7 +230,7 @@ def held_by(engine):
 
 def grown(max_callers=1_000):
     """An engine that has judged, with something of everything in its state."""
-    engine = Engine(partitions=PARTITIONS, max_callers=max_callers, secret=SECRET, clamp=False)
+    engine = Engine(partitions=PARTITIONS, max_callers=max_callers, max_calls=4_000, secret=SECRET, clamp=False)
     engine.process(batch(traffic(5, 30)), NOW)
     offer(engine, model(1, 0.0))
     in_force(engine, "second")
