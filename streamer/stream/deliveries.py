@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from streamer.errors import DeliveryError
 from streamer.kafka.clients import producer
@@ -134,6 +134,9 @@ class Deliveries:
                     self.serve()
                     await asyncio.sleep(_ROOM_S)
                 except (KafkaException, ValueError, TypeError) as error:
+                    fatal = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._FATAL  # noqa: SLF001
+                    if fatal:
+                        return  # nothing can be sent any more; why, the client tells whoever serves
                     raise DeliveryError(f"a message to {topic}[{partition}] cannot be sent: {error}") from error
                 else:
                     break

@@ -5,6 +5,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from streamer.errors import DeliveryError
@@ -14,6 +15,7 @@ from streamer.stream.deliveries import Deliveries, Parcel
 from tests.stream.live import read, wait_until
 
 SMALL = b"x" * 100
+LARGE = bytes(range(256)) * 20
 
 
 def send_all(settings, batches, wait_s=60):
@@ -65,25 +67,57 @@ def test_batches_are_finished_when_all_their_runs_are_delivered(kafka_settings):
     assert len(read(kafka_settings, topic, 4, wanted=2 * 508 + 40)) == 2 * 508 + 40
 
 
+def take_little(settings, topic):
+    """Have the broker refuse large messages."""
+    smaller = ConfigEntry("max.message.bytes", "1000", incremental_operation=AlterConfigOpType.SET)
+    limit = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[smaller])
+    client = admin(settings)
+    for future in client.incremental_alter_configs([limit]).values():
+        future.result(10)
+    wait_until(lambda: refuses(settings, topic, LARGE))
+
+
 @pytest.mark.broker
 @pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("place", [0, 3, 6])
 def test_nothing_behind_a_message_that_the_broker_refuses_is_taken_for_delivered(kafka_settings, place, before):
     topic = topics.Topics(kafka_settings).decisions
-    smaller = ConfigEntry("max.message.bytes", "1000", incremental_operation=AlterConfigOpType.SET)
-    limit = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[smaller])
-    client = admin(kafka_settings)
-    for future in client.incremental_alter_configs([limit]).values():
-        future.result(10)
-    large = bytes(range(256)) * 20
-    wait_until(lambda: refuses(kafka_settings, topic, large))
+    take_little(kafka_settings, topic)
     values = [SMALL] * 7
-    values[place] = large
+    values[place] = LARGE
     few = run_of(topic, 1, [SMALL] * 3)
     finished, failed = send_all(kafka_settings, [*before * [few], run_of(topic, 1, values), few])
     assert finished == list(range(before))[: len(finished)]
     assert "Message size too large" in str(failed[0])
     assert all(isinstance(error, DeliveryError) for error in failed)
+
+
+@pytest.mark.broker
+def test_why_nothing_can_be_sent_any_more_is_told_although_the_next_message_meets_it_first(kafka_settings):
+    topic = topics.Topics(kafka_settings).decisions
+    take_little(kafka_settings, topic)
+    failed, done = [], []
+    deliveries = Deliveries(kafka_settings, failed.append)
+
+    def send(value):
+        asyncio.run(deliveries.send(run_of(topic, 1, [value]), partial(done.append, value)))
+
+    def broken():
+        try:
+            deliveries._producer.produce(topic, SMALL, partition=1)
+        except KafkaException as error:
+            return error.args[0].code() == KafkaError._FATAL
+        return False
+
+    with deliveries._serving:  # nobody looks what the client has to tell
+        send(LARGE)
+        wait_until(broken)
+        send(SMALL)
+        assert not failed
+    wait_until(lambda: failed)
+    deliveries.close(5)
+    assert "Message size too large" in str(failed[0])
+    assert not done
 
 
 def test_offsets_that_are_too_near_show_that_messages_were_lost():
