@@ -4,6 +4,7 @@
 controlling process's, and has its address told to the others.
 """
 
+import os
 import re
 import signal
 import tempfile
@@ -26,7 +27,11 @@ _ADDRESS = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ctrl-C as people know it: a run that a shell put into the background would have its children ignore it."""
+    """Ctrl-C as people know it: a run that a shell put into the background would have its children ignore it.
+
+    Brokers of tests live so short that what Java's second compiler costs is never earned back.
+    """
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_OF_RUN] = ExitStack()
