@@ -56,7 +56,7 @@ class Worker:
         """What it has logged so far."""
         return "".join(self._lines)
 
-    def says(self, text, times=1):
+    def says(self, text, *, times=1):
         """Wait until it has logged a text."""
         wait_until(lambda: self.log.count(text) >= times or self.process.poll() is not None, tell=lambda: self.log)
         assert self.log.count(text) >= times, self.log
