@@ -2,7 +2,7 @@ FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY streamer streamer
-RUN python -m venv /opt/streamer && /opt/streamer/bin/pip install --no-cache-dir -c constraints.txt .
+RUN python -m venv /opt/streamer && /opt/streamer/bin/pip install --no-cache-dir -c constraints.txt '.[parquet]'
 
 FROM python:3.11.14-slim-bookworm
 RUN useradd --uid 10001 --no-log-init --create-home streamer
