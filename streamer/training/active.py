@@ -15,27 +15,23 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from confluent_kafka import Message, Producer
+from confluent_kafka import Message
 
 from streamer.calls import codec
-from streamer.errors import MessageError, TransportError
-from streamer.kafka import clients
-from streamer.kafka.dead_letters import dead_letter_headers
-from streamer.kafka.headers import headers_of
-from streamer.kafka.topics import Topics, dead_letter
+from streamer.errors import MessageError
+from streamer.kafka.topics import Topics
 from streamer.models import snapshot
 from streamer.settings import Settings
 from streamer.training import log as trainer_log
 from streamer.training.cases import Cases, Lesson
 from streamer.training.intake import Intake
+from streamer.training.letters import DeadLetters
 from streamer.training.log import LeaseLostError, Publisher, Record
 from streamer.training.metrics import TrainerMetrics
-from streamer.training.reader import POLL_RECORDS, Backlog, assigned, at_end, end_of, read_again
+from streamer.training.reader import Backlog, assigned, end_of, poll, read_again
 from streamer.training.state import TrainerState, descends
 
 COMMIT_EVERY_S: Final = 1.0
-LETTERS_S: Final = 30.0
-"""How long brokers may take for dead letters before the trainer gives up."""
 RIPE_AT_ONCE: Final = 500
 PRUNE_EVERY_S: Final = 60.0
 
@@ -81,7 +77,7 @@ class ActiveTrainer:
         self._kept_ms = round(settings.trainer_kept_s * 1000)
         self._intake = Intake(cases, self._kept_ms)
         self._publisher = Publisher(settings, go_on)
-        self._letters: Producer = clients.producer(settings)
+        self._letters = DeadLetters(settings, go_on)
         left = trainer_log.read(settings, go_on)
         self._pieces = left.pieces
         kept = cases.kept("state")
@@ -109,8 +105,11 @@ class ActiveTrainer:
 
     def step(self) -> None:
         """Take in at most a poll of records, teach what is ripe, and commit or publish what is due."""
-        for message in self._reader.consume(POLL_RECORDS, timeout=0.1):
-            self._take(message)
+        for message, ended in poll(self._reader, 0.1):
+            if not ended:
+                self._take(message)
+            elif message.topic() == self._topics.feedback:
+                self._backlog.ended(int(message.partition() or 0), int(message.offset() or 0))
         now = self._now_ms()
         self._ripen(now)
         # By what has ripened, not by the clock: a trainer that was away first teaches the honest rest of a window.
@@ -146,10 +145,10 @@ class ActiveTrainer:
         """Let go of clients and file; what was not committed is as if it had not been read."""
         self._reader.close()
         self._cases.close()
-        self._letters.purge()  # of records that were not committed as read, and so are met again
+        self._letters.close()
 
     def _commit(self) -> None:
-        self._deliver_letters()
+        self._letters.deliver()
         self.state.seq += 1
         self._cases.read_to(self._moved)
         self._moved = {}
@@ -157,15 +156,6 @@ class ActiveTrainer:
         self._cases.keep("state", self.state.to_json(self._cases.positions()))
         self._cases.commit()
         self._metrics.cases.set(self._cases.held)
-
-    def _deliver_letters(self) -> None:
-        until, stops = time.monotonic() + LETTERS_S, 0
-        while self._letters.flush(clients.SLICE_S):
-            stops += not self._go_on()
-            if stops > 1:
-                raise LeaseLostError("stopped before the brokers took a dead letter; it will be written again")
-            if time.monotonic() > until:
-                raise TransportError(f"the brokers did not take a dead letter within {LETTERS_S:.0f} s")
 
     def _catch_up(self, state: dict[str, Any]) -> None:
         """Know again the cases and reports that `state` was learned from, without learning them again."""
@@ -182,15 +172,11 @@ class ActiveTrainer:
     def _take(self, message: Message) -> None:
         place = (str(message.topic()), int(message.partition() or 0))
         reports = place[0] == self._topics.feedback
-        if at_end(message):
-            if reports:
-                self._backlog.ended(place[1], int(message.offset() or 0))
-            return
         try:
             lessons, outcome = self._lessons(message)
         except MessageError as error:
             self._metrics.dead_letters.labels(error.reason).inc()
-            self._bury(message, error)
+            self._letters.bury(message, error)
         else:
             self._learn(lessons)
             if reports:
@@ -208,18 +194,6 @@ class ActiveTrainer:
         if message.topic() == self._topics.evidence:
             return self._intake.take_evidence(message.value(), now), "kept"
         return self._intake.take_feedback(message.value(), now)
-
-    def _bury(self, message: Message, error: MessageError) -> None:
-        topic, part = str(message.topic()), int(message.partition() or 0)
-        received: Any = headers_of(message)
-        offset = int(message.offset() or 0)
-        buried: Any = dead_letter_headers(error.reason, str(error), topic, part, offset, received)
-        letter = {"key": message.key(), "value": message.value(), "headers": buried}
-        try:
-            self._letters.produce(dead_letter(topic), **letter)
-        except BufferError:
-            self._deliver_letters()
-            self._letters.produce(dead_letter(topic), **letter)
 
     def _learn(self, lessons: Iterable[Lesson]) -> None:
         state = self.state

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
-from streamer.errors import TransportError
+from streamer.errors import StoppedError, TransportError
 from streamer.kafka import clients
+from streamer.kafka.asking import is_end, is_final
 from streamer.kafka.topics import Place
 from streamer.settings import Settings
-from streamer.training.log import LeaseLostError
 
 POLL_RECORDS: Final = 500
 
@@ -33,14 +33,19 @@ def assigned(settings: Settings, positions: dict[Place, int], topics: list[str])
     return reader
 
 
-def at_end(message: Message) -> bool:
-    """Whether this says that a partition's end was reached. Raises `TransportError` for what waiting does not mend."""
-    error = message.error()
-    if error is None:
-        return False
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-        return True
-    raise TransportError(f"{message.topic()} cannot be read: {error.str()}")
+def poll(reader: Consumer, timeout_s: float) -> Iterator[tuple[Message, bool]]:
+    """What comes within `timeout_s`: records (False) and ends of partitions (True), with topic, partition and offset.
+
+    Trouble that librdkafka goes on trying to mend is left to it; for what no waiting mends, raises `TransportError`.
+    """
+    for message in reader.consume(POLL_RECORDS, timeout=timeout_s):
+        error = message.error()
+        if error is None:
+            yield message, False
+        elif is_end(error):
+            yield message, True
+        elif is_final(error):
+            raise TransportError(f"{message.topic()} cannot be read: {error.str()}")
 
 
 class Backlog:
@@ -100,22 +105,19 @@ def read_again(
 ) -> Iterator[Message]:
     """The records of a topic before `targets` (the offset after the last one, by place), as far as they are still there.
 
-    Raises `LeaseLostError` once `go_on` says no.
+    Raises `StoppedError` once `go_on` says no.
     """
     behind = {part for (of, part), after in targets.items() if of == topic and after > 0}
     reader = assigned(settings, {}, [topic])
     try:
         while behind:
             if not go_on():
-                raise LeaseLostError("stopped while taking over")
-            for message in reader.consume(POLL_RECORDS, timeout=0.2):
+                raise StoppedError("stopped while taking over")
+            for message, ended in poll(reader, 0.2):
                 part, offset = int(message.partition() or 0), int(message.offset() or 0)
-                if at_end(message):
-                    behind.discard(part)
-                    continue
-                if offset < targets.get((topic, part), 0):
+                if not ended and offset < targets.get((topic, part), 0):
                     yield message
-                if offset + 1 >= targets.get((topic, part), 0):
+                if ended or offset + 1 >= targets.get((topic, part), 0):
                     behind.discard(part)
     finally:
         reader.close()
