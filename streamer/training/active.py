@@ -1,19 +1,16 @@
 """The trainer that holds the lease: evidence and feedback in, lessons to the learner, models out.
 
 Positions, marks and the learner's state are committed together in the trainer's file, so that every case is learned
-once whatever happens. The same state, with its positions, goes to `trainer.v1` with each model: a standby that has
-no file, or an older one, reads evidence and feedback again up to those positions to know which cases there were and
-which reports came, learns nothing of it, and goes on from there.
+once whatever happens. The same state, with its positions and what changed in the file, goes to `trainer.v1` with each
+model, in one transaction: a standby that has no file, or an older one, goes on from there (`streamer.training.takeover`).
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import Message
 
@@ -26,10 +23,11 @@ from streamer.training import log as trainer_log
 from streamer.training.cases import Cases, Lesson
 from streamer.training.intake import Intake
 from streamer.training.letters import DeadLetters
-from streamer.training.log import LeaseLostError, Publisher, Record
+from streamer.training.log import Record
 from streamer.training.metrics import TrainerMetrics
-from streamer.training.reader import Backlog, assigned, end_of, poll, read_again
-from streamer.training.state import TrainerState, descends
+from streamer.training.publication import LeaseLostError, Publisher
+from streamer.training.reader import Backlog, assigned, end_of, poll
+from streamer.training.takeover import keep, resumed
 
 COMMIT_EVERY_S: Final = 1.0
 RIPE_AT_ONCE: Final = 500
@@ -72,23 +70,17 @@ class ActiveTrainer:
         self._cases = cases
         self._metrics = metrics
         self._now_ms = now_ms
-        self._go_on = go_on
         self._mature_ms = round(settings.mature_s * 1000)
         self._kept_ms = round(settings.trainer_kept_s * 1000)
         self._intake = Intake(cases, self._kept_ms)
+        self._owner = owner
         self._publisher = Publisher(settings, go_on)
         self._letters = DeadLetters(settings, go_on)
         left = trainer_log.read(settings, go_on)
         self._pieces = left.pieces
-        kept = cases.kept("state")
-        if left.state is not None and (kept is None or not descends(kept, left.state)):
-            kept = left.state | {"base": [left.state["epoch"], left.state["seq"]]}
-            self._catch_up(kept)
-        self.state = (
-            TrainerState.new(self._mature_ms) if kept is None else TrainerState.from_json(kept, self._mature_ms)
-        )
+        self.state = resumed(settings, cases, left, self._mature_ms, go_on)
         self.state.epoch = max(left.epoch, self.state.epoch) + 1
-        if not self._publisher.publish([trainer_log.lease(self._topics.trainer, self.state.epoch, owner, now_ms())]):
+        if not self._publisher.publish([self._lease()]):
             raise LeaseLostError("the brokers did not take the lease's record")
         self._moved: dict[tuple[str, int], int] = {}
         self._commit()
@@ -136,10 +128,7 @@ class ActiveTrainer:
     def finish(self) -> None:
         """Commit, and leave the state for whoever comes next."""
         self._commit()
-        left = self.state.to_json(self._cases.positions())
-        if self._publisher.publish(trainer_log.pieces(self._topics.trainer, left, self._pieces)):
-            self.state.base = [left["epoch"], left["seq"]]
-            self._commit()
+        self._leave([])
 
     def close(self) -> None:
         """Let go of clients and file; what was not committed is as if it had not been read."""
@@ -153,21 +142,9 @@ class ActiveTrainer:
         self._cases.read_to(self._moved)
         self._moved = {}
         self._touched = False
-        self._cases.keep("state", self.state.to_json(self._cases.positions()))
+        keep(self._cases, self.state)
         self._cases.commit()
         self._metrics.cases.set(self._cases.held)
-
-    def _catch_up(self, state: dict[str, Any]) -> None:
-        """Know again the cases and reports that `state` was learned from, without learning them again."""
-        targets = {(topic, part): after for topic, part, after in state["positions"]}
-        log.info("taking over from epoch %d: reading %d partitions again", state["epoch"], len(targets))
-        self._cases.forget_all()
-        for topic in (self._topics.evidence, self._topics.feedback):
-            for message in read_again(self._settings, topic, targets, self._go_on):
-                with suppress(MessageError):  # among the dead letters already
-                    deque(self._lessons(message)[0], maxlen=0)
-        self._cases.mark_ripe(state["matured_to"])
-        self._cases.read_to(targets)
 
     def _take(self, message: Message) -> None:
         place = (str(message.topic()), int(message.partition() or 0))
@@ -192,7 +169,8 @@ class ActiveTrainer:
         """What one record teaches, its marks set as that is taken, and what became of it. Raises `MessageError`."""
         now = self._now_ms()
         if message.topic() == self._topics.evidence:
-            return self._intake.take_evidence(message.value(), now), "kept"
+            part, offset = int(message.partition() or 0), int(message.offset() or 0)
+            return self._intake.take_evidence(message.value(), part, offset, now), "kept"
         return self._intake.take_feedback(message.value(), now)
 
     def _learn(self, lessons: Iterable[Lesson]) -> None:
@@ -222,30 +200,41 @@ class ActiveTrainer:
             self.state.matured_to = before
 
     def _publish(self, now: int) -> None:
-        """A new version: first into the trainer's file, then state, model and pointer in one transaction."""
+        """A new version: first into the trainer's file, so that none is given twice, then with the state to the brokers."""
         state = self.state
         state.version += 1
         self._commit()
         model = state.snapshot(now)
-        before = (state.learned_since, state.published_at)
+        before = (state.learned_since, state.published_at, [*state.versions])
         gone = state.expired(now, self._kept_ms)
         state.learned_since, state.published_at = False, now
-        left = state.to_json(self._cases.positions())
-        pieces = trainer_log.pieces(self._topics.trainer, left, self._pieces)
         models = self._topics.models
         records: list[Record] = [
-            *pieces,
             (models, snapshot.key(model), codec.encode(model)),
             (models, snapshot.pointer_key(model.name), codec.encode(snapshot.pointer(model))),
             *((models, f"{model.name}@{version}", None) for version in gone),
         ]
-        if not self._publisher.publish(records):
-            state.learned_since, state.published_at = before
+        if not self._leave(records):
+            state.learned_since, state.published_at, state.versions = before
             log.warning("the brokers gave model version %d up; it will be tried again", state.version)
             return
-        self._pieces = sum(1 for _, _, value in pieces if value is not None)
-        state.base = [left["epoch"], left["seq"]]
-        self._commit()
         self._metrics.published.inc()
         self._metrics.version.set(state.version)
         log.info("published %s, epoch %d, %d cases", snapshot.key(model), state.epoch, model.cases)
+
+    def _leave(self, models: Iterable[Record]) -> bool:
+        """Publish what was committed last, for whoever comes next, and `models` with it. False: the brokers gave it up."""
+        topic, left = self._topics.trainer, self.state.to_json(self._cases.positions())
+        pieces = trainer_log.pieces(topic, left, self._pieces)
+        changed = ((topic, key, value) for key, value in self._cases.changes.records())
+        if not self._publisher.publish([*pieces, *changed, self._lease(), *models]):
+            return False
+        self._pieces = sum(1 for _, _, value in pieces if value is not None)
+        self.state.base = [left["epoch"], left["seq"]]
+        self._cases.changes.published()
+        self._commit()
+        return True
+
+    def _lease(self) -> Record:
+        state = self.state
+        return trainer_log.lease(self._topics.trainer, state.epoch, state.version, self._owner, self._now_ms())

@@ -19,10 +19,11 @@ from streamer.calls.decisions import Evidence
 from streamer.calls.events import SAME_CALL_MS
 from streamer.errors import StateError
 from streamer.models.labels import Claim, representative, ripens, stands_for, teachable
-from streamer.training import reports
+from streamer.training import changes, reports
+from streamer.training.changes import Changes, Mark
 from streamer.training.reports import ORIGINS, Reports
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Version of the tables; a file of another one is refused."""
 
 NAMED_AT_MOST: Final = 100
@@ -40,7 +41,8 @@ CREATE TABLE IF NOT EXISTS position (
 CREATE TABLE IF NOT EXISTS evidence (
     id INTEGER PRIMARY KEY, operator TEXT NOT NULL, call_id TEXT NOT NULL, caller TEXT NOT NULL, callee TEXT NOT NULL,
     origin INTEGER NOT NULL, at INTEGER NOT NULL, decided_at INTEGER NOT NULL, weight REAL NOT NULL, score REAL,
-    measured INTEGER NOT NULL, ripens INTEGER NOT NULL, taught INTEGER NOT NULL, features BLOB NOT NULL
+    measured INTEGER NOT NULL, ripens INTEGER NOT NULL, taught INTEGER NOT NULL, features BLOB NOT NULL,
+    part INTEGER NOT NULL, log_offset INTEGER NOT NULL, UNIQUE (part, log_offset)
 );
 CREATE INDEX IF NOT EXISTS evidence_call ON evidence (call_id, at);
 CREATE INDEX IF NOT EXISTS evidence_caller ON evidence (caller, origin, taught, at);
@@ -49,6 +51,7 @@ CREATE INDEX IF NOT EXISTS evidence_age ON evidence (decided_at);
 CREATE INDEX IF NOT EXISTS evidence_ripe ON evidence (decided_at) WHERE ripens = 1 AND taught = 0;
 """
     + reports.TABLES
+    + changes.TABLES
 )
 _HONEST: Final = 1
 _FRAUD: Final = 2
@@ -95,6 +98,7 @@ class Cases:
         self._db.execute(f"PRAGMA user_version = {LAYOUT}")
         self._db.execute("BEGIN IMMEDIATE")
         self._reports = Reports(self._db)
+        self.changes = Changes(self._db)
 
     def commit(self) -> None:
         """Make everything since the last commit last."""
@@ -108,7 +112,7 @@ class Cases:
 
     def forget_all(self) -> None:
         """Empty every table, within the running transaction."""
-        for table in ("kept", "position", "evidence", "waiting", "settled"):
+        for table in ("kept", "position", "evidence", "waiting", "settled", "changed"):
             self._db.execute(f"DELETE FROM {table}")
 
     def keep(self, name: str, value: Any) -> None:
@@ -133,8 +137,11 @@ class Cases:
             (topic, part): after for topic, part, after in self._db.execute("SELECT topic, part, next FROM position")
         }
 
-    def add_evidence(self, evidence: Evidence) -> list[Lesson]:
-        """Take in a case; gives what reports that came before it now teach. A second record of one call adds nothing."""
+    def add_evidence(self, evidence: Evidence, part: int, offset: int) -> list[Lesson]:
+        """Take in a case that lies at `part` and `offset` of its topic; gives what reports that came before it now teach.
+
+        A second record of one call adds nothing.
+        """
         decision = evidence.decision
         if not teachable(evidence):
             return []
@@ -146,24 +153,32 @@ class Cases:
             if decision.revises and not evidence.control:  # the call ended blocked after all
                 self._db.execute("UPDATE evidence SET ripens = 0, measured = 0 WHERE id = ?", seen)
             return []
-        origin = ORIGINS.index(evidence.origin)
-        caller, callee = evidence.caller_key, numbers.normalise(decision.callee, self.plan)
-        weight, measured = stands_for(evidence), representative(evidence)
+        caller, callee = self._parties(evidence)
         named = reports.subjects(decision.call_id, caller, callee)
-        labels = self._reports.of_call(named, origin, decision.at)
-        self._db.execute(
-            "INSERT INTO evidence (operator, call_id, caller, callee, origin, at, decided_at, weight, score, measured,"
-            " ripens, taught, features) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                decision.operator, decision.call_id, caller, callee, origin, decision.at, decision.decided_at,
-                weight, decision.score, measured, ripens(evidence), sum(_FRAUD if fraud else _HONEST for fraud in labels),
-                zlib.compress(orjson.dumps(evidence.features), 1),
-            ),
-        )  # fmt: skip
+        labels = self._reports.of_call(named, ORIGINS.index(evidence.origin), decision.at)
+        taught, measured = sum(_FRAUD if fraud else _HONEST for fraud in labels), representative(evidence)
+        self.put(evidence, part, offset, Mark(taught, ripens(evidence), measured))
+        weight = stands_for(evidence)
         return [
             Lesson(evidence.features, fraud, weight, decision.score, decision.decided_at, measured, corrects=turn > 0)
             for turn, fraud in enumerate(labels)
         ]
+
+    def put(self, evidence: Evidence, part: int, offset: int, mark: Mark) -> None:
+        """Hold a case that lies at `part` and `offset` of its topic, marked as it was with whoever led before."""
+        decision = evidence.decision
+        caller, callee = self._parties(evidence)
+        row = (
+            decision.operator, decision.call_id, caller, callee, ORIGINS.index(evidence.origin), decision.at,
+            decision.decided_at, stands_for(evidence), decision.score, mark.measured, mark.ripens, mark.taught,
+            zlib.compress(orjson.dumps(evidence.features), 1), part, offset,
+        )  # fmt: skip
+        # A topic that was made anew has other records at the same places.
+        self._db.execute(
+            "INSERT OR REPLACE INTO evidence (operator, call_id, caller, callee, origin, at, decided_at, weight, score,"
+            " measured, ripens, taught, features, part, log_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
 
     def add_report(self, said_at: int, claim: Claim, *, until: int) -> Iterator[Lesson] | None:
         """Take in a report made at `said_at`; gives what it teaches of the cases that are there already, None if none is.
@@ -186,13 +201,6 @@ class Cases:
     def ripe(self, decided_before: int, limit: int) -> list[Lesson]:
         """At most `limit` unreported cases decided before `decided_before` (ms since 1970): honest from now on."""
         return self._teach(self._db.execute(_CASES_RIPE, (decided_before, limit)).fetchall(), fraud=False)
-
-    def mark_ripe(self, decided_before: int) -> None:
-        """As `ripe` for all of them, without lessons: whoever led before has learned them."""
-        self._db.execute(
-            f"UPDATE evidence SET taught = {_HONEST} WHERE ripens = 1 AND taught = 0 AND decided_at < ?",
-            (decided_before,),
-        )
 
     def forget_before(self, at_ms: int) -> None:
         """Drop cases decided before `at_ms`, and reports that speak of no later time."""
@@ -218,6 +226,10 @@ class Cases:
                 return iter(self._teach(of_class, fraud=claim.fraud))
         self._reports.wait(claim, said_at, until)
         return None
+
+    def _parties(self, evidence: Evidence) -> tuple[str, str]:
+        """Caller key and called number, as reports name them."""
+        return evidence.caller_key, numbers.normalise(evidence.decision.callee, self.plan)
 
     def _span(self, claim: Claim) -> dict[str, Any]:
         return {

@@ -29,14 +29,17 @@ class Intake:
         self._cases = cases
         self._kept_ms = kept_ms
 
-    def take_evidence(self, value: bytes | None, now: int) -> Iterable[Lesson]:
-        """What a record of evidence teaches at `now` (ms since 1970). One older than what is kept teaches nothing."""
+    def take_evidence(self, value: bytes | None, part: int, offset: int, now: int) -> Iterable[Lesson]:
+        """What the record of evidence at `part` and `offset` teaches at `now` (ms since 1970).
+
+        One older than what is kept teaches nothing.
+        """
         evidence = codec.decode_evidence(value)
         decided_at = evidence.decision.decided_at
         _check_clock(decided_at, now, "decided")
         if decided_at < now - self._kept_ms:
             return ()
-        return self._cases.add_evidence(evidence)
+        return self._cases.add_evidence(evidence, part, offset)
 
     def take_feedback(self, value: bytes | None, now: int) -> tuple[Iterable[Lesson], str]:
         """What a report teaches at `now` (ms since 1970), and what became of it.

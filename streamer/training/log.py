@@ -1,26 +1,20 @@
-"""`trainer.v1` and `models.v1` as the active trainer writes them: its state for whoever comes next, models for scorers.
-
-All records of one publication go in one Kafka transaction under one transactional id a consumer group. Whoever takes
-the lease begins by fencing that id, so that a trainer that was thought dead can neither overwrite a version nor publish
-half of one. Its epoch in each snapshot says the same to scorers.
-"""
+"""`trainer.v1`: what a trainer leaves for whoever comes next. The lease, its state in pieces, and what stands in its file."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import orjson
-from confluent_kafka import KafkaError, KafkaException, Producer
 
-from streamer.errors import StateError, TransportError
+from streamer.errors import StateError
 from streamer.kafka import clients
-from streamer.kafka.clients import SLICE_S, GoOn
+from streamer.kafka.clients import GoOn
 from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
+from streamer.training.changes import is_ours
 
 LEASE: Final = "lease"
 """Key of the record that says who took the lease last, and with what epoch."""
@@ -28,20 +22,25 @@ LEASE: Final = "lease"
 PIECE: Final = 400_000
 """Characters of state in one record; quoted once more they stay below 900 KB."""
 
-LAST_WORD_S: Final = 10.0
-"""How long a publication may still take, by brokers that answer, once it is time to stop."""
-
-
-class LeaseLostError(TransportError):
-    """Another trainer has taken over: nothing more may be published by this one."""
-
 
 class Left(NamedTuple):
-    """What is known of trainers before: the epoch taken last (0: none yet) and the state published last, if any."""
+    """What trainers before have left.
+
+    Attributes
+    ----------
+    epoch, version
+        Those given last; 0: none yet.
+    state, pieces
+        The state published last, if any, and how many records it takes.
+    file
+        What stood in that trainer's file (`streamer.training.changes`).
+    """
 
     epoch: int
+    version: int
     state: dict[str, Any] | None
     pieces: int
+    file: dict[str, bytes]
 
 
 Record = tuple[str, str, bytes | None]
@@ -50,6 +49,7 @@ Record = tuple[str, str, bytes | None]
 
 class _Lease(msgspec.Struct, frozen=True):
     epoch: int
+    version: int = 0
 
 
 class _Piece(msgspec.Struct, frozen=True):
@@ -77,28 +77,34 @@ def pieces(topic: str, state: dict[str, Any], before: int) -> list[Record]:
     return records + [(topic, f"state/{number}", None) for number in range(len(parts), before)]
 
 
-def lease(topic: str, epoch: int, owner: str, at: int) -> Record:
-    """The record by which an epoch begins."""
-    return (topic, LEASE, orjson.dumps({"epoch": epoch, "owner": owner, "at": at}))
+def lease(topic: str, epoch: int, version: int, owner: str, at: int) -> Record:
+    """The record by which an epoch begins; written again with each model version, so that none is ever given twice."""
+    return (topic, LEASE, orjson.dumps({"epoch": epoch, "version": version, "owner": owner, "at": at}))
 
 
 def joined(changes: Iterable[Change]) -> Left:
     """What the records of `trainer.v1`, in order, say. Raises `StateError` for what no trainer wrote, or pieces that do not fit together."""
-    epoch = 0
+    epoch = version = 0
     found: dict[str, _Piece] = {}
+    file: dict[str, bytes] = {}
     for change in changes:
-        if change.value is not None:
+        key, value = change.key, change.value
+        if value is None:
+            found.pop(key, None)
+            file.pop(key, None)
+        elif is_ours(key):
+            file[key] = value
+        else:
             try:
-                if change.key == LEASE:
-                    epoch = max(epoch, _LEASE.decode(change.value).epoch)
-                elif change.key.startswith("state/"):
-                    found[change.key] = _PIECE.decode(change.value)
+                if key == LEASE:
+                    taken = _LEASE.decode(value)
+                    epoch, version = max(epoch, taken.epoch), max(version, taken.version)
+                elif key.startswith("state/"):
+                    found[key] = _PIECE.decode(value)
             except msgspec.DecodeError as error:
-                raise StateError(f"{change.key} on {change.topic} cannot be read ({error}); {_ANEW}") from error
-        elif change.key.startswith("state/"):
-            found.pop(change.key, None)
+                raise StateError(f"{key} on {change.topic} cannot be read ({error}); {_ANEW}") from error
     if not found:
-        return Left(epoch, None, 0)
+        return Left(epoch, version, None, 0, file)
     ordered = sorted(found.values(), key=lambda piece: piece.part)
     first = ordered[0]
     if [(piece.epoch, piece.seq, piece.part) for piece in ordered] != [
@@ -109,7 +115,7 @@ def joined(changes: Iterable[Change]) -> Left:
         state = orjson.loads("".join(piece.text for piece in ordered))
     except orjson.JSONDecodeError as error:
         raise StateError(f"the trainer's state on trainer.v1 is damaged ({error}); {_ANEW}") from error
-    return Left(epoch, state, len(ordered))
+    return Left(epoch, version, state, len(ordered), file)
 
 
 def read(settings: Settings, go_on: GoOn = clients.always) -> Left:
@@ -119,72 +125,3 @@ def read(settings: Settings, go_on: GoOn = clients.always) -> Left:
         return joined(reader.read_to_end())
     finally:
         reader.close()
-
-
-class Publisher:
-    """The one transactional producer of the trainers of a group. Making one fences every earlier one.
-
-    Parameters
-    ----------
-    settings
-        Where the brokers are; `trainer_group` and `prefix` name the transactional id.
-    go_on
-        Asked between attempts while brokers do not answer; False means stop trying: at once when they are known to
-        be away, else after `LAST_WORD_S`.
-    """
-
-    def __init__(self, settings: Settings, go_on: GoOn) -> None:
-        self._go_on = go_on
-        self._away = False
-        self._producer: Producer = clients.producer(
-            settings,
-            **{
-                "transactional.id": f"{settings.prefix}{settings.trainer_group}",
-                "transaction.timeout.ms": 60_000,
-                "delivery.timeout.ms": 30_000,
-                "error_cb": self._hear,
-            },
-        )
-        self._retried(self._producer.init_transactions, patience_s=0.0)
-
-    def publish(self, records: Iterable[Record]) -> bool:
-        """All of `records` or none. False: the brokers gave it up, try again later.
-
-        Raises `LeaseLostError` when a later trainer has fenced this one, or `go_on` said to stop.
-        """
-        try:
-            self._producer.begin_transaction()
-            for topic, key, value in records:
-                self._producer.produce(topic, key=key, value=value)
-            self._retried(self._producer.commit_transaction)
-        except KafkaException as error:
-            reason = error.args[0]
-            if not reason.txn_requires_abort():
-                raise LeaseLostError(f"the trainer can publish no more: {reason.str()}") from error
-            self._retried(self._producer.abort_transaction)
-            return False
-        return True
-
-    def _hear(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own code
-            self._away = True
-
-    def _retried(self, step: Callable[[float], object], patience_s: float = LAST_WORD_S) -> None:
-        until: float | None = None
-        while True:
-            try:
-                step(SLICE_S)
-            except KafkaException as error:
-                reason = error.args[0]
-                if reason.fatal():
-                    raise LeaseLostError(f"another trainer has taken over: {reason.str()}") from error
-                if not reason.retriable():
-                    raise
-                if not self._go_on():
-                    self._producer.poll(0)  # which serves `_hear`
-                    until = until or time.monotonic() + patience_s
-                    if self._away or time.monotonic() >= until:
-                        raise LeaseLostError(f"gave up waiting for the brokers: {reason.str()}") from error
-            else:
-                self._away = False
-                return

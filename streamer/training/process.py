@@ -29,8 +29,8 @@ from streamer.settings import Settings
 from streamer.stream.health import Health
 from streamer.training.active import ActiveTrainer
 from streamer.training.cases import Cases
-from streamer.training.log import LeaseLostError
 from streamer.training.metrics import TrainerMetrics
+from streamer.training.publication import LeaseLostError
 
 log = logging.getLogger("streamer.trainer")
 
@@ -184,7 +184,7 @@ class TrainerProcess:
         if self._active is not None:
             try:
                 self._active.finish()
-            except LeaseLostError as error:
+            except (LeaseLostError, StoppedError) as error:
                 log.warning("left without its last state: %s", error)
             self._drop()
 

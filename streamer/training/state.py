@@ -12,6 +12,9 @@ from streamer.errors import StateError
 from streamer.models.prequential import Measure, Prequential
 from streamer.models.trainer import Trainer
 
+LAYOUT: Final = 2
+"""Of what stands on `trainer.v1` and in the trainer's file; state of any other is refused."""
+
 HOUR_MS: Final = 3_600_000
 
 
@@ -56,10 +59,15 @@ class TrainerState:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any], mature_ms: int) -> TrainerState:
-        """What gave `state`; raises `ModelError` when its learner is of another format, `StateError` when it lacks something."""
-        lacking = sorted({*_PLAIN, "learner", "measuring"} - state.keys())
-        if lacking:
-            raise StateError(f"the trainer's state lacks {', '.join(lacking)}: another version wrote it; start that one again, "
+        """What gave `state`; raises `ModelError` when its learner is of another format, `StateError` when it is itself."""
+        lacking = sorted({*_PLAIN, "layout", "learner", "measuring"} - state.keys())
+        if lacking or state["layout"] != LAYOUT:
+            wrong = (
+                f"lacks {', '.join(lacking)}"
+                if lacking
+                else f"is of layout {state['layout']}, this release reads {LAYOUT}"
+            )
+            raise StateError(f"the trainer's state {wrong}: another version wrote it; start that one again, "
                              "or remove its records (key `state/…`) and the trainer's file to start anew")  # fmt: skip
         plain = {name: state[name] for name in _PLAIN}
         return cls(Trainer.from_state(state["learner"]), Prequential.from_state(state["measuring"], mature_ms), **plain)
@@ -67,6 +75,7 @@ class TrainerState:
     def to_json(self, positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
         """The state as JSON would hold it, with the next offset to read of each (topic, partition)."""
         return {
+            "layout": LAYOUT,
             **{name: getattr(self, name) for name in _PLAIN},
             "positions": [[topic, part, after] for (topic, part), after in positions.items()],
             "learner": self.learner.state(),

@@ -1,5 +1,7 @@
 """Joining reports to cases: which calls are labelled, in either order of arrival, and each learned once."""
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -42,6 +44,14 @@ def said(**given):
 
 def report_to(cases, report, until=AT + 10**9):
     return list(cases.add_report(*report, until=until) or [])
+
+
+OFFSETS = itertools.count()
+
+
+def add(cases, evidence):
+    """Evidence as it comes, each record at a place of its own."""
+    return cases.add_evidence(evidence, 0, next(OFFSETS))
 
 
 @pytest.fixture
@@ -87,7 +97,7 @@ def test_joins(cases, report, taught, held, reports_first):
     lessons = report_to(cases, report) if reports_first else []
     for number, one in enumerate(held):
         marked = msgspec.structs.replace(one, features={"attempts_1m": float(number)})
-        lessons += cases.add_evidence(marked)
+        lessons += add(cases, marked)
     if not reports_first:
         lessons += report_to(cases, report)
     assert {held[int(lesson.features["attempts_1m"])].decision.call_id for lesson in lessons} == taught
@@ -96,10 +106,10 @@ def test_joins(cases, report, taught, held, reports_first):
 
 
 def test_a_call_seen_again_is_one_case_but_the_id_much_later_is_another(cases):
-    cases.add_evidence(case())
-    cases.add_evidence(case(at=AT + 110_000))
-    cases.add_evidence(case(operator="op-b"))
-    cases.add_evidence(case(at=AT + 300_000))
+    add(cases, case())
+    add(cases, case(at=AT + 110_000))
+    add(cases, case(operator="op-b"))
+    add(cases, case(at=AT + 300_000))
     assert len(cases.ripe(AT + 10**9, 100)) == 3
 
 
@@ -117,29 +127,29 @@ def test_a_call_seen_again_is_one_case_but_the_id_much_later_is_another(cases):
     ],
 )
 def test_only_calls_let_through_ripen(cases, given, ripens):
-    cases.add_evidence(case(**given))
+    add(cases, case(**given))
     lessons = cases.ripe(AT + 10**6, 10)
     assert [lesson.fraud for lesson in lessons] == ([False] if ripens else [])
     assert cases.ripe(AT + 10**6, 10) == []
 
 
 def test_weights_stand_for_calls(cases):
-    cases.add_evidence(case("a", weight=20.0))
-    cases.add_evidence(case("b", action="label", control=True, propensity=0.01))
+    add(cases, case("a", weight=20.0))
+    add(cases, case("b", action="label", control=True, propensity=0.01))
     assert sorted(lesson.weight for lesson in cases.ripe(AT + 10**6, 10)) == [20.0, 100.0]
 
 
 def test_nothing_ripens_early_and_a_reported_call_never_does(cases):
-    cases.add_evidence(case("early"))
+    add(cases, case("early"))
     assert cases.ripe(AT + 8, 10) == []
     assert len(cases.ripe(AT + 9, 10)) == 1
-    cases.add_evidence(case("bad", at=AT + 5))
+    add(cases, case("bad", at=AT + 5))
     report_to(cases, said(call_id="bad"))
     assert cases.ripe(AT + 10**6, 10) == []
 
 
 def test_a_report_after_maturing_is_taught_too_as_a_correction(cases):
-    cases.add_evidence(case(score=0.25))
+    add(cases, case(score=0.25))
     assert [lesson.corrects for lesson in cases.ripe(AT + 10**6, 10)] == [False]
     (lesson,) = report_to(cases, said(call_id="a@1"))
     assert (lesson.fraud, lesson.corrects, lesson.score, lesson.measured) == (True, True, 0.25, True)
@@ -147,25 +157,25 @@ def test_a_report_after_maturing_is_taught_too_as_a_correction(cases):
 
 
 def test_blocked_calls_are_taught_when_reported_but_not_measured(cases):
-    cases.add_evidence(case(action="block"))
+    add(cases, case(action="block"))
     (lesson,) = report_to(cases, said(call_id="a@1", label="legitimate", source="analyst"))
     assert (lesson.fraud, lesson.measured) == (False, False)
 
 
 def test_a_revision_to_block_keeps_the_call_from_ripening(cases):
-    cases.add_evidence(case())
-    cases.add_evidence(case(action="block", revises=True, at=AT))
+    add(cases, case())
+    add(cases, case(action="block", revises=True, at=AT))
     assert cases.ripe(AT + 10**6, 10) == []
 
 
 def test_what_was_not_committed_is_gone_and_the_rest_stays(tmp_path):
     file = tmp_path / "deep" / "cases.sqlite3"
     first = Cases(file, PLAN)
-    first.add_evidence(case("kept"))
+    add(first, case("kept"))
     first.read_to({("evidence.v1", 3): 17})
     first.keep("state", {"seq": 1})
     first.commit()
-    first.add_evidence(case("lost"))
+    add(first, case("lost"))
     first.ripe(AT + 10**6, 10)
     first.read_to({("evidence.v1", 3): 18})
     first.close()
@@ -177,30 +187,23 @@ def test_what_was_not_committed_is_gone_and_the_rest_stays(tmp_path):
     again.close()
 
 
-def test_marking_ripe_teaches_nothing_and_leaves_nothing_to_teach(cases):
-    cases.add_evidence(case("a"))
-    cases.add_evidence(case("b", at=AT + 1_000))
-    cases.mark_ripe(AT + 500)
-    assert len(cases.ripe(AT + 10**6, 10)) == 1
-
-
 def test_the_old_is_forgotten(cases):
-    cases.add_evidence(case("old"))
+    add(cases, case("old"))
     report_to(cases, said(call_id="later"), until=AT + 10**5)
     cases.forget_before(AT + 10**6)
     assert cases.held == 0
-    assert cases.add_evidence(case("later", at=AT + 2 * 10**6)) == []
+    assert add(cases, case("later", at=AT + 2 * 10**6)) == []
 
 
 def test_a_report_speaks_of_later_calls_only_up_to_its_end(cases):
     report_to(cases, said(to=AT + 10**12), until=AT + 10**6)
-    assert [len(cases.add_evidence(case(f"{at}", at=AT + at))) for at in (10**6, 10**6 + 1)] == [1, 0]
+    assert [len(add(cases, case(f"{at}", at=AT + at))) for at in (10**6, 10**6 + 1)] == [1, 0]
 
 
 def test_both_labels_are_taught_in_the_order_said(cases):
     report_to(cases, said(call_id="a@1", at=AT + 2, label="legitimate"))
     report_to(cases, said(at=AT + 1))
-    lessons = cases.add_evidence(case())
+    lessons = add(cases, case())
     assert [(lesson.fraud, lesson.corrects) for lesson in lessons] == [(True, False), (False, True)]
 
 
@@ -234,19 +237,19 @@ SPOKEN = {
 def test_a_case_costs_no_more_when_thousands_of_reports_name_its_number(cases, spoken, origin):
     for n in range(20):
         report_to(cases, SPOKEN[spoken](n))
-    cases.add_evidence(case("first", origin=origin))
-    few = steps_of(cases, lambda: cases.add_evidence(case("few", origin=origin)))
+    add(cases, case("first", origin=origin))
+    few = steps_of(cases, lambda: add(cases, case("few", origin=origin)))
     for n in range(20, 3_000):
         report_to(cases, SPOKEN[spoken](n))
-    cases.add_evidence(case("again", origin=origin))
-    many = steps_of(cases, lambda: cases.add_evidence(case("many", origin=origin)))
+    add(cases, case("again", origin=origin))
+    many = steps_of(cases, lambda: add(cases, case("many", origin=origin)))
     assert many <= 1.2 * few
 
 
 @pytest.mark.parametrize("report", [said(), said(callee="+77272345678"), said(from_=AT, to=AT + 10**8)])
 def test_a_report_costs_no_more_when_its_number_made_thousands_of_calls(cases, report):
     for n in range(3_000):
-        cases.add_evidence(case(f"{n}", at=AT + n))
+        add(cases, case(f"{n}", at=AT + n))
         if n == 20:
             report_to(cases, report)
             few = steps_of(cases, lambda: report_to(cases, report))
@@ -256,10 +259,10 @@ def test_a_report_costs_no_more_when_its_number_made_thousands_of_calls(cases, r
 
 def test_a_call_id_that_every_call_bears_does_not_cost_a_look_at_all_of_them(cases):
     for n in range(NAMED_AT_MOST):
-        cases.add_evidence(case("same", at=AT + n * 10**6))
+        add(cases, case("same", at=AT + n * 10**6))
     few = steps_of(cases, lambda: report_to(cases, said(call_id="same", caller="+77015555555")))
     for n in range(NAMED_AT_MOST, 1_000):
-        cases.add_evidence(case("same", at=AT + n * 10**6))
+        add(cases, case("same", at=AT + n * 10**6))
     assert steps_of(cases, lambda: report_to(cases, said(call_id="same", caller="+77015555555"))) <= 1.2 * few
     (lesson,) = report_to(cases, said(call_id="same", from_=AT + 999 * 10**6))
     assert lesson.decided_at == AT + 999 * 10**6 + 8
@@ -267,7 +270,7 @@ def test_a_call_id_that_every_call_bears_does_not_cost_a_look_at_all_of_them(cas
 
 def test_all_calls_of_a_number_are_taught_by_one_report_a_handful_at_a_time(cases):
     for n in range(2 * AT_ONCE + 1):
-        cases.add_evidence(case(f"{n}", at=AT + n))
+        add(cases, case(f"{n}", at=AT + n))
     lessons = cases.add_report(*said(), until=AT + 10**9)
     next(lessons)
     assert len(cases.ripe(AT + 10**6, 10**6)) == AT_ONCE + 1, "the rest has not been looked at yet"

@@ -8,7 +8,8 @@ from streamer.errors import StateError
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics
 from streamer.training import log as trainer_log
-from streamer.training.log import LeaseLostError, Publisher, joined, lease, pieces, read
+from streamer.training.log import joined, lease, pieces, read
+from streamer.training.publication import LeaseLostError, Publisher
 
 BIG = {"epoch": 3, "seq": 9, "text": "".join(random.Random(1).choices('ab"\\é', k=1_000_000))}
 SMALL = {"epoch": 3, "seq": 10, "text": ""}
@@ -26,17 +27,17 @@ def test_pieces_fit_a_record_and_join_again():
     records = pieces("trainer.v1", BIG, 0)
     assert len(records) > 1
     assert max(len(value) for _, _, value in records) < 900_000
-    assert joined(as_table([lease("trainer.v1", 4, "host:1", 0), *records])) == (4, BIG, len(records))
+    assert joined(as_table([lease("trainer.v1", 4, 7, "host:1", 0), *records])) == (4, 7, BIG, len(records), {})
 
 
 def test_a_smaller_state_leaves_no_piece_of_the_larger_behind():
     big = pieces("trainer.v1", BIG, 0)
     records = [*big, *pieces("trainer.v1", SMALL, len(big))]
-    assert joined(as_table(records)) == (0, SMALL, 1)
+    assert joined(as_table(records)) == (0, 0, SMALL, 1, {})
 
 
 def test_nothing_yet():
-    assert joined([]) == (0, None, 0)
+    assert joined([]) == (0, 0, None, 0, {})
 
 
 def test_half_a_state_is_refused():
@@ -57,16 +58,16 @@ def test_a_damaged_state_is_refused_and_foreign_keys_are_left_alone():
     (topic, key, value), *_ = pieces("trainer.v1", SMALL, 0)
     with pytest.raises(StateError, match="damaged"):
         joined(as_table([(topic, key, value.replace(b'{\\"epoch', b'\\"epoch'))]))
-    assert joined(as_table([(topic, "else", b"{")])) == (0, None, 0)
+    assert joined(as_table([(topic, "else", b"{")])) == (0, 0, None, 0, {})
 
 
 @pytest.mark.broker
 def test_a_later_publisher_fences_the_earlier_one(kafka_settings):
     topic = Topics(kafka_settings).trainer
     first = Publisher(kafka_settings, lambda: True)
-    assert first.publish([lease(topic, 1, "first", 0), *pieces(topic, BIG, 0)])
+    assert first.publish([lease(topic, 1, 0, "first", 0), *pieces(topic, BIG, 0)])
     second = Publisher(kafka_settings, lambda: True)
-    assert second.publish([lease(topic, 2, "second", 0)])
+    assert second.publish([lease(topic, 2, 0, "second", 0)])
     with pytest.raises(LeaseLostError):
         first.publish(trainer_log.pieces(topic, SMALL, 3))
     left = read(kafka_settings)

@@ -20,7 +20,7 @@ from streamer.training.cases import Cases
 from streamer.training.intake import AHEAD_MS, Intake
 from streamer.training.reader import Backlog
 from streamer.training.state import TrainerState
-from tests.training.test_cases import AT, PLAN, case, steps_of
+from tests.training.test_cases import AT, OFFSETS, PLAN, case, steps_of
 
 KEPT_MS = 30 * 86_400_000
 NOW = AT + 60_000
@@ -49,7 +49,7 @@ def told(intake, value, now=NOW):
 
 
 def shown(intake, evidence, now=NOW):
-    return list(intake.take_evidence(codec.encode(evidence), now))
+    return list(intake.take_evidence(codec.encode(evidence), 0, next(OFFSETS), now))
 
 
 def test_an_analyst_who_never_stops_teaches_each_case_once_a_label(cases, intake):
@@ -128,7 +128,7 @@ def test_numbers_of_any_length_are_refused_or_finite(cases, intake, number, fiel
     value = sound.replace(field, f"{field.partition(':')[0]}:{number}").encode()
     told(intake, report())
     try:
-        lessons = list(intake.take_evidence(value, NOW))
+        lessons = list(intake.take_evidence(value, 0, next(OFFSETS), NOW))
     except MessageError:
         assert cases.held == 0
         return
@@ -179,7 +179,9 @@ def test_whatever_comes_is_taken_in_or_refused(changes, escaped):
         if escaped:
             value = value.replace(b"7", b"\\ud800", 1) if b'"7' in value else value.replace(b'""', b'"\\udc00"')
         try:
-            lessons = intake.take_feedback(value, NOW)[0] if is_report else intake.take_evidence(value, NOW)
+            lessons = (
+                intake.take_feedback(value, NOW)[0] if is_report else intake.take_evidence(value, 0, next(OFFSETS), NOW)
+            )
         except MessageError:
             continue
         for _ in lessons:

@@ -1,0 +1,142 @@
+"""A trainer with an empty folder goes on exactly where another stopped, whatever came in whatever order."""
+
+import random
+import time
+
+import pytest
+
+from streamer.calls import codec
+from streamer.calls.events import Feedback
+from streamer.kafka import clients, topics
+from streamer.training.active import ActiveTrainer
+from streamer.training.cases import Cases
+from streamer.training.metrics import TrainerMetrics
+from tests.training.test_cases import AT, PLAN, case
+
+pytestmark = pytest.mark.broker
+
+MATURE_MS = 60_000
+
+
+class Trained:
+    """Trainers of one prefix, one after the other, each with a folder of its own, under a clock set by hand."""
+
+    def __init__(self, settings, folder):
+        topics.ensure(settings)
+        self.settings, self.folder = settings, folder
+        self.topics = topics.Topics(settings)
+        self.producer = clients.producer(settings)
+        self.sent = dict.fromkeys([self.topics.evidence, self.topics.feedback], 0)
+        self.now = AT
+        self.turn = 0
+        self.active = None
+        self.hand_over()
+
+    def hand_over(self):
+        if self.active is not None:
+            self.active.finish()
+            self.active.close()
+        self.turn += 1
+        self.cases = Cases(self.folder / f"{self.turn}.sqlite3", PLAN)
+        self.active = ActiveTrainer(
+            self.settings, self.cases, TrainerMetrics(), owner="test", now_ms=lambda: self.now, go_on=lambda: True
+        )
+
+    def send(self, topic, values):
+        for value in values:
+            self.producer.produce(topic, key="+77011234567", value=value)
+        assert self.producer.flush(20) == 0
+        self.sent[topic] += len(values)
+        self.step_until(lambda: self.active._moved.get((topic, 0)) == self.sent[topic] or self.read(topic))
+
+    def read(self, topic):
+        return self.cases.positions().get((topic, 0)) == self.sent[topic]
+
+    def pass_time(self, ms):
+        self.now += ms
+        self.step_until(lambda: self.active.state.matured_to == self.now - MATURE_MS)
+
+    def step_until(self, holds):
+        until = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < until
+            self.active.step()
+
+    def learned(self):
+        state = self.active.state.to_json({})
+        return {name: state[name] for name in ("learner", "measuring", "matured_to", "measured")}
+
+    def rows(self, table):
+        columns = "call_id, at, taught, ripens, measured" if table == "evidence" else "*"
+        return sorted(self.cases._db.execute(f"SELECT {columns} FROM {table}").fetchall())
+
+
+@pytest.fixture
+def trained(make_settings, tmp_path):
+    made = []
+
+    def make(name):
+        settings = make_settings(
+            prefix=f"{tmp_path.name}-{name}.", trainer_group=f"{tmp_path.name}-{name}", partitions=1,
+            mature_s=MATURE_MS / 1000, trainer_kept_s=1_000.0, publish_every_s=10**6,
+        )  # fmt: skip
+        (tmp_path / name).mkdir()
+        made.append(Trained(settings, tmp_path / name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.active.close()
+
+
+def some_cases(draw, now):
+    """Calls of few numbers and ids in both origin classes, some of them twice, some blocked after all, not in order."""
+    for _ in range(draw.randrange(1, 12)):
+        yield codec.encode(case(
+            f"c{draw.randrange(30)}", caller=f"+7701123456{draw.randrange(3)}", callee=f"+7727234567{draw.randrange(2)}",
+            origin=draw.choice(["own_line", "interconnect"]), at=now - draw.randrange(100_000), operator="op-a",
+            score=draw.random(), features={"attempts_1m": float(draw.randrange(9))},
+            **draw.choice([{}, {}, {}, {"action": "block"}, {"action": "block", "revises": True}]),
+        ))  # fmt: skip
+
+
+def some_reports(draw, now):
+    for _ in range(draw.randrange(1, 5)):
+        named = draw.choice([{}, {"callee": f"+7727234567{draw.randrange(2)}"}, {"call_id": f"c{draw.randrange(30)}"}])
+        span = draw.choice([{}, {"from_": now - draw.randrange(100_000), "to": now + draw.randrange(100_000)}])
+        yield codec.encode(Feedback(
+            caller=f"+7701123456{draw.randrange(3)}", at=now - draw.randrange(10_000), source="analyst", by="a-7",
+            label=draw.choice(["fraud", "legitimate"]), scope=draw.choice(["call", "line"]), **named, **span,
+        ))  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_taken_over_again_and_again_it_learns_what_one_learns_alone(trained, seed):
+    draw = random.Random(seed)
+    alone, in_turns = trained("alone"), trained("in-turns")
+    for _ in range(25):
+        topic = draw.choice([alone.topics.evidence, alone.topics.feedback])
+        make = some_cases if topic == alone.topics.evidence else some_reports
+        values, passed = list(make(draw, alone.now)), draw.choice([1, 5_000, 30_000])
+        for one in (alone, in_turns):
+            one.send(one.topics.evidence if make is some_cases else one.topics.feedback, values)
+            one.pass_time(passed)
+        if draw.random() < 0.3:
+            in_turns.hand_over()
+            in_turns.pass_time(0)
+    assert in_turns.turn > 3
+    assert in_turns.learned() == alone.learned()
+    for table in ("evidence", "waiting", "settled"):
+        assert in_turns.rows(table) == alone.rows(table)
+
+
+def test_what_ripened_while_more_was_waiting_is_not_learned_again(trained):
+    """A backlog of silence is taught a handful at a time; the next trainer goes on with the rest of it."""
+    one = trained("one")
+    one.send(one.topics.evidence, [codec.encode(case(f"{n}", at=AT + n % 7)) for n in range(1_200)])
+    one.now += 10 * MATURE_MS
+    one.step_until(lambda: one.active.state.learner.honest)
+    assert one.active.state.learner.honest < 1_200
+    one.hand_over()
+    one.pass_time(1)
+    assert one.active.state.learner.honest == 1_200
