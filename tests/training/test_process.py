@@ -1,154 +1,28 @@
 """The trainer against a real broker: learns, survives being killed, hands over, counts nothing twice."""
 
 import math
-import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from streamer import features
 from streamer.calls import codec
-from streamer.calls.decisions import Decision, Evidence, ModelSnapshot
-from streamer.calls.events import LATEST_MS, Feedback
-from streamer.kafka import clients, topics
+from streamer.calls.decisions import ModelSnapshot
+from streamer.calls.events import LATEST_MS
+from streamer.kafka import topics
 from streamer.kafka.broker import LocalBroker, free_port
 from streamer.kafka.tables import TableReader
 from streamer.kafka.topics import dead_letter
-from streamer.models.snapshot import accepts, pointer, verify
+from streamer.models.snapshot import accepts, pointer
 from streamer.settings import Settings
-from streamer.training import log as trainer_log
+from tests.training.world import FOREIGN, WAIT_S, World, evidence, report
 
 pytestmark = pytest.mark.broker
-
-MATURE_S = 1.0
-WAIT_S = 40.0
-FOREIGN = "foreign"
-"""Name of a model that no trainer of ours has published."""
-
-
-def evidence(number: int, *, fraud: bool) -> Evidence:
-    """A call: campaigns ring many lines fast, honest callers do not."""
-    now = time.time_ns() // 1_000_000
-    x: dict[str, float | None] = dict.fromkeys(features.NAMES, 0.0)
-    x |= {"attempts_10m": 40.0 if fraud else 2.0, "distinct_10m": 38.0 if fraud else 2.0, "attested": None}
-    caller = f"+7701{number:07d}"
-    return Evidence(
-        decision=Decision(
-            call_id=f"call-{number}", at=now, decided_at=now, operator="op-a", caller=caller, callee="+77272345678",
-            action="allow", score=0.5,
-        ),
-        caller_key=caller, origin="interconnect", trunk=None, partition=0, offset=number, features=x,
-    )  # fmt: skip
-
-
-def report(case: Evidence) -> Feedback:
-    at = case.decision.at
-    return Feedback(
-        caller=case.decision.caller, callee="8 727 234 56 78", from_=at - 1_000, to=at + 1_000, at=at,
-        label="fraud", source="bank", fraud_type="scam_centre",
-    )  # fmt: skip
-
-
-class World:
-    """One prefix on the broker, and trainers as processes of their own."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
-        self.topics = topics.Topics(settings)
-        self.producer = clients.producer(settings)
-        self.models = TableReader(settings, [self.topics.models])
-        self.seen: list[ModelSnapshot] = []
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.number = 0
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-
-    def start(self, data: str) -> subprocess.Popen[bytes]:
-        s = self.settings
-        command = [
-            sys.executable, "-c", "import sys; from streamer.commands import main; main(sys.argv[1:])", "trainer",
-            "--bootstrap", s.bootstrap, "--prefix", s.prefix, "--partitions", str(s.partitions),
-            "--data", str(self.folder / data), "--mature-s", str(MATURE_S), "--publish-every-s", "0.2",
-            "--metrics-port", str(self.port if data == "first" else 0),
-        ]  # fmt: skip
-        env = os.environ | {
-            "STREAMER_TRAINER_GROUP": s.trainer_group,
-            "STREAMER_SESSION_TIMEOUT_MS": str(s.session_timeout_ms),
-        }
-        self.running.append(subprocess.Popen(command, env=env))
-        return self.running[-1]
-
-    def send(self, honest: int, fraud: int, *, twice: bool = False) -> None:
-        """Evidence of so many calls; each fraudulent one is reported, before its evidence or after."""
-        for number in range(honest + fraud):
-            case = evidence(self.number, fraud=number < fraud)
-            self.number += 1
-            key = case.caller_key
-            records = [(self.topics.evidence, codec.encode(case))] * (2 if twice else 1)
-            if number < fraud:
-                said = codec.encode(report(case))
-                records += [(self.topics.feedback, said)] * (2 if twice else 1)
-                if number % 2:
-                    records.reverse()
-            for topic, value in records:
-                self.producer.produce(topic, key=key, value=value)
-        assert self.producer.flush(20) == 0
-
-    def model(self, fits: Callable[[ModelSnapshot], bool]) -> ModelSnapshot:
-        """The first model from now on that fits, every one checked on the way."""
-        until = time.monotonic() + WAIT_S
-        while time.monotonic() < until:
-            for change in self.models.poll(100, 0.2):
-                if change.value is None or change.key.startswith("current/"):
-                    continue
-                model = codec.decode_model(change.value)
-                if model.name == FOREIGN:
-                    continue
-                verify(model)
-                self.seen.append(model)
-                if fits(model):
-                    return model
-        raise AssertionError(f"no such model in {WAIT_S} s; seen {[(m.epoch, m.version, m.cases) for m in self.seen]}")
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + WAIT_S
-        while not holds():
-            assert time.monotonic() < end
-            self.producer.poll(0.1)
-
-    def shown(self) -> dict[str, float]:
-        """The first trainer's metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
-
-    def left(self) -> Any:
-        return trainer_log.read(self.settings)
-
-
-@pytest.fixture
-def world(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[World]:
-    settings = make_settings()
-    topics.ensure(settings)
-    made = World(settings, tmp_path)
-    try:
-        yield made
-    finally:
-        for process in made.running:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        made.models.close()
 
 
 def test_learns_and_survives_a_kill_and_a_takeover_counting_each_case_once(world: World) -> None:
@@ -279,9 +153,6 @@ def test_stops_at_once_when_the_brokers_have_gone_and_loses_nothing(
         assert (model.cases, model.epoch) == (130, 2)
         assert stopped(again, signal.SIGTERM) == 0
     finally:
-        for process in world.running if world else ():
-            process.kill()
-            process.wait()
         if world is not None:
-            world.models.close()
+            world.close()
         broker.stop(delete_data=True)
