@@ -15,7 +15,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from streamer import versions
 from streamer.calls import numbers
 from streamer.errors import SettingsError, StoppedError, TransportError
 from streamer.kafka import clients, topics
+from streamer.kafka.asking import is_final
 from streamer.settings import Settings
 from streamer.stream.health import Health
 from streamer.training.active import ActiveTrainer
@@ -62,7 +64,7 @@ class Lease:
         if self._inside:
             return False
         message = self._member.poll(timeout_s)
-        if message is not None and message.error() is not None and message.error().fatal():
+        if message is not None and message.error() is not None and is_final(message.error()):
             raise TransportError(f"the trainers' group cannot be joined: {message.error().str()}")
         return self.held
 
@@ -120,7 +122,8 @@ class TrainerProcess:
     def _run(self) -> None:
         settings = self._settings
         plan = numbers.home_plan(settings.home)
-        with _locked(settings.trainer_data):
+        with ExitStack() as open_:
+            open_.enter_context(_locked(settings.trainer_data))
             log.info("%s; asking the brokers at %s", versions.line(), settings.bootstrap)
             topics.ensure(settings, go_on=self._going)
             file = settings.trainer_data / _file_name(settings, self._going)
@@ -131,19 +134,15 @@ class TrainerProcess:
                 lambda: {"role": self._role} if self._role == "stopped" else {},
                 lambda: {} if self._role in {"active", "standby"} else {"role": self._role},
             )
+            open_.callback(status.close)
             lease = Lease(settings, self._let_go)
-            try:
-                log.info("metrics on port %d; data in %s", status.port, file)
-                self._role = "standby"
-                while not self._stop.is_set():
-                    self._turn(lease, file, plan)
-                if self._active is not None:
-                    self._let_go()
-            finally:
-                self._role = "stopped"
-                self._drop()
-                lease.close()
-                status.close()
+            open_.callback(lease.close)
+            open_.callback(self._end)
+            log.info("metrics on port %d; data in %s", status.port, file)
+            self._role = "standby"
+            while not self._stop.is_set():
+                self._turn(lease, file, plan)
+            self._let_go()
 
     def _turn(self, lease: Lease, file: Path, plan: numbers.HomePlan) -> None:
         """One turn of the loop: serve the group, then take over, learn, or wait."""
@@ -163,8 +162,9 @@ class TrainerProcess:
         return not self._stop.is_set()
 
     def _take_over(self, lease: Lease, file: Path, plan: numbers.HomePlan) -> None:
-        cases = Cases(file, plan)
-        try:
+        with ExitStack() as undone:
+            cases = Cases(file, plan)
+            undone.callback(cases.close)
             self._active = ActiveTrainer(
                 self._settings,
                 cases,
@@ -173,9 +173,7 @@ class TrainerProcess:
                 now_ms=self._now_ms,
                 go_on=lambda: self._going() and lease.heed(),
             )
-        except BaseException:
-            cases.close()
-            raise
+            undone.pop_all()
         self._role = "active"
         self.metrics.active.set(1)
 
@@ -188,6 +186,10 @@ class TrainerProcess:
                 log.warning("left without its last state: %s", error)
             self._drop()
 
+    def _end(self) -> None:
+        self._role = "stopped"
+        self._drop()
+
     def _drop(self) -> None:
         if self._active is not None:
             self._active.close()
@@ -197,23 +199,16 @@ class TrainerProcess:
                 self._role = "standby"
 
 
-class _locked:  # noqa: N801 - used like a function
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     """The trainer's folder, for one process at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._file = (self._folder / "lock").open("w", encoding="ascii")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w", encoding="ascii") as file:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._file.close()
-            raise SettingsError(f"{self._folder} is in use by another trainer; set another trainer_data") from None
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+            raise SettingsError(f"{folder} is in use by another trainer; set another trainer_data") from None
+        yield
 
 
 def _file_name(settings: Settings, go_on: clients.GoOn) -> str:

@@ -4,12 +4,14 @@ import random
 import time
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from streamer.calls import codec
 from streamer.calls.events import Feedback
 from streamer.kafka import clients, topics
 from streamer.training.active import ActiveTrainer
 from streamer.training.cases import Cases
+from streamer.training.log import pieces
 from streamer.training.metrics import TrainerMetrics
 from tests.training.test_cases import AT, PLAN, case
 
@@ -32,9 +34,10 @@ class Trained:
         self.active = None
         self.hand_over()
 
-    def hand_over(self):
+    def hand_over(self, *, finish=True):
         if self.active is not None:
-            self.active.finish()
+            if finish:
+                self.active.finish()
             self.active.close()
         self.turn += 1
         self.cases = Cases(self.folder / f"{self.turn}.sqlite3", PLAN)
@@ -89,6 +92,12 @@ def trained(make_settings, tmp_path):
         one.active.close()
 
 
+def said(**given):
+    return codec.encode(
+        Feedback(**({"caller": "+77011234567", "label": "fraud", "source": "analyst", "by": "a-7"} | given))
+    )
+
+
 def some_cases(draw, now):
     """Calls of few numbers and ids in both origin classes, some of them twice, some blocked after all, not in order."""
     for _ in range(draw.randrange(1, 12)):
@@ -104,10 +113,10 @@ def some_reports(draw, now):
     for _ in range(draw.randrange(1, 5)):
         named = draw.choice([{}, {"callee": f"+7727234567{draw.randrange(2)}"}, {"call_id": f"c{draw.randrange(30)}"}])
         span = draw.choice([{}, {"from_": now - draw.randrange(100_000), "to": now + draw.randrange(100_000)}])
-        yield codec.encode(Feedback(
-            caller=f"+7701123456{draw.randrange(3)}", at=now - draw.randrange(10_000), source="analyst", by="a-7",
+        yield said(
+            caller=f"+7701123456{draw.randrange(3)}", at=now - draw.randrange(10_000),
             label=draw.choice(["fraud", "legitimate"]), scope=draw.choice(["call", "line"]), **named, **span,
-        ))  # fmt: skip
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -140,3 +149,27 @@ def test_what_ripened_while_more_was_waiting_is_not_learned_again(trained):
     one.hand_over()
     one.pass_time(1)
     assert one.active.state.learner.honest == 1_200
+
+
+def test_started_anew_it_takes_up_nothing_old_and_gives_no_version_twice(trained):
+    """The state was removed, as an error's text advises; what else the last trainer left stands there still."""
+    one = trained("one")
+    one.send(one.topics.evidence, [codec.encode(case(f"{n}", at=AT + n)) for n in range(100)])
+    one.send(one.topics.feedback, [said(call_id=f"{n}", at=AT + 1_000) for n in range(40)])
+    one.pass_time(2 * MATURE_MS)
+    one.step_until(lambda: one.active.state.version == 1)
+    one.active.finish()
+    for key in [key for _, key, _ in pieces(one.topics.trainer, one.active.state.to_json({}), 0)]:
+        one.producer.produce(one.topics.trainer, key=key, value=None)
+    assert one.producer.flush(20) == 0
+    admin = clients.admin(one.settings)
+    for future in admin.delete_records([TopicPartition(one.topics.feedback, 0, 40)]).values():
+        future.result()
+    one.hand_over(finish=False)
+    assert (one.active.state.version, one.active.state.epoch, one.active.state.learner.cases) == (1, 2, 0)
+    one.pass_time(0)
+    one.step_until(lambda: one.active.state.learner.honest == 100)
+    one.hand_over()
+    assert (one.rows("waiting"), one.rows("settled")) == ([], [])
+    assert {taught for _, _, taught, *_ in one.rows("evidence")} == {1}
+    assert one.active.state.learner.fraud == 0
