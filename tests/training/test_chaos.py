@@ -1,4 +1,4 @@
-"""Trainers killed at random instants under load: each report and each silence counts once, and versions only rise."""
+"""Trainers killed or frozen at random instants under load: each report and each silence counts once, and versions only rise."""
 
 import random
 import signal
@@ -15,6 +15,7 @@ from streamer.training.intake import Intake
 from tests.training.world import WAIT_S, World
 
 KILLS = 8
+"""How many trainers fall, one after the other."""
 MATURE_S = 5.0
 """Longer than any pause of a loaded machine between a call's evidence and its report: the test knows what ripens."""
 
@@ -50,7 +51,7 @@ def labels(file):
 @pytest.mark.broker
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_whoever_is_killed_whenever_every_label_counts_once(world, seed):
+def test_whoever_falls_whenever_every_label_counts_once(world, seed):
     draw = random.Random(seed)
     done = threading.Event()
 
@@ -66,15 +67,22 @@ def test_whoever_is_killed_whenever_every_label_counts_once(world, seed):
         world.model(lambda _: True)
         for turn in range(1, KILLS + 1):
             time.sleep(draw.random() * 2)
+            frozen = draw.random() < 0.3
             # Half of them take over on another machine, some were standing by; the rest find a file, their own or a stale one.
-            folder = f"{turn}" if draw.random() < 0.5 else f"{draw.randrange(turn)}"
+            folder = f"{turn}" if frozen or draw.random() < 0.5 else f"{draw.randrange(turn)}"
             standby = world.start(folder) if folder == f"{turn}" and draw.random() < 0.5 else None
             time.sleep(draw.random())
-            active.kill()
-            active.wait()
+            gone, epoch = active, world.seen[-1].epoch
+            gone.send_signal(signal.SIGSTOP if frozen else signal.SIGKILL)
+            if not frozen:
+                gone.wait()
             active = standby or world.start(folder)
-            epoch = world.seen[-1].epoch
             world.model(lambda m, before=epoch: m.epoch > before)
+            if frozen:  # it wakes up to a lease that is another's
+                gone.send_signal(signal.SIGCONT)
+                time.sleep(draw.random() * 2)
+                gone.kill()
+                gone.wait()
     finally:
         done.set()
         feeding.join()
