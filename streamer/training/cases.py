@@ -173,9 +173,10 @@ class Cases:
             decision.decided_at, stands_for(evidence), decision.score, mark.measured, mark.ripens, mark.taught,
             zlib.compress(orjson.dumps(evidence.features), 1), part, offset,
         )  # fmt: skip
-        # A topic that was made anew has other records at the same places.
+        # A topic that was made anew has other records at the same places. (OR REPLACE would hold for the trigger too.)
+        self._db.execute("DELETE FROM evidence WHERE part = ? AND log_offset = ?", (part, offset))
         self._db.execute(
-            "INSERT OR REPLACE INTO evidence (operator, call_id, caller, callee, origin, at, decided_at, weight, score,"
+            "INSERT INTO evidence (operator, call_id, caller, callee, origin, at, decided_at, weight, score,"
             " measured, ripens, taught, features, part, log_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             row,
         )

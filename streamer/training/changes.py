@@ -61,8 +61,11 @@ class Marks:
         self._blocks: dict[tuple[int, int], bytes] = {}
 
     def put(self, part: int, block: int, value: bytes) -> None:
-        """Take in a record."""
-        self._blocks[part, block] = zlib.decompress(value)
+        """Take in a record. Raises `ValueError` or zlib's error for what is none."""
+        marks = zlib.decompress(value)
+        if len(marks) != BLOCK:
+            raise ValueError(f"{len(marks)} marks instead of {BLOCK}")
+        self._blocks[part, block] = marks
 
     def of(self, part: int, offset: int) -> Mark | None:
         """The mark of the case there; None where none is held."""

@@ -1,6 +1,8 @@
 """Joining reports to cases: which calls are labelled, in either order of arrival, and each learned once."""
 
 import itertools
+import re
+import zlib
 
 import msgspec
 import pytest
@@ -11,6 +13,7 @@ from streamer.calls.events import Feedback
 from streamer.errors import StateError
 from streamer.models.labels import claim
 from streamer.training.cases import AT_ONCE, LAYOUT, NAMED_AT_MOST, Cases
+from streamer.training.changes import BLOCK
 
 PLAN = numbers.home_plan("KZ")
 AT = 1_763_953_123_123
@@ -286,3 +289,23 @@ def test_another_layout_is_refused(tmp_path):
     db.close()
     with pytest.raises(StateError, match="layout"):
         Cases(file, PLAN)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("marks/0/0", b""), ("marks/0/0", zlib.compress(b"\x01" * 9)), ("marks/0", zlib.compress(bytes(BLOCK))), ("marks/x/0", b"{}"),
+        ("waiting/[]", b"[1]"), ("waiting/{", b"[1]"), ("waiting/[1,1,1,1,1,1]", b"[1]"), ('settled/["s",0,0,1]', b"[1]"),
+        ('settled/["s",0,0,1]', b"{"), ('settled/["s",0,0,1]', b"[1,null]"),
+    ],
+)  # fmt: skip
+def test_what_no_trainer_wrote_is_refused_by_its_key(cases, key, value):
+    with pytest.raises(StateError, match=re.escape(key)):
+        cases.changes.restore({key: value})
+
+
+def test_a_topic_made_anew_puts_other_cases_in_the_places_of_the_old(cases):
+    cases.add_evidence(case("old"), 0, 7)
+    cases.add_evidence(case("new", at=AT + 1), 0, 7)
+    (lesson,) = cases.ripe(AT + 10**6, 10)
+    assert lesson.decided_at == AT + 9
