@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from streamer import versions
+from streamer.commands.printing import say
 from streamer.errors import StreamerError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -123,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with _ended_like_ctrl_c():
             app(args=list(arguments) if arguments is not None else None, prog_name="streamer")
     except StreamerError as error:
-        print(f"streamer: {error}", file=sys.stderr)
+        for line in f"streamer: {error}".split("\n"):
+            say(line, err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
+from streamer.commands.printing import say
 from streamer.errors import SettingsError
 from streamer.settings import Settings, load
 
@@ -80,14 +81,9 @@ def doctor(
 
 def _tell(found: Iterable[Finding]) -> None:
     for finding in found:
-        _say(f"{_MARKS[finding.state]}  {finding.check:<12} {finding.text}")
+        say(f"{_MARKS[finding.state]}  {finding.check:<12} {finding.text}")
         if finding.mend and finding.state in {"failed", "warning"}:
-            _say(f"{'':<23}-> {finding.mend}")
-
-
-def _say(text: str) -> None:
-    """Print what others have written: nothing in it may steer the terminal."""
-    typer.echo("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text))
+            say(f"{'':<23}-> {finding.mend}")
 
 
 def _sound(text: str) -> str:
@@ -114,9 +110,9 @@ def _sample(
             shown.append({"line": placed.line} | flaw._asdict())
         else:
             gravity = "" if placed.flaw.grave else " (taken in)"
-            _say(f"line {placed.line}: {placed.flaw.text}{gravity}")
+            say(f"line {placed.line}: {placed.flaw.text}{gravity}")
             if placed.flaw.mend:
-                _say(f"    -> {placed.flaw.mend}")
+                say(f"    -> {placed.flaw.mend}")
     told |= {"lines": sample.lines, "flaws": shown, "flaws_not_shown": count - len(shown)}
     if not json and limit and count > limit:
         typer.echo(f"… and {count - limit:,} more; --limit 0 shows all")

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from streamer.calls.events import FraudType
-from streamer.commands.desk_options import AsJson, By, Since, Until, Why, group, now_ms, print_json, print_table
+from streamer.commands.desk_options import AsJson, By, Since, Until, Why, group, moment, now_ms
+from streamer.commands.printing import print_json, print_table, say
 from streamer.settings import load
 
 app = group(
@@ -38,27 +39,18 @@ def add(
     """Report a call or a line. Without a call id the label goes to the matching calls of the last 24 h, or of the span given."""
     import msgspec
 
-    from streamer.calls.codec import encode
-    from streamer.calls.numbers import home_plan, utf8
-    from streamer.desk import reports
-    from streamer.desk.record import answerable, time_of
-    from streamer.kafka.sending import Outgoing, send
-    from streamer.kafka.topics import Topics
+    from streamer.desk import reporting
 
-    settings, now = load(), now_ms()
-    by, why = answerable(by, why)
+    now = now_ms()
     given = {
         "caller": caller, "at": now, "label": label, "source": source, "callee": callee, "call_id": call_id,
-        "from": time_of(since, now) if since else None, "to": time_of(until, now) if until else None,
-        "scope": scope, "fraud_type": fraud_type, "by": by, "note": why,
+        "from": moment(since, now), "to": moment(until, now), "scope": scope, "fraud_type": fraud_type,
     }  # fmt: skip
-    plan = home_plan(settings.home)
-    made, key = reports.report(given, plan)
-    send(settings, [Outgoing(Topics(settings).feedback, utf8(key), encode(made))])
+    made, key, labels = reporting.make(load(), given, by, why)
     if as_json:
-        print_json([{"key": key, "labels": reports.meaning(made, plan), "feedback": msgspec.to_builtins(made)}])
+        print_json([{"key": key, "labels": labels, "feedback": msgspec.to_builtins(made)}])
         return
-    typer.echo(f"reported under {key}: {reports.meaning(made, plan)}")
+    say(f"reported under {key}: {labels}")
 
 
 @app.command(epilog="Example: streamer feedback show --caller +77011234567 --since 30d")
@@ -74,23 +66,12 @@ def show(
     """Show the reports there are, as far back as the topic keeps them (90 days)."""
     import msgspec
 
-    from streamer.calls.numbers import home_plan
-    from streamer.desk.record import time_of, time_text
-    from streamer.desk.reports import reported
-    from streamer.kafka.logs import read
-    from streamer.kafka.topics import Topics
+    from streamer.desk import reporting
+    from streamer.desk.record import time_text
 
-    settings, now = load(), now_ms()
-    records = read(
-        settings,
-        Topics(settings).feedback,
-        since_ms=time_of(since, now) if since else None,
-        until_ms=time_of(until, now) if until else None,
-    )
-    plan = home_plan(settings.home)
-    found = sorted(
-        reported(records, plan, caller=caller, label=label, source=source, by=by), key=lambda pair: pair[0].at_ms
-    )
+    now = now_ms()
+    asked = {"caller": caller, "label": label, "source": source, "by": by}
+    found = reporting.made(load(), moment(since, now), moment(until, now), **asked)
     if as_json:
         print_json(
             {

@@ -2,66 +2,95 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from streamer.commands.desk_options import AsJson, By, Why, group, now_ms, print_json
+from streamer.commands.desk_options import AsJson, By, Register, Why, group, now_ms
+from streamer.commands.printing import print_json, print_table, say
 from streamer.settings import load
+
+if TYPE_CHECKING:
+    from streamer.calls.decisions import Policy
+    from streamer.desk.operators import Registered
 
 app = group(
     "Turn every action into allow, in every worker within a second, or back; what would have been done is still said.",
     "streamer kill-switch on --by analyst-7 --why 'wrong blocks on every trunk'",
 )
 
+Operator = Annotated[str | None, typer.Option(help="Of this operator's calls alone.")]
 
-@app.command(epilog="Example: streamer kill-switch on --by analyst-7 --why 'wrong blocks on every trunk'")
-def on(by: By, why: Why, as_json: AsJson = False) -> None:
-    """Let every call through from now on. It is no error when it is on already."""
-    _turn(by, why, wanted=True, as_json=as_json)
+
+@app.command(epilog="Example: streamer kill-switch on --operator op-a --by analyst-7 --why 'wrong blocks of op-a'")
+def on(by: By, why: Why, operator: Operator = None, register: Register = False, as_json: AsJson = False) -> None:
+    """Let every call through from now on, of all operators or of one. It is no error when it is on already."""
+    _turn(by, why, operator, wanted=True, register=register, as_json=as_json)
 
 
 @app.command(epilog="Example: streamer kill-switch off --by analyst-7 --why 'the list is mended'")
-def off(by: By, why: Why, as_json: AsJson = False) -> None:
-    """Let the policy's actions hold again. It is no error when it is off already."""
-    _turn(by, why, wanted=False, as_json=as_json)
+def off(by: By, why: Why, operator: Operator = None, as_json: AsJson = False) -> None:
+    """Let the policy's actions hold again. It is no error when it is off already.
+
+    Of one operator: his mode becomes again what it was before his kill switch was turned on.
+    """
+    _turn(by, why, operator, wanted=False, register=False, as_json=as_json)
 
 
 @app.command(epilog="Example: streamer kill-switch status --json")
 def status(as_json: AsJson = False) -> None:
-    """Say whether it is on, since when, by whom and why."""
-    from streamer.desk import changing
-
-    _tell(changing.standing(load()).policy, as_json=as_json)
-
-
-def _turn(by: str, why: str, *, wanted: bool, as_json: bool) -> None:
-    from streamer.desk import changing, rules
-    from streamer.desk.record import answerable
-
-    settings = load()
-    by, why = answerable(by, why)
-    found = changing.standing(settings)
-    if found.policy.kill_switch == wanted and found.wanted in {None, found.policy.version}:
-        _tell(found.policy, as_json=as_json, changed=False)
-        return
-    word = "true" if wanted else "false"
-    _, after = changing.change(
-        settings, lambda standing: rules.edited(standing.policy, [f"kill_switch={word}"]), by, why, now_ms()
-    )
-    _tell(after, as_json=as_json, changed=True)
-
-
-def _tell(policy: object, *, as_json: bool, changed: bool | None = None) -> None:
-    """Print the state; `changed` is None when nobody asked for a change."""
-    from streamer.calls.decisions import Policy
+    """Say whether it is on, since when, by whom and why; and which operators are not in `enforce`."""
+    from streamer.desk import changing, operators
     from streamer.desk.record import time_text
 
-    assert isinstance(policy, Policy)
+    settings = load()
+    policy = changing.standing(settings).policy
+    held = [one for one in operators.known(settings).values() if one.mode != "enforce"]
     if as_json:
-        print_json(
-            [{"kill_switch": policy.kill_switch, "changed": bool(changed), "version": policy.version, "at": policy.at,
-              "by": policy.by, "why": policy.why}]
-        )  # fmt: skip
+        print_json([{**_of_all(policy, changed=False), "operators": [_of_one(one, changed=False) for one in held]}])
         return
+    _tell_all(policy)
+    if held:
+        rows = [(one.operator, one.mode, one.before, time_text(one.at_ms), one.by, one.why) for one in held]
+        print_table(("operator", "mode", "kill switch, before it", "since", "by", "why"), rows)
+
+
+def _turn(by: str, why: str, operator: str | None, *, wanted: bool, register: bool, as_json: bool) -> None:
+    from streamer.desk import changing, operators
+    from streamer.desk.record import time_text
+
+    settings, now = load(), now_ms()
+    if operator is None:
+        before, policy = changing.turn_kill_switch(settings, by, why, now, wanted=wanted)
+        if as_json:
+            print_json([_of_all(policy, changed=policy is not before)])
+        else:
+            _tell_all(policy, as_before=policy is before)
+        return
+    one, changed = operators.turn_kill_switch(settings, operator, by, why, now, wanted=wanted, register=register)
+    if as_json:
+        print_json([_of_one(one, changed=changed)])
+        return
+    state = "ON: every action is allow"
+    if one.before is None:
+        state = "off" if one.mode == "enforce" else "off, but every action is allow all the same"
+    since = f"{time_text(one.at_ms)}, by {one.by or '-'}: {one.why or '-'}"
+    say(f"kill switch of {operator} {state}{'' if changed else ', as before'} (mode {one.mode}, {since})")
+
+
+def _of_all(policy: Policy, *, changed: bool) -> dict[str, object]:
+    return {"kill_switch": policy.kill_switch, "changed": changed, "version": policy.version, "at": policy.at,
+            "by": policy.by, "why": policy.why}  # fmt: skip
+
+
+def _of_one(one: Registered, *, changed: bool) -> dict[str, object]:
+    return {"operator": one.operator, "kill_switch": one.before is not None, "changed": changed, "mode": one.mode,
+            "mode_before": one.before, "at": one.at_ms, "by": one.by, "why": one.why}  # fmt: skip
+
+
+def _tell_all(policy: Policy, *, as_before: bool = False) -> None:
+    from streamer.desk.record import time_text
+
     state = "ON: every action is allow" if policy.kill_switch else "off"
-    said = f"{time_text(policy.at or None)}, by {policy.by or '-'}: {policy.why or '-'}"
-    typer.echo(f"kill switch {state}{', as before' if changed is False else ''} (policy {policy.version}, {said})")
+    since = f"{time_text(policy.at or None)}, by {policy.by or '-'}: {policy.why or '-'}"
+    say(f"kill switch {state}{', as before' if as_before else ''} (policy {policy.version}, {since})")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from streamer.calls.events import ListName
-from streamer.commands.desk_options import AsJson, By, Since, Why, group, now_ms, print_json, print_table
-from streamer.errors import DeskError
-from streamer.settings import Settings, load
+from streamer.commands.desk_options import AsJson, By, Since, Why, group, moment, now_ms
+from streamer.commands.printing import print_json, print_table, say
+from streamer.settings import load
 
 app = group(
     "Block, allow and other lists. A change is in force in every worker within a second.",
@@ -30,14 +30,10 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the entries that stand, in the order of their entering."""
-    from streamer.calls.numbers import home_plan
-    from streamer.desk import entries
+    from streamer.desk import entries, listing
     from streamer.desk.record import time_text
 
-    settings, now = load(), now_ms()
-    found = entries.matching(
-        entries.held(_log(settings)), home_plan(settings.home), which=which, number=number, side=side
-    )
+    found, now = listing.standing(load(), which=which, number=number, side=side), now_ms()
     if as_json:
         print_json(entries.as_json(one, now) for one in found)
         return
@@ -64,27 +60,17 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Enter numbers. What was entered under the same key is replaced; an entry that can never match is refused."""
-    from streamer.calls.codec import encode
-    from streamer.calls.numbers import home_plan
-    from streamer.desk import entries
-    from streamer.desk.record import answerable, signed, time_of
-    from streamer.kafka.sending import Outgoing, send
-    from streamer.kafka.topics import Topics
+    from streamer.desk import entries, listing
+    from streamer.desk.record import time_of
 
-    settings, now = load(), now_ms()
-    by, why = answerable(by, why)
+    now = now_ms()
     until = time_of(expires, now, ahead=True) if expires else None
-    plan, topic = home_plan(settings.home), Topics(settings).lists
-    made = [
-        entries.entry(which, number, plan, now, match=match, side=side, trunk=trunk, expires_at=until, by=by, why=why)
-        for number in numbers
-    ]
-    send(settings, [Outgoing(topic, one.key.encode(), encode(one), signed(by, why)) for one in made])
+    made = listing.enter(load(), which, numbers, now, by, why, match=match, side=side, trunk=trunk, expires_at=until)
     if as_json:
-        print_json(entries.as_json(entries.Held(one.key, one, now), now) for one in made)
+        print_json(entries.as_json(one, now) for one in made)
         return
     for one in made:
-        typer.echo(f"added: {one.key}")
+        say(f"added: {one.key}")
 
 
 @app.command(
@@ -101,29 +87,15 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Remove every entry of the numbers, however it was spelled. It is an error when a number has none."""
-    from streamer.calls.numbers import home_plan
-    from streamer.desk import entries
-    from streamer.desk.record import answerable, signed
-    from streamer.kafka.sending import Outgoing, send
-    from streamer.kafka.topics import Topics
+    from streamer.desk import entries, listing
 
-    settings, now = load(), now_ms()
-    by, why = answerable(by, why)
-    plan, held = home_plan(settings.home), entries.held(_log(settings))
-    gone: list[entries.Held] = []
-    for number in numbers:
-        found = entries.matching(held, plan, which=which, number=number, match=match, side=side, trunk=trunk)
-        if not found:
-            raise DeskError(f"{number!r} has no such entry on the list {which}; nothing was removed")
-        gone += [one for one in found if one not in gone]
-    send(settings, [Outgoing(Topics(settings).lists, one.key.encode(), None, signed(by, why)) for one in gone])
+    now = now_ms()
+    gone, (by, why) = listing.withdraw(load(), which, numbers, by, why, match=match, side=side, trunk=trunk)
     if as_json:
         print_json({**entries.as_json(one, now), "removed_by": by, "removed_why": why} for one in gone)
         return
     for one in gone:
-        typer.echo(
-            f"removed: {one.key} (entered by {one.entry.by or 'nobody named'}: {one.entry.why or 'no reason given'})"
-        )
+        say(f"removed: {one.key} (entered by {one.entry.by or 'nobody named'}: {one.entry.why or 'no reason given'})")
 
 
 @app.command(epilog="Example: streamer lists history --number +77011234567")
@@ -140,20 +112,10 @@ def history(
     """
     import msgspec
 
-    from streamer.calls.numbers import home_plan
-    from streamer.desk import entries
-    from streamer.desk.record import time_of, time_text
+    from streamer.desk import listing
+    from streamer.desk.record import time_text
 
-    settings = load()
-    plan, begin = home_plan(settings.home), time_of(since, now_ms()) if since else 0
-    found = [one for one in entries.history(_log(settings)) if one.at_ms >= begin]
-    if number is not None or which is not None:
-        found = [
-            one
-            for one in found
-            if (one.entry and entries.matching([entries.Held(one.key, one.entry, 0)], plan, which=which, number=number))
-            or (not one.entry and (which is None or one.key.startswith(f"{which}/")) and _ends(one.key, number))
-        ]
+    found = listing.past(load(), moment(since, now_ms()) or 0, which=which, number=number)
     if as_json:
         print_json(
             {**one._asdict(), "entry": None if one.entry is None else msgspec.to_builtins(one.entry)} for one in found
@@ -162,16 +124,5 @@ def history(
     rows = [(time_text(one.at_ms), one.done, one.key, one.by, one.why) for one in found]
     print_table(("when", "what", "entry", "by", "why"), rows)
     if found:
-        counts: Any = Counter(one.done for one in found)
-        typer.echo(", ".join(f"{n} {done}" for done, n in counts.items()), err=True)
-
-
-def _ends(key: str, number: str | None) -> bool:
-    return number is None or key.endswith(f"/{number}")
-
-
-def _log(settings: Settings) -> Any:
-    from streamer.kafka.logs import read
-    from streamer.kafka.topics import Topics
-
-    return read(settings, Topics(settings).lists)
+        counts = Counter(one.done for one in found)
+        say(", ".join(f"{n} {done}" for done, n in counts.items()), err=True)

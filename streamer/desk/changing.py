@@ -1,19 +1,40 @@
-"""A policy changed on the topic: read, changed, written as a version of its own, and looked at for a change at the same time."""
+"""The policy changed on its topic: rules, the kill switch, demotions. Changes made at one moment follow one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from streamer.calls.decisions import Policy
-from streamer.desk import rules
-from streamer.desk.record import signed, time_text
+from streamer.calls.codec import encode
+from streamer.calls.decisions import Demotion, Mode, Policy
+from streamer.demotions import demotion_key
+from streamer.desk import edits, rules
+from streamer.desk.record import answerable, signed, time_text
 from streamer.errors import DeskError
 from streamer.kafka.logs import read
-from streamer.kafka.sending import Outgoing, send
+from streamer.kafka.sending import Outgoing, exchange, send
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
+
+Edit = Callable[[rules.Standing], Policy]
+"""What is in force, to what shall be."""
+
+
+class Changed(NamedTuple):
+    """The policy before a change and after it; the same one when it said so already."""
+
+    before: Policy
+    after: Policy
+
+
+class Moved(NamedTuple):
+    """What became of one operator's demotions: those lifted by key, or the new one; and the mode that the policy itself says."""
+
+    lifted: dict[str, Demotion]
+    demotion: Demotion | None
+    policy_mode: Mode
 
 
 def standing(settings: Settings) -> rules.Standing:
@@ -21,30 +42,79 @@ def standing(settings: Settings) -> rules.Standing:
     return rules.standing(read(settings, Topics(settings).policy))
 
 
-def change(
-    settings: Settings, edit: Callable[[rules.Standing], Policy], by: str, why: str, now_ms: int, *, dry: bool = False
-) -> tuple[Policy, Policy]:
-    """The policy before and after `edit` of what is in force; with `dry` nothing is written.
+def past(settings: Settings, since_ms: int) -> list[rules.Past]:
+    """What was done since then, in log order."""
+    return [one for one in rules.history(read(settings, Topics(settings).policy)) if one.at_ms >= since_ms]
 
-    Raises `DeskError` when the edit changes nothing, and when somebody else changed the policy at the same moment: the
-    later of the two is in force then, and whoever is told has to look.
+
+def change(settings: Settings, edit: Edit, by: str, why: str, now_ms: int, *, dry: bool = False) -> Changed:
+    """Put in force what `edit` makes of what is; with `dry` nothing is written.
+
+    Raises `DeskError` when `by` or `why` says nothing, and when the edit changes nothing.
     """
-    found = standing(settings)
-    before, made = found.policy, edit(found)
-    if not rules.differences(before, made) and found.wanted == before.version:
-        raise DeskError(f"that is what version {before.version} says already; nothing was changed")
-    version = rules.next_version(found.versions, time_text(now_ms)[:10])
-    after = msgspec.structs.replace(made, version=version, at=now_ms, by=by, why=why)
-    if dry:
-        return before, after
+    made = _change(settings, edit, by, why, now_ms, dry=dry)
+    if made.before is made.after:
+        raise DeskError(f"that is what version {made.before.version} says already; nothing was changed")
+    return made
+
+
+def turn_kill_switch(settings: Settings, by: str, why: str, now_ms: int, *, wanted: bool) -> Changed:
+    """Let every call through (`wanted`), or the policy's actions hold again; it may be so already."""
+    word = f"kill_switch={'true' if wanted else 'false'}"
+    return _change(settings, lambda found: edits.edited(found.policy, [word]), by, why, now_ms)
+
+
+def _change(settings: Settings, edit: Edit, by: str, why: str, now_ms: int, *, dry: bool = False) -> Changed:
+    by, why = answerable(by, why)
     topic = Topics(settings).policy
-    records = rules.records_of(after)
-    send(settings, [Outgoing(topic, key.encode(), value, signed(by, why), 0) for key, value in records])
-    meanwhile = standing(settings)
-    others = meanwhile.versions.keys() - found.versions.keys() - {version}
-    if meanwhile.policy != after or others:
-        raise DeskError(
-            f"somebody else changed the policy at the same moment ({', '.join(sorted(others)) or meanwhile.policy.version}); "
-            f"in force is {meanwhile.policy.version} by {meanwhile.policy.by}: look at `streamer policy history`"
-        )
-    return before, after
+    made: list[Changed] = []
+
+    def answer() -> Sequence[Outgoing]:
+        found = standing(settings)
+        if made and found.policy == made[0].after:
+            return ()
+        before, edited = found.policy, edit(found)
+        made[:] = [Changed(before, before)]
+        if not edits.differences(before, edited) and found.wanted in {None, before.version}:
+            return ()
+        version = rules.next_version(found.versions, time_text(now_ms)[:10])
+        after = msgspec.structs.replace(edited, version=version, at=now_ms, by=by, why=why)
+        made[:] = [Changed(before, after)]
+        return [Outgoing(topic, key.encode(), value, signed(by, why), 0) for key, value in rules.records_of(after)]
+
+    if dry:
+        answer()
+    else:
+        exchange(settings, f"{topic}-desk", answer)
+    return made[0]
+
+
+def demote(settings: Settings, demotion: Demotion, by: str, why: str) -> Moved:
+    """Run a detector in shadow for one operator, or one trunk of it; `why` of the demotion is made of who and why."""
+    by, why = answerable(by, why)
+    found = standing(settings)
+    made = msgspec.structs.replace(demotion, why=f"{by}: {why}")
+    _put(settings, {demotion_key(made): encode(made)}, by, why)
+    return Moved({}, made, rules.own_mode(found.policy, made.detector))
+
+
+def lift(settings: Settings, detector: str, operator: str, trunk: str | None, by: str, why: str) -> Moved:
+    """Lift an operator's demotions of a detector, on one trunk or wherever they hold. Raises `DeskError` when there is none."""
+    by, why = answerable(by, why)
+    found = standing(settings)
+    own = rules.own_mode(found.policy, detector)
+    gone = {
+        key: held
+        for key, held in found.demotions.items()
+        if (held.detector, held.operator) == (detector, operator) and trunk in {None, held.trunk}
+    }
+    if not gone:
+        place = rules.place_of(Demotion(detector=detector, operator=operator, trunk=trunk))
+        raise DeskError(f"{place} is not demoted; the policy has it in {own} for all operators")
+    _put(settings, dict.fromkeys(gone), by, why)
+    return Moved(gone, None, own)
+
+
+def _put(settings: Settings, values: dict[str, bytes | None], by: str, why: str) -> None:
+    topic = Topics(settings).policy
+    send(settings, [Outgoing(topic, key.encode(), value, signed(by, why), 0) for key, value in values.items()])

@@ -207,6 +207,14 @@ def matching(
     return [found for found in entries if fits(found.entry)]
 
 
+def is_about(change: Changed, plan: HomePlan, *, which: str | None, number: str | None) -> bool:
+    """Whether a change is of that list and number; of an entry that cannot be read its key alone tells."""
+    if change.entry is not None:
+        return bool(matching([Held(change.key, change.entry, 0)], plan, which=which, number=number))
+    on_list = which is None or change.key.startswith(f"{which}/")
+    return on_list and (number is None or change.key.endswith(f"/{number}"))
+
+
 def _same(number: str, one: ListEntry, plan: HomePlan) -> bool:
     if number == one.number:
         return True

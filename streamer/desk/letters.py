@@ -7,7 +7,7 @@ That a letter was sent is noted beside it, on the topic of the dead letters, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -27,6 +27,9 @@ REPLAYED: Final = "replayed"
 FROM: Final = "replayed.from"
 SENT_BY: Final = "replayed.by"
 NOTED: Final = "replayed.offset"
+_REASON: Final = "error.reason"
+_DIGITS: Final = 19
+"""Kafka's offsets have no more: whoever publishes may claim any number, and a longer one is none."""
 _OURS: Final = frozenset(name for name, _ in dead_letter_headers("", "", "", 0, 0)) | {REPLAYED, FROM, SENT_BY}
 
 Verdict = Literal["ready", "refused again", "sent before", "went round", "superseded"]
@@ -56,18 +59,19 @@ class Plan(NamedTuple):
     why: str = ""
 
 
-def letters(records: Iterable[LogRecord]) -> tuple[list[Letter], frozenset[Place]]:
-    """The letters among the records of dead-letter topics, and (topic, offset) of those that were sent again."""
-    found: list[Letter] = []
-    sent: set[Place] = set()
+def letters(records: Iterable[LogRecord]) -> Iterator[Letter | Place]:
+    """The records of dead-letter topics: letters, and the place (topic, offset) of each that a note says was sent again.
+
+    A letter carries the headers that its publisher gave it, a note's among them if he likes: what has an error is no note.
+    """
     for record in records:
         headers = {name: (value or b"").decode("ascii", "backslashreplace") for name, value in record.headers}
-        if NOTED in headers:
-            sent.add((record.topic, _number(headers, NOTED)))
+        if NOTED in headers and record.value is None and _REASON not in headers:
+            yield record.topic, _number(headers, NOTED)
             continue
-        letter = Letter(
+        yield Letter(
             record,
-            headers.get("error.reason", ""),
+            headers.get(_REASON, ""),
             headers.get("error.message", ""),
             headers.get("source.topic", ""),
             _number(headers, "source.partition"),
@@ -75,13 +79,11 @@ def letters(records: Iterable[LogRecord]) -> tuple[list[Letter], frozenset[Place
             operator_of(record.value),
             max(0, _number(headers, REPLAYED, 0)),
         )
-        found.append(letter)
-    return found, frozenset(sent)
 
 
 def _number(headers: Mapping[str, str], name: str, missing: int = -1) -> int:
     text = headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else missing
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else missing
 
 
 def operator_of(value: bytes | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The policy as its log leaves it, and changes to it as a person makes them: by path, checked, each a version of its own.
+"""The policy as its log leaves it, and its past; each change is a version of its own.
 
 A policy is in force once the record `current` points to it and it is there; one that is pointed to but missing leaves
 the one before in force, as in the workers. A version is never overwritten.
@@ -6,17 +6,14 @@ the one before in force, as in the workers. A version is never overwritten.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
-import msgspec
-import orjson
-
 from streamer.calls import codec
-from streamer.calls.decisions import Demotion, Policy, PolicyPointer
+from streamer.calls.decisions import Demotion, Mode, Policy, PolicyPointer
 from streamer.demotions import PREFIX, demotion_key, named_by
+from streamer.desk.edits import DEFAULT, differences, unknown_members
 from streamer.desk.record import signature
 from streamer.detectors import DETECTORS
 from streamer.errors import DeskError, MessageError
@@ -25,9 +22,6 @@ from streamer.policy import check
 
 CURRENT: Final = "current"
 VERSIONED: Final = "policy@"
-DEFAULT: Final = "default"
-"""As a value: what holds when nothing is said."""
-_SAID_APART: Final = ("version", "at", "by", "why")
 
 
 class Past(NamedTuple):
@@ -54,6 +48,8 @@ class Standing:
         Every version that is there.
     demotions : dict[str, Demotion]
         By their keys.
+    unknown : dict[str, list[str]]
+        Members that nobody looks at, by the version that has them, each with the known one nearest to it.
     """
 
     def __init__(self) -> None:
@@ -61,7 +57,17 @@ class Standing:
         self.wanted: str | None = None
         self.versions: dict[str, Policy] = {}
         self.demotions: dict[str, Demotion] = {}
+        self.unknown: dict[str, list[str]] = {}
         self._last: Policy | None = None
+
+    def version(self, name: str) -> Policy:
+        """A version by its name, the defaults too. Raises `DeskError` when it is not there."""
+        found = self.versions.get(name)
+        if found is None and name == DEFAULT:
+            return Policy(version=DEFAULT)
+        if found is None:
+            raise DeskError(f"there is no version {name!r}; there are {', '.join(self.versions) or 'none'}")
+        return found
 
     def take(self, record: LogRecord) -> Past:
         """Take in the next record, as the workers do; gives what it did."""
@@ -89,12 +95,17 @@ class Standing:
         version = key.removeprefix(VERSIONED)
         if value is None:
             self.versions.pop(version, None)
+            self.unknown.pop(version, None)
             return "removed", by, why, [f"version {version}"]
         policy = codec.decode_policy(value)
         check(policy)
+        if key != VERSIONED + policy.version:
+            raise MessageError("out_of_range", f"its key would be {VERSIONED + policy.version!r}")
         before, self._last = self._last or Policy(version=DEFAULT), policy
         self.versions[policy.version] = policy
-        return "written", policy.by or by, policy.why or why, differences(before, policy)
+        self.unknown[policy.version] = unknown_members(value)
+        said = [f"not looked at: {member}" for member in self.unknown[policy.version]]
+        return "written", policy.by or by, policy.why or why, [*differences(before, policy), *said]
 
     def _lift(self, key: str) -> list[str]:
         gone, named = self.demotions.pop(key, None), named_by(key)
@@ -141,103 +152,6 @@ def next_version(known: Iterable[str], day: str) -> str:
     return f"{day}.{max(used, default=0) + 1}"
 
 
-def edited(base: Policy, assignments: Iterable[str]) -> Policy:
-    """`base` with members changed: ``detectors.robocall.mode=shadow``, ``model.threshold=0.97``, ``governor=default``.
-
-    A value is JSON, or text as it stands; ``default`` takes the member out. Raises `DeskError` for a member that there is
-    not, or a value that it cannot have.
-
-    >>> edited(Policy(version="a"), ["model.threshold=0.97"]).model.threshold
-    0.97
-    """
-    tree: dict[str, Any] = msgspec.to_builtins(base)
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals or not path:
-            raise DeskError(f"{assignment!r} is no change: PATH=VALUE, as model.threshold=0.97")
-        _assign(tree, path.split("."), text)
-    return whole(tree)
-
-
-def _assign(tree: dict[str, Any], path: list[str], text: str) -> None:
-    if path[0] in _SAID_APART:
-        raise DeskError(f"{path[0]} is not set by hand: each change is a version of its own, with --by and --why")
-    here: Any = tree
-    for depth, name in enumerate(path[:-1]):
-        if path[:depth] == ["detectors"] and name not in here:
-            here[name] = _own_rule(name)
-        if not isinstance(here, dict) or not isinstance(here.get(name), dict):
-            raise DeskError(f"a policy has no {'.'.join(path)!r}{_near(name, here)}")
-        here = here[name]
-    if text == DEFAULT:
-        if here.pop(path[-1], None) is None:
-            raise DeskError(f"{'.'.join(path)!r} is not set: nothing to put back")
-        if len(path) == 3 and path[0] == "detectors" and path[2] == "cache_s":
-            here["cache_s"] = _own_rule(path[1])["cache_s"]
-        return
-    try:
-        here[path[-1]] = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        here[path[-1]] = text
-
-
-def _own_rule(name: str) -> dict[str, Any]:
-    """A detector's rule before anything is changed: naming it alone must not change for how long its blocks are cached."""
-    return {"cache_s": next((detector.cache_s for detector in DETECTORS if detector.id == name), 0)}
-
-
-def whole(tree: dict[str, Any]) -> Policy:
-    """A policy from its members. Raises `DeskError` for a member that there is not, or a value that it cannot have."""
-    try:
-        made = msgspec.convert(tree, Policy)
-        check(made)
-    except (msgspec.ValidationError, MessageError) as error:
-        raise DeskError(f"not a policy: {error}") from None
-    _refuse_unknown(tree, msgspec.to_builtins(made), "")
-    return made
-
-
-def _refuse_unknown(given: Any, taken: Any, where: str) -> None:
-    if isinstance(given, dict) and isinstance(taken, dict):
-        for name, value in given.items():
-            if name not in taken:
-                raise DeskError(f"a policy has no {where + name!r}{_near(name, taken)}")
-            _refuse_unknown(value, taken[name], f"{where}{name}.")
-    elif isinstance(given, list) and isinstance(taken, list):
-        for row, value in enumerate(given):
-            _refuse_unknown(value, taken[row], f"{where}{row}.")
-
-
-def _near(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known) if isinstance(known, dict) else [], n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def differences(before: Policy, after: Policy) -> list[str]:
-    """What another policy changes, a line each: path, old and new value.
-
-    >>> differences(Policy(version="a"), Policy(version="b", kill_switch=True))
-    ['kill_switch: false -> true']
-    """
-    old, new = _flat(msgspec.to_builtins(before)), _flat(msgspec.to_builtins(after))
-    return [
-        f"{path}: {_shown(old.get(path))} -> {_shown(new.get(path))}"
-        for path in sorted(old.keys() | new.keys())
-        if path not in _SAID_APART and old.get(path) != new.get(path)
-    ]
-
-
-def _flat(tree: dict[str, Any], where: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= _flat(value, f"{where}{name}.") if isinstance(value, dict) else {where + name: value}
-    return flat
-
-
-def _shown(value: Any) -> str:
-    return DEFAULT if value is None else orjson.dumps(value).decode()
-
-
 def records_of(policy: Policy) -> list[tuple[str, bytes]]:
     """Keys and values that put a policy in force, in the order in which they have to lie in the log."""
     pointer = PolicyPointer(version=policy.version)
@@ -254,7 +168,7 @@ def demotable(name: str) -> bool:
     return name == "model" or any(detector.id == name and detector.kind == "behaviour" for detector in DETECTORS)
 
 
-def own_mode(policy: Policy, name: str) -> str:
+def own_mode(policy: Policy, name: str) -> Mode:
     """The mode that the policy itself has a detector (or `model`) run in."""
     if name == "model":
         return policy.model.mode
@@ -262,6 +176,6 @@ def own_mode(policy: Policy, name: str) -> str:
     return rule.mode if rule else "enforce"
 
 
-def modes(policy: Policy) -> dict[str, str]:
+def modes(policy: Policy) -> dict[str, Mode]:
     """The mode of every detector and of the model, as the policy says."""
     return {name: own_mode(policy, name) for name in detector_names()}

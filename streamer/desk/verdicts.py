@@ -118,3 +118,18 @@ def _made_with(one: Told, evidence: list[Evidence]) -> Evidence | None:
         if one.source is None and found.decision == one.decision:
             return found
     return None
+
+
+def as_json(call: Iterable[Judged]) -> list[dict[str, Any]]:
+    """The decisions on one call as objects, in log order."""
+    return [
+        {
+            "partition": one.told.partition,
+            "offset": one.told.offset,
+            "appended_at": one.told.at_ms,
+            "standing": one.standing,
+            "decision": msgspec.to_builtins(one.told.decision),
+            "evidence": None if one.evidence is None else msgspec.to_builtins(one.evidence),
+        }
+        for one in call
+    ]

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamer.errors import DeliveryError
 from streamer.kafka.clients import producer
 from streamer.settings import Settings
 
 _WAIT_S: Final = 30.0
+_HANGING_MS: Final = 10_000
+"""So long at most does a transaction whose owner died hold back who reads the topic."""
+_TURNS: Final = 20
+_OVERTAKEN: Final = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own errors are named so
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_TXN_STATE,
+        KafkaError.CONCURRENT_TRANSACTIONS,
+        KafkaError.UNKNOWN,
+    }
+)
+"""What whoever is overtaken hears; the last is said where the coordinator was between two states, and leaves open what became of it."""
+
+
+_MUTE: Final = logging.getLogger(f"{__name__}.mute")
+"""librdkafka tells on standard error of whoever is overtaken, whatever its log level; here that is raised and mended."""
+_MUTE.addHandler(logging.NullHandler())
+_MUTE.propagate = False
 
 
 class Outgoing(NamedTuple):
@@ -39,21 +64,7 @@ def send(settings: Settings, messages: Sequence[Outgoing]) -> list[tuple[int, in
             refused.append(error.str())
 
     for row, message in enumerate(messages):
-        where: dict[str, Any] = {} if message.partition is None else {"partition": message.partition}
-        while True:
-            try:
-                client.produce(
-                    message.topic,
-                    key=message.key,
-                    value=message.value,
-                    headers=list(message.headers),
-                    on_delivery=partial(heard, row),
-                    **where,
-                )
-            except BufferError:
-                client.poll(0.1)
-            else:
-                break
+        _hand_over(client, message, partial(heard, row))
         client.poll(0)
     left = client.flush(_WAIT_S + 5)
     found = [place for place in placed if place is not None]
@@ -61,3 +72,57 @@ def send(settings: Settings, messages: Sequence[Outgoing]) -> list[tuple[int, in
         why = refused[0] if refused else "the brokers did not answer"
         raise DeliveryError(f"{len(found)} of {len(messages)} messages were delivered: {why}")
     return found
+
+
+def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoing]]) -> None:
+    """Deliver what `answer` gives, all or none of it, as if nobody else wrote under `name` meanwhile.
+
+    `answer` reads what it is about to change, and is called again when somebody else under `name` came in between: only the
+    last who took the name can write (Kafka fences the transactions of those before), and what they wrote lies in the log by
+    then. So changes that are made at one moment follow one another. Nothing is sent when `answer` gives nothing, as it has to
+    where it finds what it gave before: brokers may leave open whether they took that.
+    Raises `DeliveryError` when the brokers do not take it, or others come in between again and again.
+    """
+    own = {
+        "transactional.id": name,
+        "transaction.timeout.ms": _HANGING_MS,
+        "delivery.timeout.ms": _HANGING_MS,
+        "logger": _MUTE,
+    }
+    for _ in range(_TURNS):
+        client = producer(settings, **own)
+        try:
+            client.init_transactions(_WAIT_S)
+            messages = answer()
+            if messages:
+                client.begin_transaction()
+                for message in messages:
+                    _hand_over(client, message)
+                client.commit_transaction(_WAIT_S)
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() not in _OVERTAKEN:
+                raise DeliveryError(f"{name}: {reason.str()}; look whether the change is in force") from error
+            time.sleep(random.uniform(0.05, 0.5))  # so that two do not overtake each other in step
+        else:
+            return
+    raise DeliveryError(f"{name}: others came in between {_TURNS} times; nothing was changed")
+
+
+def _hand_over(client: Producer, message: Outgoing, on_delivery: Callable[[Any, Any], None] | None = None) -> None:
+    """Put a message into the client's queue, waiting while that is full."""
+    where: dict[str, Any] = {} if message.partition is None else {"partition": message.partition}
+    while True:
+        try:
+            client.produce(
+                message.topic,
+                key=message.key,
+                value=message.value,
+                headers=list(message.headers),
+                on_delivery=on_delivery,
+                **where,
+            )
+        except BufferError:
+            client.poll(0.1)
+        else:
+            return

@@ -1,5 +1,6 @@
 """The analyst's desk on a real broker, with a real worker: what is entered is in force, and what was decided is explained."""
 
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from streamer import commands
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Decision, Evidence, Finding
 from streamer.calls.partitioner import partition_of
-from streamer.kafka import topics
+from streamer.kafka import logs, topics
 from streamer.kafka.sending import Outgoing, send
 from tests.stream.live import Calls, Worker, read, setup, wait_until
 
@@ -133,6 +134,76 @@ def test_the_kill_switch_is_in_force_on_a_running_worker_and_off_again(kafka_set
         assert worker.stop() == 0, worker.log
 
 
+def test_the_kill_switch_of_one_operator_is_in_force_for_him_alone_and_leaves_the_rest_of_his_record(
+    kafka_settings, desk
+):
+    caller = "+77010000007"
+    operators = topics.Topics(kafka_settings).operators
+    record = b'{"operator":"op-a","deadline_ms":60000,"newer":[1]}'
+    with Worker(kafka_settings) as worker:
+        judge = Judged(kafka_settings, worker)
+        desk("lists", "add", "block", caller, *SIGNED)
+        judge.becomes(caller, "block")
+        code, _, said = desk("kill-switch", "on", "--operator", "op-a", *SIGNED)
+        assert (code, "--register" in said) == (1, True)
+        send(kafka_settings, [Outgoing(operators, b"op-a", record)])
+        code, _, said = desk("kill-switch", "on", "--operator", "op-aa", *SIGNED)
+        assert (code, "did you mean 'op-a'" in said) == (1, True)
+
+        code, (state,), _ = desk("kill-switch", "on", "--operator", "op-a", *SIGNED)
+        assert (code, state["mode"], state["mode_before"], state["changed"]) == (0, "shadow", "enforce", True)
+        assert judge.becomes(caller, "allow")["shadow_action"] == "block"
+        assert judge(caller, operator="op-b")["action"] == "block"
+        (shown,) = desk("kill-switch", "status")[1][0]["operators"]
+        assert (shown["operator"], shown["by"], shown["why"], shown["kill_switch"]) == ("op-a", *SIGNED[1::2], True)
+        assert desk("kill-switch", "on", "--operator", "op-a", *SIGNED)[1][0]["changed"] is False
+        assert desk("kill-switch", "off", "--operator", "op-a", *SIGNED)[1][0]["mode"] == "enforce"
+        assert judge.becomes(caller, "block")["reasons"] == ["list.block"]
+        last = list(logs.read(kafka_settings, operators))[-1]
+        assert orjson.loads(last.value) == orjson.loads(record) | {"mode": "enforce"}
+
+        assert desk("policy", "mode", "all", "op-a", "off", *SIGNED)[1][0]["mode"] == "off"
+        assert judge.becomes(caller, "allow")["shadow_action"] == "allow"
+        code, _, said = desk("kill-switch", "off", "--operator", "op-a", *SIGNED)
+        assert (code, "by his own record" in said) == (1, True)
+        assert worker.stop() == 0, worker.log
+
+
+def test_policies_changed_at_one_moment_are_all_in_force(kafka_settings, desk):
+    changes = ("model.threshold=0.97", "kill_switch=true", "evidence_sample=0.5", "governor.min_lines=77")
+    env = os.environ | {"STREAMER_BOOTSTRAP": kafka_settings.bootstrap, "STREAMER_PREFIX": kafka_settings.prefix}
+    command = [sys.executable, "-m", "streamer", "policy", "set"]
+    together = [subprocess.Popen([*command, change, *SIGNED], env=env, stderr=subprocess.PIPE, text=True) for change in changes]  # fmt: skip
+    assert [(one.communicate(timeout=120)[1], one.returncode) for one in together] == [("", 0)] * len(changes)
+    policy = desk("policy", "show")[1][0]["policy"]
+    assert (policy["model"]["threshold"], policy["kill_switch"]) == (0.97, True)
+    assert (policy["evidence_sample"], policy["governor"]["min_lines"]) == (0.5, 77)
+    assert [one["done"] for one in desk("policy", "history")[1]] == ["written", "in force"] * len(changes)
+
+
+def test_members_of_a_policy_that_nobody_looks_at_are_told(kafka_settings, desk):
+    topic = topics.Topics(kafka_settings).policy
+    old = b'{"version":"old","governor":{"min_calls":50}}'
+    send(kafka_settings, [Outgoing(topic, b"policy@old", old), Outgoing(topic, b"current", b'{"version":"old"}')])
+    told = "'governor.min_calls'; did you mean 'min_lines'?"
+    assert desk("policy", "show")[1][0]["not_looked_at"] == [told]
+    assert f"not looked at: {told}" in desk("policy", "show", text=True)[2]
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(kafka_settings, desk):
+    """Whoever may publish calls reaches the desk through dead letters and decisions."""
+    letters = topics.dead_letter(topics.Topics(kafka_settings).calls)
+    steering, hidden = b"{\x1b]0;owned\x07\x1b[2J", "\u202e"
+    headers = (("error.reason", b"not_json"), ("error.message", steering), ("source.topic", b"calls"))
+    send(kafka_settings, [Outgoing(letters, steering, steering, headers)])
+    decision = Decision(call_id="turned", at=1, decided_at=2, operator=f"op{hidden}", caller="1\x1b[2J", callee="2", action="block")  # fmt: skip
+    send(kafka_settings, [Outgoing(topics.Topics(kafka_settings).decisions, b"turned", encode(decision))])
+    for command in (("dlq", "show"), ("dlq", "replay"), ("why", "turned")):
+        said = desk(*command, text=True)[2]
+        assert "\\x1b[2J" in said or "calls.v1.dlq@0" in said
+        assert {sign for sign in said if not sign.isprintable()} <= {"\n"}
+
+
 def test_the_policy_is_changed_shown_taken_back_and_its_past_told(desk):
     code, _, said = desk("policy", "set", "detectors.robocall.mode=shadow", *SIGNED)
     assert code == 0, said
@@ -157,7 +228,7 @@ def test_the_policy_is_changed_shown_taken_back_and_its_past_told(desk):
     assert desk("policy", "mode", "robocall", "op-a", "enforce", *SIGNED)[0] == 0
     assert desk("policy", "show")[1][0]["demotions"] == []
     code, _, said = desk("policy", "mode", "cli_spoofing", "op-a", "shadow", *SIGNED)
-    assert (code, "for all operators alone" in said) == (1, True)
+    assert (code, "policy mode all op-a shadow" in said) == (1, True)
     _, past, _ = desk("policy", "history")
     assert [one["done"] for one in past] == ["written", "in force"] * 3 + ["demoted", "lifted"]
     assert {(one["by"], one["why"]) for one in past} == {(SIGNED[1], SIGNED[3])}

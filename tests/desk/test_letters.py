@@ -29,13 +29,15 @@ def lie(topic, key, value, headers=(), offset=0):
 
 
 def planned(record, newest=(), again=False, more=()):
-    found, sent = letters.letters([record, *more])
+    both = list(letters.letters([record, *more]))
+    found = [one for one in both if isinstance(one, letters.Letter)]
+    sent = frozenset(one for one in both if not isinstance(one, letters.Letter))
     (plan,) = letters.planned(found, TOPICS, KZ, sent, {(one.topic, one.key): one for one in newest}, again=again)
     return plan
 
 
 def test_a_letter_says_where_it_came_from():
-    (letter,), _ = letters.letters([lie(TOPICS.calls, b"k", SETUP)])
+    (letter,) = letters.letters([lie(TOPICS.calls, b"k", SETUP)])
     assert (letter.reason, letter.message, letter.topic, letter.partition, letter.offset) == (
         "why",
         "text",
@@ -96,3 +98,13 @@ def test_facts_lie_under_their_number_and_demotions_under_their_own_key():
         planned(lie(TOPICS.policy, b"policy@1", {"version": "1", "detectors": {"none": {}}})).verdict == "refused again"
     )
     assert planned(lie(TOPICS.lists, b"k", None)).verdict == "ready"
+
+
+@pytest.mark.parametrize("claimed", [b"0", b"9" * 5_000])
+@pytest.mark.parametrize("value", [b"{broken", None])
+def test_who_publishes_cannot_hide_a_letter_by_a_notes_header_nor_break_the_reading(claimed, value):
+    """The headers of a record come with its letter, and may claim anything."""
+    claims = [(letters.NOTED, claimed), (letters.REPLAYED, b"9" * 5_000)]
+    forged = lie(TOPICS.calls, b"k", value, claims, offset=1)
+    real = lie(TOPICS.calls, b"k", SETUP)
+    assert [one.record.offset for one in letters.letters([real, forged])] == [0, 1]

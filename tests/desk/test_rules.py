@@ -6,7 +6,7 @@ import pytest
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Demotion, DetectorPolicy, ModelPolicy, Policy
 from streamer.demotions import demotion_key
-from streamer.desk import rules
+from streamer.desk import edits, rules
 from streamer.desk.record import signed
 from streamer.detectors import DETECTORS
 from streamer.errors import DeskError
@@ -24,10 +24,10 @@ def log(*pairs, headers=()):
 
 
 def test_members_are_set_by_path_and_put_back():
-    made = rules.edited(BASE, ["model.threshold=0.97", "kill_switch=true", "detectors.robocall.mode=enforce"])
+    made = edits.edited(BASE, ["model.threshold=0.97", "kill_switch=true", "detectors.robocall.mode=enforce"])
     assert (made.model.threshold, made.kill_switch, made.detectors["robocall"].mode) == (0.97, True, "enforce")
     assert made.detectors["robocall"].cache_s == 7
-    assert rules.edited(made, ["detectors.robocall=default", "model=default"]).detectors == {}
+    assert edits.edited(made, ["detectors.robocall=default", "model=default"]).detectors == {}
 
 
 @pytest.mark.parametrize("name", [detector.id for detector in DETECTORS])
@@ -35,7 +35,7 @@ def test_naming_a_detector_changes_nothing_else_of_it(name):
     def compiled(policy):
         return [column.tolist() for column in compile_rules(policy, None)[:-2] if hasattr(column, "tolist")]
 
-    made = rules.edited(Policy(version="a"), [f"detectors.{name}.mode=enforce"])
+    made = edits.edited(Policy(version="a"), [f"detectors.{name}.mode=enforce"])
     before, after = Policy(version="a"), msgspec.structs.replace(made, version="a")
     assert compiled(before) == compiled(after)
 
@@ -55,7 +55,7 @@ def test_naming_a_detector_changes_nothing_else_of_it(name):
 )
 def test_what_there_is_not_is_refused(change, word):
     with pytest.raises(DeskError, match=word):
-        rules.edited(BASE, [change])
+        edits.edited(BASE, [change])
 
 
 def test_the_log_leaves_what_the_workers_have_in_force():
@@ -89,3 +89,18 @@ def test_origin_detectors_are_not_demoted():
     assert rules.demotable("robocall")
     assert rules.demotable("model")
     assert not rules.demotable("cli_spoofing")
+
+
+def test_members_that_nobody_looks_at_are_told_with_the_known_one_nearest():
+    renamed = encode(BASE).replace(b'"min_lines"', b'"min_calls"')
+    found = rules.Standing()
+    written = found.take(log(("policy@one", renamed))[0])
+    assert found.unknown == {"one": ["'governor.min_calls'; did you mean 'min_lines'?"]}
+    assert "not looked at: 'governor.min_calls'; did you mean 'min_lines'?" in written.what
+    found.take(log(("policy@one", None))[0])
+    assert found.unknown == {}
+
+
+def test_a_policy_under_another_key_is_refused_as_the_workers_do():
+    found = rules.standing(log(("policy@two", encode(BASE)), ("current", b'{"version":"two"}')))
+    assert (found.policy.version, found.versions) == ("default", {})

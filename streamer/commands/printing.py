@@ -1,0 +1,38 @@
+"""How commands print what others have written: nothing in it may steer the terminal; JSON is one object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import typer
+
+
+def plain(text: str) -> str:
+    r"""`text` with escapes for what a terminal would obey, or nobody would see.
+
+    >>> print(plain("a\x1b[2J\u202eb"))
+    a\x1b[2J\u202eb
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line."""
+    typer.echo(plain(text), err=err)
+
+
+def print_json(objects: Iterable[Any]) -> None:
+    """One object a line."""
+    for found in objects:
+        typer.echo(orjson.dumps(found).decode())
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], indent: int = 0) -> None:
+    """Columns as wide as what is in them; nothing but the heads when there are no rows."""
+    shown = [heads, *([("-" if cell is None or cell == "" else plain(str(cell))) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(heads))]
+    for row in shown:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo(f"{'':{indent}}{'  '.join(cells)}".rstrip())

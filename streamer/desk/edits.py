@@ -1,0 +1,140 @@
+"""A policy changed as a person asks for it, by path; what differs between two; and members that are none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from streamer.calls import codec
+from streamer.calls.decisions import Policy
+from streamer.detectors import DETECTORS
+from streamer.errors import DeskError, MessageError
+from streamer.policy import check
+
+DEFAULT: Final = "default"
+"""As a value: what holds when nothing is said."""
+_SAID_APART: Final = ("version", "at", "by", "why")
+
+
+def edited(base: Policy, assignments: Iterable[str]) -> Policy:
+    """`base` with members changed: ``detectors.robocall.mode=shadow``, ``model.threshold=0.97``, ``governor=default``.
+
+    A value is JSON, or text as it stands; ``default`` takes the member out. Raises `DeskError` for a member that there is
+    not, or a value that it cannot have.
+
+    >>> edited(Policy(version="a"), ["model.threshold=0.97"]).model.threshold
+    0.97
+    """
+    tree: dict[str, Any] = msgspec.to_builtins(base)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise DeskError(f"{assignment!r} is no change: PATH=VALUE, as model.threshold=0.97")
+        _assign(tree, path.split("."), text)
+    return whole(tree)
+
+
+def _assign(tree: dict[str, Any], path: list[str], text: str) -> None:
+    if path[0] in _SAID_APART:
+        raise DeskError(f"{path[0]} is not set by hand: each change is a version of its own, with --by and --why")
+    here: Any = tree
+    for depth, name in enumerate(path[:-1]):
+        if path[:depth] == ["detectors"] and name not in here:
+            here[name] = _own_rule(name)
+        if not isinstance(here, dict) or not isinstance(here.get(name), dict):
+            raise DeskError(f"a policy has no {'.'.join(path)!r}{_near(name, here)}")
+        here = here[name]
+    if text == DEFAULT:
+        if here.pop(path[-1], None) is None:
+            raise DeskError(f"{'.'.join(path)!r} is not set: nothing to put back")
+        if len(path) == 3 and path[0] == "detectors" and path[2] == "cache_s":
+            here["cache_s"] = _own_rule(path[1])["cache_s"]
+        return
+    try:
+        here[path[-1]] = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        here[path[-1]] = text
+
+
+def _own_rule(name: str) -> dict[str, Any]:
+    """A detector's rule before anything is changed: naming it alone must not change for how long its blocks are cached."""
+    return {"cache_s": next((detector.cache_s for detector in DETECTORS if detector.id == name), 0)}
+
+
+def whole(tree: dict[str, Any]) -> Policy:
+    """A policy from its members. Raises `DeskError` for a member that there is not, or a value that it cannot have."""
+    try:
+        made = msgspec.convert(tree, Policy)
+        check(made)
+    except (msgspec.ValidationError, MessageError) as error:
+        raise DeskError(f"not a policy: {error}") from None
+    for member in _unknown(tree, msgspec.to_builtins(made), ""):
+        raise DeskError(f"a policy has no {member}")
+    return made
+
+
+def read_file(file: Path) -> Policy:
+    """A whole policy from a JSON file. Raises `DeskError` when it is none."""
+    try:
+        tree = orjson.loads(file.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise DeskError(f"{file} cannot be read as JSON: {error}") from None
+    if not isinstance(tree, dict):
+        raise DeskError(f"{file} is no JSON object")
+    return whole({"version": "-", **tree})
+
+
+def unknown_members(value: bytes) -> list[str]:
+    """What a policy's record has that nobody looks at: a slip, the word of a newer version, or a name of an older one.
+
+    >>> unknown_members(b'{"version":"a","governor":{"min_calls":50}}')
+    ["'governor.min_calls'; did you mean 'min_lines'?"]
+    """
+    return list(_unknown(msgspec.json.decode(value), msgspec.to_builtins(codec.decode_policy(value)), ""))
+
+
+def _unknown(given: Any, taken: Any, where: str) -> Iterator[str]:
+    if isinstance(given, dict) and isinstance(taken, dict):
+        for name, value in given.items():
+            if name in taken:
+                yield from _unknown(value, taken[name], f"{where}{name}.")
+            else:
+                yield f"{where + name!r}{_near(name, taken)}"
+    elif isinstance(given, list) and isinstance(taken, list):
+        for row, value in enumerate(given):
+            yield from _unknown(value, taken[row], f"{where}{row}.")
+
+
+def _near(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known) if isinstance(known, dict) else [], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def differences(before: Policy, after: Policy) -> list[str]:
+    """What another policy changes, a line each: path, old and new value.
+
+    >>> differences(Policy(version="a"), Policy(version="b", kill_switch=True))
+    ['kill_switch: false -> true']
+    """
+    old, new = _flat(msgspec.to_builtins(before)), _flat(msgspec.to_builtins(after))
+    return [
+        f"{path}: {_shown(old.get(path))} -> {_shown(new.get(path))}"
+        for path in sorted(old.keys() | new.keys())
+        if path not in _SAID_APART and old.get(path) != new.get(path)
+    ]
+
+
+def _flat(tree: dict[str, Any], where: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{where}{name}.") if isinstance(value, dict) else {where + name: value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    return DEFAULT if value is None else orjson.dumps(value).decode()

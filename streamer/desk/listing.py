@@ -1,0 +1,69 @@
+"""Lists shown and changed on their topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from streamer.calls.codec import encode
+from streamer.calls.numbers import home_plan
+from streamer.desk import entries
+from streamer.desk.entries import Changed, Held
+from streamer.desk.record import answerable, signed
+from streamer.errors import DeskError
+from streamer.kafka.logs import LogRecord, read
+from streamer.kafka.sending import Outgoing, send
+from streamer.kafka.topics import Topics
+from streamer.settings import Settings
+
+
+def standing(settings: Settings, **asked: Any) -> list[Held]:
+    """The entries that fit what is asked (see `entries.matching`), in the order of their entering; expired ones too."""
+    return entries.matching(entries.held(_log(settings)), home_plan(settings.home), **asked)
+
+
+def enter(
+    settings: Settings, which: str, numbers: Sequence[str], now_ms: int, by: str, why: str, **members: Any
+) -> list[Held]:
+    """Enter numbers on a list, all or none; `members` as `entries.entry` takes them.
+
+    Raises `DeskError` for what is not of the contract, or can never match.
+    """
+    by, why = answerable(by, why)
+    plan, topic = home_plan(settings.home), Topics(settings).lists
+    made = [entries.entry(which, number, plan, now_ms, by=by, why=why, **members) for number in numbers]
+    send(settings, [Outgoing(topic, one.key.encode(), encode(one), signed(by, why)) for one in made])
+    return [Held(one.key, one, now_ms) for one in made]
+
+
+def withdraw(
+    settings: Settings, which: str, numbers: Sequence[str], by: str, why: str, **asked: Any
+) -> tuple[list[Held], tuple[str, str]]:
+    """Remove every entry of the numbers that fits; gives those that were, and who and why as it is kept.
+
+    Raises `DeskError` when a number has none: nothing is removed then.
+    """
+    by, why = answerable(by, why)
+    plan, held = home_plan(settings.home), entries.held(_log(settings))
+    gone: dict[str, Held] = {}
+    for number in numbers:
+        found = entries.matching(held, plan, which=which, number=number, **asked)
+        if not found:
+            raise DeskError(f"{number!r} has no such entry on the list {which}; nothing was removed")
+        gone |= {one.key: one for one in found}
+    send(settings, [Outgoing(Topics(settings).lists, key.encode(), None, signed(by, why)) for key in gone])
+    return list(gone.values()), (by, why)
+
+
+def past(settings: Settings, since_ms: int, *, which: str | None, number: str | None) -> list[Changed]:
+    """What was done since then to entries of a list and number, in log order."""
+    plan = home_plan(settings.home)
+    return [
+        one
+        for one in entries.history(_log(settings))
+        if one.at_ms >= since_ms and entries.is_about(one, plan, which=which, number=number)
+    ]
+
+
+def _log(settings: Settings) -> Iterator[LogRecord]:
+    return read(settings, Topics(settings).lists)

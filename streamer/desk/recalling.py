@@ -1,0 +1,52 @@
+"""What the logs still hold of a call: its decisions, and the evidence that they were made with."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from streamer.calls.decisions import Evidence
+from streamer.calls.numbers import WITHHELD_PREFIX, home_plan, normalise, utf8
+from streamer.calls.partitioner import partition_of
+from streamer.desk import verdicts
+from streamer.kafka.logs import partition_count, read
+from streamer.kafka.topics import HOUR_MS, Topics
+from streamer.settings import Settings
+
+_AROUND_MS: Final = 60_000
+"""Evidence lies within so much of its decision in the log: both leave with the same batch."""
+
+
+class Recalled(NamedTuple):
+    """The decisions on a call id by call, each with its evidence; `alone` is evidence whose decisions are gone."""
+
+    calls: list[list[verdicts.Judged]]
+    alone: list[Evidence]
+
+
+def recall(
+    settings: Settings, call_id: str, caller: str | None, since_ms: int | None, until_ms: int | None, now_ms: int
+) -> Recalled:
+    """All that there is of a call id. With `caller` only that line's partition is read.
+
+    When the decisions are gone, the evidence of the span is searched; of the last hour when none is given.
+    """
+    topics, where = Topics(settings), None if caller is None else [_partition(settings, caller)]
+    records = read(settings, topics.decisions, where, since_ms=since_ms, until_ms=until_ms, key=call_id.encode())
+    decisions = verdicts.told(records, call_id)
+    if not decisions:
+        begin = now_ms - HOUR_MS if since_ms is None else since_ms
+        kept = read(settings, topics.evidence, where, since_ms=begin, until_ms=until_ms)
+        return Recalled([], verdicts.evidence_on(kept, call_id))
+    evidence: list[Evidence] = []
+    for partition in sorted({one.partition for one in decisions}):
+        times = [one.at_ms for one in decisions if one.partition == partition]
+        begin, end = min(times) - _AROUND_MS, max(times) + _AROUND_MS
+        near = read(settings, topics.evidence, [partition], since_ms=begin, until_ms=end)
+        evidence += verdicts.evidence_on(near, call_id)
+    return Recalled(verdicts.judged(decisions, evidence), [])
+
+
+def _partition(settings: Settings, caller: str) -> int:
+    """Where the calls of a line lie."""
+    key = caller if caller.startswith(WITHHELD_PREFIX) else normalise(caller, home_plan(settings.home))
+    return partition_of(utf8(key), partition_count(settings, Topics(settings).calls))

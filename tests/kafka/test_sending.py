@@ -1,0 +1,62 @@
+"""Changes that several make at one moment, on a real broker: they follow one another, and none is lost."""
+
+import threading
+
+import pytest
+
+from streamer.errors import DeliveryError
+from streamer.kafka.logs import read
+from streamer.kafka.sending import Outgoing, exchange
+from streamer.kafka.topics import Topics
+
+pytestmark = pytest.mark.broker
+
+
+def test_changes_made_at_one_moment_follow_one_another(kafka_settings):
+    topic = Topics(kafka_settings).policy
+    begin = threading.Barrier(4)
+
+    def append(own):
+        def answer():
+            values = [record.value.decode() for record in read(kafka_settings, topic)]
+            last = values[-1].split() if values else []
+            return [] if own in last else [Outgoing(topic, b"names", " ".join([*last, own]).encode(), (), 0)]
+
+        begin.wait()
+        exchange(kafka_settings, f"{topic}-desk", answer)
+
+    names = ["a", "b", "c", "d"]
+    together = [threading.Thread(target=append, args=(name,)) for name in names]
+    for one in together:
+        one.start()
+    for one in together:
+        one.join()
+    told = [record.value.decode().split() for record in read(kafka_settings, topic)]
+    assert [len(one) for one in told] == [1, 2, 3, 4]
+    assert sorted(told[-1]) == names
+
+
+def test_whoever_is_overtaken_leaves_nothing_and_answers_anew(kafka_settings):
+    topic = Topics(kafka_settings).policy
+    seen = []
+
+    def answer():
+        seen.append([record.value for record in read(kafka_settings, topic)])
+        if len(seen) == 1:
+            exchange(kafka_settings, f"{topic}-desk", lambda: [Outgoing(topic, b"k", b"other", (), 0)])
+        return [Outgoing(topic, b"k", b"%d" % len(seen), (), 0)]
+
+    exchange(kafka_settings, f"{topic}-desk", answer)
+    assert seen == [[], [b"other"]]
+    assert [record.value for record in read(kafka_settings, topic)] == [b"other", b"2"]
+
+
+def test_what_the_brokers_refuse_is_told_and_nothing_of_it_is_there(kafka_settings):
+    topic = Topics(kafka_settings).policy
+    with pytest.raises(DeliveryError):
+        exchange(
+            kafka_settings,
+            f"{topic}-desk",
+            lambda: [Outgoing(topic, b"k", b"there", (), 0), Outgoing(topic, b"k", b"nowhere", (), 7)],
+        )
+    assert list(read(kafka_settings, topic)) == []
