@@ -1,6 +1,7 @@
 """The contract in writing: JSON Schema 2020-12, one document a message, and one AsyncAPI 3.0 document over all topics.
 
-Everything is made from the message types (`streamer.calls`) and the topics (`streamer.kafka.topics`), so that what is
+Everything is made from the message types (`streamer.calls`), the topics (`streamer.kafka.topics`) and what these carry
+(`streamer.channels`), so that what is
 published cannot differ from what is decoded. The files lie in `schemas/`; the tests compare them with this module.
 """
 
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from streamer.calls import decisions, events, vectors
 from streamer.calls.codec import MAX_BYTES
+from streamer.channels import CHANNELS, DEAD_LETTER, Channel
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.versions import VOCABULARY
@@ -38,126 +40,6 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "model-pointer": decisions.ModelPointer,
 }
 """Every message of the contract by its name in file names."""
-
-
-class Channel(NamedTuple):
-    """What a topic carries: its attribute of `Topics`, its messages with the key of each, whether scorer and trainer
-    receive or send it, and what to know of it.
-    """
-
-    topic: str
-    messages: tuple[tuple[str, str], ...]
-    receives: bool
-    sends: bool
-    note: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-_SOURCE: Final = (
-    ("source.partition", "partition of the set-up that is answered, ASCII decimal"),
-    ("source.offset", "offset of the set-up that is answered, ASCII decimal"),
-)
-_REKEYED: Final = (
-    ("rekeyed", "`1` when the record was produced again into the partition of its caller key"),
-    ("source.partition", "partition of the original of a rekeyed record, ASCII decimal"),
-    ("source.offset", "offset of the original of a rekeyed record, ASCII decimal"),
-)
-_DEAD: Final = (
-    (
-        "error.reason",
-        "short code: too_large, not_json, missing_field, wrong_type, out_of_range, unknown_type, unknown_value, misplaced",
-    ),
-    ("error.message", "what is wrong and where"),
-    ("source.topic", "topic of the record"),
-    ("source.partition", "partition of the record, ASCII decimal"),
-    ("source.offset", "offset of the record, ASCII decimal"),
-)
-_NUMBER_KEY: Final = "the normalised number; a tombstone forgets the fact"
-_CALLER_KEY: Final = "the caller key: see caller-key-vectors.json"
-
-
-def _fact(name: str) -> Channel:
-    note = f"`{name}` facts: what operators know of their own lines. Compacted."
-    return Channel(name, (("subscriber-fact", _NUMBER_KEY),), receives=True, sends=False, note=note)
-
-
-CHANNELS: Final[tuple[Channel, ...]] = (
-    Channel(
-        "calls",
-        (("setup", _CALLER_KEY), ("answer", _CALLER_KEY), ("end", _CALLER_KEY)),
-        receives=True,
-        sends=True,
-        note="Call events, three types in one topic, so that a call's set-up comes before its end. A record in another "
-        "partition than its caller key's is produced again into the right one. Carries the broker's append time.",
-        headers=_REKEYED,
-    ),
-    Channel(
-        "decisions",
-        (("decision", "the call id"),),
-        receives=False,
-        sends=True,
-        note="One effective decision for every valid set-up, in the partition number of the call it answers: the first "
-        "in log order for a call stands.",
-        headers=_SOURCE,
-    ),
-    Channel(
-        "evidence",
-        (("evidence", _CALLER_KEY),),
-        receives=True,
-        sends=True,
-        note="For every decision that is not plainly allow, and for a sample of the rest.",
-    ),
-    Channel(
-        "feedback", (("feedback", _CALLER_KEY),), receives=True, sends=False, note="Labels that the model learns from."
-    ),
-    *(_fact(name) for name in ("location", "line", "sim", "device", "holder", "network")),
-    Channel(
-        "operators",
-        (("operator", "the operator; a tombstone removes it"),),
-        receives=True,
-        sends=False,
-        note="Operators that take part. Compacted.",
-    ),
-    Channel(
-        "trunks",
-        (("trunk", "operator/trunk; a tombstone removes it"),),
-        receives=True,
-        sends=False,
-        note="Interconnect trunks. Compacted.",
-    ),
-    Channel(
-        "lists",
-        (("list-entry", "list/match/side/trunk/number, trunk empty for all; a tombstone removes the entry"),),
-        receives=True,
-        sends=False,
-        note="Lists of numbers and prefixes. Compacted; a change takes effect within 1 s.",
-    ),
-    Channel(
-        "policy",
-        (
-            ("policy", "policy@version"),
-            ("policy-pointer", "current"),
-            ("demotion", "demotion/detector/operator/trunk, as its description tells; a tombstone lifts it"),
-        ),
-        receives=True,
-        sends=True,
-        note="Thresholds, modes and actions; which version is in force; what the governor demoted. Compacted.",
-    ),
-    Channel(
-        "models",
-        (("model-snapshot", "name@version"), ("model-pointer", "current/name")),
-        receives=True,
-        sends=True,
-        note="Versioned, checksummed models and which of them scorers use. Compacted.",
-    ),
-    Channel(
-        "state", (), receives=True, sends=True, note="Internal: what scoring workers remember, by input partition."
-    ),
-    Channel(
-        "trainer", (), receives=True, sends=True, note="Internal: its one partition is the trainer's lease. Compacted."
-    ),
-)
-"""Every topic of the contract, in its order; dead letters are added from the topics that are read."""
 
 
 def message_schema(name: str) -> dict[str, Any]:
@@ -205,7 +87,7 @@ def asyncapi() -> dict[str, Any]:
         "name": "dead-letter",
         "title": "Dead letter",
         "summary": "A record that could not be taken in, value and key unchanged.",
-        "headers": _headers(_DEAD),
+        "headers": _headers(DEAD_LETTER),
         "payload": {"description": "whatever was received"},
     }
     return {

@@ -124,14 +124,12 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
 
 
 def _operators() -> dict[str, Any]:
-    query = "label_values(streamer_setups_total, operator)"
     return {
         "name": "operator",
         "label": "operator",
         "type": "query",
         "datasource": DATASOURCE,
-        "query": {"query": query, "refId": "operator"},
-        "definition": query,
+        "query": {"query": "label_values(streamer_setups_total, operator)", "refId": "operator"},
         "refresh": 2,
         "sort": 1,
         "multi": True,

@@ -12,14 +12,14 @@ from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.numbers import home_plan
 from streamer.calls.plan import number_table
-from streamer.demotions import PREFIX
+from streamer.desk.edits import unknown_members
+from streamer.desk.rules import CURRENT, VERSIONED
 from streamer.doctor.findings import Finding
 from streamer.errors import MessageError
 from streamer.in_force import CHAMPION, InForce
 from streamer.models import snapshot
 
 _ANY_SECRET: Final = (1, 2)
-_CURRENT: Final = "current"
 
 
 class Entry(NamedTuple):
@@ -68,32 +68,35 @@ def _refused(refused: list[tuple[Entry, MessageError]]) -> Finding:
 
 
 def _policy(held: dict[tuple[str, str], bytes]) -> Finding | None:
-    pointer = held.get(("policy", _CURRENT))
+    pointer = held.get(("policy", CURRENT))
     if pointer is None:
         return Finding("policy", "ok", "none is published: detectors run by their own defaults")
     wanted = codec.decode_policy_pointer(pointer).version
-    versions = [
-        codec.decode_policy(value)
-        for (kind, key), value in held.items()
-        if kind == "policy" and key != _CURRENT and not key.startswith(PREFIX)
-    ]
-    policy = next((one for one in versions if one.version == wanted), None)
-    if policy is None:
+    value = held.get(("policy", f"{VERSIONED}{wanted}"))
+    if value is None:
         return Finding(
             "policy",
             "failed",
-            f"{_CURRENT!r} points to version {wanted!r}, which is not there: workers go on with what they had",
+            f"{CURRENT!r} points to version {wanted!r}, which is not there: workers go on with what they had",
             "publish that version under policy@<version>, or point to one that is there",
         )
-    if policy.kill_switch:
+    unknown = unknown_members(value)
+    if codec.decode_policy(value).kill_switch:
         return Finding(
             "policy", "warning", f"version {wanted!r}: the kill switch is on, nothing is blocked", "turn it off"
+        )
+    if unknown:
+        return Finding(
+            "policy",
+            "warning",
+            f"version {wanted!r}: nobody looks at {', '.join(unknown)}",
+            "put the value where this version looks for it, as `streamer policy set PATH=VALUE`: a change writes known members alone",
         )
     return Finding("policy", "ok", f"version {wanted!r} is in force")
 
 
 def _model(held: dict[tuple[str, str], bytes]) -> Finding | None:
-    pointer = held.get(("models", f"{_CURRENT}/{CHAMPION}"))
+    pointer = held.get(("models", f"{CURRENT}/{CHAMPION}"))
     if pointer is None:
         return None
     named = codec.decode_model_pointer(pointer)
@@ -101,7 +104,7 @@ def _model(held: dict[tuple[str, str], bytes]) -> Finding | None:
     offered = [
         codec.decode_model(value)
         for (kind, key), value in held.items()
-        if kind == "models" and not key.startswith(f"{_CURRENT}/")
+        if kind == "models" and not key.startswith(f"{CURRENT}/")
     ]
     if any(snapshot.key(one) == wanted for one in offered):
         return Finding("model", "ok", f"{wanted} is in force")
@@ -114,10 +117,11 @@ def _model(held: dict[tuple[str, str], bytes]) -> Finding | None:
 
 
 def _operators(held: dict[tuple[str, str], bytes], publishing: Iterable[str]) -> list[Finding]:
-    known = {codec.decode_operator(value).operator for (kind, _), value in held.items() if kind == "operators"}
-    strangers = sorted(set(publishing) - known)
+    known = [codec.decode_operator(value) for (kind, _), value in held.items() if kind == "operators"]
+    strangers = sorted(set(publishing) - {one.operator for one in known})
     if not strangers:
-        return []
+        modes = ", ".join(f"{one.operator} {one.mode}" for one in known if one.mode != "enforce") or "none"
+        return [Finding("operators", "ok", f"{len(known):,} registered; not in enforce: {modes}")]
     return [
         Finding(
             "operators",

@@ -57,6 +57,8 @@ def test_sound_registers():
         ([("policy", "current", encode(PolicyPointer(version="9")))], "policy", "failed", "'9', which is not there"),
         ([("policy", "policy@1", encode(Policy(version="1", kill_switch=True))),
           ("policy", "current", encode(PolicyPointer(version="1")))], "policy", "warning", "kill switch is on"),
+        ([("policy", "policy@1", b'{"version":"1","governor":{"min_calls":50}}'),
+          ("policy", "current", encode(PolicyPointer(version="1")))], "policy", "warning", "did you mean 'min_lines'"),
         ([("models", "current/champion", encode(ModelPointer(name="champion", version=3, epoch=1)))], "model", "failed", "champion@3"),
         ([], "operators", "warning", "not registered: op-a"),
         ([("operators", "op-a", OPERATOR), ("operators", "op-a", None)], "operators", "warning", "op-a"),
