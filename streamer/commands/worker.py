@@ -53,6 +53,7 @@ def run(settings: Settings, judge: Any = None, *, child: bool = False) -> None:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = create_app(settings, judge)
     faust_worker = app.Worker(loglevel="warning", override_logging=False, redirect_stdouts=False, quiet=True)
+    faust_worker.spinner = None  # it would write to standard output, whoever reads that
     if child:
         stop_with_parent()
     code = 0

@@ -1,6 +1,8 @@
 """A publisher's sample: whatever the bytes, each line is judged as a worker would, and each flaw is named."""
 
 import json
+import subprocess
+import sys
 
 import orjson
 import pytest
@@ -257,3 +259,11 @@ def test_no_more_is_shown_than_asked_for(tmp_path, capsys):
     told = capsys.readouterr().out
     assert told.count("\nline ") + told.startswith("line ") == 3
     assert "… and 497 more" in told
+
+
+def test_a_sample_comes_through_a_pipe_as_kcat_gives_it():
+    line = b"+77011234567|" + orjson.dumps(SETUP)
+    command = [sys.executable, "-m", "streamer", "doctor", "/dev/stdin", "--key-separator", "|"]
+    done = subprocess.run(command, input=line + b"\n", capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"1 lines are as the contract asks" in done.stdout
