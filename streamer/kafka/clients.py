@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, ClusterMetadata  # type: ignore[attr-defined] # not exported to mypy
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from streamer.errors import SettingsError, StoppedError
 from streamer.settings import Settings

@@ -6,7 +6,7 @@ import time
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # three of them are there, but not exported to mypy
+from confluent_kafka.admin import (
     AdminClient,
     ConfigResource,
     NewTopic,
