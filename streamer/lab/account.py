@@ -55,6 +55,11 @@ def warned(history: History) -> list[str]:
             f"{summary.moved} partitions went to another worker meanwhile, with windows that began empty there: for the"
             " engine's decisions begin when no worker joins or leaves any more"
         )
+    if summary.callers_evicted or summary.calls_evicted:
+        found.append(
+            f"{summary.callers_evicted:,} callers and {summary.calls_evicted:,} calls were forgotten before their time, as"
+            " the tables were full: verdicts may differ from those with room for all (settings max_callers, max_calls)"
+        )
     if summary.dead_letters:
         found.append(f"{summary.dead_letters:,} of the messages became dead letters: see the topic calls.v1.dlq")
     if history.interrupted and history.order.resume is not None:

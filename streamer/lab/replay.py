@@ -35,6 +35,10 @@ class Summary:
     """Messages of an interrupted replay that the brokers had not confirmed."""
     moved: int = 0
     """Partitions that went from one worker to another meanwhile, whose windows began empty there."""
+    callers_evicted: int = 0
+    """Callers that the engine forgot before their time, since `max_callers` were held."""
+    calls_evicted: int = 0
+    """Calls likewise, since `max_calls` were held."""
     actions: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -81,6 +85,10 @@ def through_engine(
     partitions: list[int] = []
     places: list[int] = []
     values: list[bytes | None] = []
+    callers_before, calls_before = (
+        summary.callers_evicted - engine.evicted,
+        summary.calls_evicted - engine.calls_evicted,
+    )
 
     def judge() -> None:
         count = len(values)
@@ -91,6 +99,8 @@ def through_engine(
         summary.decided += len(outcomes.decisions)
         summary.dead_letters += len(outcomes.rejected)
         summary.actions.update(outcomes.actions)
+        summary.callers_evicted = callers_before + engine.evicted
+        summary.calls_evicted = calls_before + engine.calls_evicted
         for kept in (partitions, places, values):
             kept.clear()
         progress(summary)

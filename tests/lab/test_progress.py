@@ -119,6 +119,33 @@ def test_killed_again_and_again_the_engine_decides_what_it_would_have_undisturbe
 
 
 @pytest.mark.slow
+def test_with_full_tables_every_call_is_decided_once_and_what_was_forgotten_is_told(tmp_path, monkeypatch):
+    """An imported table may give up other entries than the one that was exported, so that verdicts may differ, and no more."""
+    monkeypatch.setenv("STREAMER_MAX_CALLERS", "1000")
+    monkeypatch.setenv("STREAMER_MAX_CALLS", "1000")
+    (tmp_path / "m.toml").write_text(LAYOUT)
+    rows = (f"{1_763_953_200_000 + 20 * n},l{n * 7 % 3_001},+7727{n % 10**7:07},5,30" for n in range(24_000))
+    (tmp_path / "many.csv").write_text("at,from,to,ring,talk\n" + "\n".join(rows) + "\n")
+    given = ["many.csv", "--mapping", "m.toml", "--hold", "500"]
+    assert replay(*given, "--decisions", "whole.jsonl", "--report", "whole.json") == 0
+    progress = tmp_path / "progress"
+    again = ["--decisions", "pieces.jsonl", "--report", "pieces.json", "--resume", progress, "--save-every", "0.1"]
+    killed(3, [*given, *again], progress, Random(5))
+
+    whole, pieces = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("whole", "pieces"))
+    for one in (whole, pieces):
+        assert (one["complete"], one["setups"], one["decided"], one["undecided"]) == (True, 24_000, 24_000, 0)
+        assert one["callers_evicted"] > 2_000
+        assert one["calls_evicted"] > 20_000
+    of_calls = [
+        [orjson.loads(line)["call_id"] for line in (tmp_path / f"{name}.jsonl").read_bytes().splitlines()]
+        for name in ("whole", "pieces")
+    ]
+    assert of_calls[0] == of_calls[1]
+    assert len(set(of_calls[0])) == 24_000
+
+
+@pytest.mark.slow
 @pytest.mark.broker
 def test_killed_again_and_again_nothing_is_published_twice_and_every_call_is_decided_once(
     kafka_settings, tmp_path, monkeypatch
