@@ -139,8 +139,10 @@ def _change(
 def _newcomer(operator: str, there: Iterable[str], *, register: bool) -> Registered:
     if not register:
         near = difflib.get_close_matches(operator, list(there), n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(there)) or 'none'}"
-        raise DeskError(f"no operator {operator!r} is registered{meant} --register enters a new one, with the defaults")
+        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(there)) or 'none'}"
+        raise DeskError(
+            f"no operator {operator!r} is registered ({meant}); --register enters a new one, with the defaults"
+        )
     value = msgspec.json.encode({"operator": operator})
     try:
         info = codec.decode_operator(value)

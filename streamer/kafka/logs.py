@@ -17,6 +17,8 @@ from streamer.settings import Settings
 
 _SILENCE_S: Final = 30.0
 _SLICE: Final = 10_000
+_QUIET: Final[dict[str, Any]] = {"log_level": 2}
+"""What goes wrong is raised; a line for every attempt to connect says no more."""
 
 
 class LogRecord(NamedTuple):
@@ -51,7 +53,7 @@ def read(
     Raises `TopicError` for a topic or partition that does not exist, `TransportError` when the brokers refuse, or nothing
     comes for half a minute.
     """
-    own = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+    own = {"enable.partition.eof": True, "auto.offset.reset": "earliest"} | _QUIET
     client = consumer(settings, f"{settings.group}-desk", **own)
     try:
         spans = _spans(client, topic, partitions, since_ms, until_ms)
@@ -65,7 +67,7 @@ def read(
 
 def partition_count(settings: Settings, topic: str) -> int:
     """How many partitions the topic has. Raises as `streamer.kafka.asking.partition_count`."""
-    client = consumer(settings, f"{settings.group}-desk")
+    client = consumer(settings, f"{settings.group}-desk", **_QUIET)
     try:
         return asking.partition_count(client, topic)
     finally:

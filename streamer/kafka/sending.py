@@ -90,19 +90,21 @@ def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoi
         "logger": _MUTE,
     }
     for _ in range(_TURNS):
-        client = producer(settings, **own)
+        client, begun = producer(settings, **own), False
         try:
             client.init_transactions(_WAIT_S)
             messages = answer()
             if messages:
                 client.begin_transaction()
+                begun = True
                 for message in messages:
                     _hand_over(client, message)
                 client.commit_transaction(_WAIT_S)
         except KafkaException as error:
             reason = error.args[0]
             if reason.code() not in _OVERTAKEN:
-                raise DeliveryError(f"{name}: {reason.str()}; look whether the change is in force") from error
+                after = "look whether the change is in force" if begun else "nothing was changed"
+                raise DeliveryError(f"{settings.bootstrap}, as {name}: {reason.str()}; {after}") from error
             time.sleep(random.uniform(0.05, 0.5))  # so that two do not overtake each other in step
         else:
             return

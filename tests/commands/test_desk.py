@@ -311,6 +311,17 @@ def test_dead_letters_are_shown_and_sent_again_once(kafka_settings, desk):
         assert worker.stop() == 0, worker.log
 
 
+@pytest.mark.parametrize("command", [("lists", "show"), ("kill-switch", "status"), ("dlq", "show"), ("why", "c"), ("kill-switch", "on", *SIGNED)])  # fmt: skip
+def test_without_brokers_one_line_says_so(command):
+    env = os.environ | {"STREAMER_BOOTSTRAP": "127.0.0.1:1"}
+    done = subprocess.run([sys.executable, "-m", "streamer", *command], env=env, capture_output=True, text=True, timeout=90)  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("streamer: ")
+    assert "127.0.0.1:1, " in line or "is `bootstrap` right?" in line
+    assert "in force" not in line
+
+
 def test_help_has_an_example_of_every_command():
     for command in (("dlq", "show"), ("dlq", "replay"), ("lists", "add"), ("policy", "set"), ("policy", "mode"), ("feedback", "add"), ("why",), ("kill-switch", "on")):  # fmt: skip
         done = subprocess.run([sys.executable, "-m", "streamer", *command, "--help"], capture_output=True, text=True, timeout=60)  # fmt: skip
