@@ -142,7 +142,9 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         note="Versioned, checksummed models and which of them scorers use. Compacted.",
         headers=_AGAIN,
     ),
-    Channel("state", (), receives=True, sends=True, note="Internal: what scoring workers remember, by input partition."),
+    Channel(
+        "state", (), receives=True, sends=True, note="Internal: what scoring workers remember, by input partition."
+    ),
     Channel(
         "trainer",
         (),
