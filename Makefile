@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= 3
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz upgrade clean dashboards system
+.PHONY: help env demo test lint quick bench fuzz chaos upgrade clean dashboards system
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -54,6 +54,9 @@ bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 fuzz: env ## a million broken records through a real worker, damaged state into an engine (minutes)
 	@$(BIN)/python -m tests.fuzz 1000000
 	@$(BIN)/python -m tests.fuzz_state 20000
+
+chaos: env ## faults under load, every verdict and window accounted for; writes docs/reliability.md (half an hour)
+	@$(BIN)/python -m tests.chaos --write
 
 upgrade: env ## workers of FROM=<git ref> replaced one by one by this tree's under load, back, and again (a minute)
 	@$(BIN)/python -m tests.upgrade $(FROM)

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from benchmarks import environments as env
-from benchmarks import report
+from benchmarks import report, restoring
 from benchmarks.corpus import Corpus, simulate
 from benchmarks.engine_alone import in_own_process
 from benchmarks.processes import BenchmarkError, end_in_order_when_asked
@@ -27,7 +27,7 @@ from streamer.errors import StreamerError
 from streamer.kafka.broker import LocalBroker
 
 NAMES = ("raw", "worker", "engine", "kafka-streams", "kafka-streams-changelog", "bytewax", "quix", "faust-per-event")
-PARTS = (*NAMES, "speed", "memory")
+PARTS = (*NAMES, "speed", "memory", "restore")
 FOLDER = Path(__file__).parent
 
 
@@ -133,7 +133,7 @@ def main() -> int:
         "peers": {}, "left_out": {},
     }  # fmt: skip
     chosen = peers(wanted, console, results["left_out"])
-    if chosen:
+    if chosen or "restore" in wanted:
         with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as name:
             folder = Path(name)
             broker = LocalBroker(folder / "broker", port=told.port, heap="512m")
@@ -144,7 +144,15 @@ def main() -> int:
                 results["broker"] = broker.status().version
                 results["records_a_setup"] = corpus.records_a_setup
                 results["setup_bytes"] = sum(len(value) for _, value in corpus.setups) / len(corpus.setups)
-                visit_all(chosen, broker.bootstrap, corpus, sizes, folder, results, console)
+                if chosen:
+                    visit_all(chosen, broker.bootstrap, corpus, sizes, folder, results, console)
+                if "restore" in wanted:
+                    console.print("  restoring the state of a full worker …")
+                    try:
+                        results["restore"] = restoring.in_own_process(broker.bootstrap, sizes.callers, folder)
+                    except subprocess.SubprocessError as reason:
+                        results["left_out"]["restore"] = str(reason)
+                        console.print(f"[red]failed:[/] {reason}")
             finally:
                 broker.stop(delete_data=True)
     for part, key, task in (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import time
 import uuid
@@ -16,7 +17,8 @@ from typing import Any, Final
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.engine_alone import grown
-from benchmarks.processes import Running, until
+from benchmarks.environments import ROOT
+from benchmarks.processes import Running, tied, until
 from streamer.engine import Engine
 from streamer.kafka import topics
 from streamer.kafka.clients import consumer_config
@@ -87,6 +89,15 @@ def measure(bootstrap: str, callers: int, folder: Path) -> dict[str, Any]:
         "callers": held, "state_mib": found["mib"], "written_s": found["seconds"], "first_s": first, "restored_s": took,
         "peak_mib": peak,
     }  # fmt: skip
+
+
+def in_own_process(bootstrap: str, callers: int, folder: Path) -> dict[str, Any]:
+    """`measure` apart from what this process holds."""
+    task = {"bootstrap": bootstrap, "callers": callers, "folder": str(folder)}
+    command = [sys.executable, "-m", "benchmarks.restoring", json.dumps(task)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, timeout=900, **tied())
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 if __name__ == "__main__":

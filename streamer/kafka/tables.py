@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
 from streamer.errors import StoppedError, TransportError
 from streamer.kafka.asking import is_end, is_final, partition_count
-from streamer.kafka.clients import GoOn, always, consumer
+from streamer.kafka.clients import GoOn, admin, always, consumer
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
+
+_BOUNDS_S: Final = 2.0
+_SPEC: Final[Any] = OffsetSpec  # its methods carry no types
 
 
 class Change(NamedTuple):
@@ -54,6 +58,7 @@ class TableReader:
         own = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "error_cb": self._hear}
         # A group's name is asked for even where none is joined.
         self._client = consumer(settings, f"{settings.group}-tables", **own)
+        self._admin = admin(settings, log_level=2)
         self._positions: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
         self._behind: set[Place] = set()
@@ -61,19 +66,49 @@ class TableReader:
         self.trouble: str | None = None
         """What librdkafka said last that it is retrying; None once records or ends arrive again."""
         try:
-            for topic in whole:
-                self.add(topic, range(partition_count(self._client, topic, go_on=go_on)))
+            counts = {topic: partition_count(self._client, topic, go_on=go_on) for topic in whole}
+            self.add_all((topic, partition) for topic, count in counts.items() for partition in range(count))
         except BaseException:
             self._client.close()
             raise
 
     def add(self, topic: str, partitions: Iterable[int]) -> None:
         """Read these partitions of `topic` too, from their beginning; those that are read already go on as they are."""
-        new = [(topic, partition) for partition in partitions if (topic, partition) not in self._positions]
-        if new:
-            self._client.incremental_assign([TopicPartition(*place, OFFSET_BEGINNING) for place in new])
-            self._positions |= dict.fromkeys(new, 0)
-            self._behind |= set(new)
+        self.add_all((topic, partition) for partition in partitions)
+
+    def add_all(self, places: Iterable[Place]) -> None:
+        """As `add`, for partitions of many topics at once.
+
+        Where they begin and end is asked for in one go: left to librdkafka, each would ask for itself, and those with
+        nothing in them would say so one fetch after another, a tenth of a second apart.
+        """
+        new = [place for place in places if place not in self._positions]
+        if not new:
+            return
+        bounds = self._bounds(new)
+        self._client.incremental_assign(
+            [TopicPartition(*place, bounds[place][0] if place in bounds else OFFSET_BEGINNING) for place in new]
+        )
+        self._positions |= {place: bounds.get(place, (0, 0))[0] for place in new}
+        self._ends |= {place: end for place, (_, end) in bounds.items()}
+        self._behind |= {place for place in new if place not in bounds or bounds[place][0] < bounds[place][1]}
+
+    def _bounds(self, places: list[Place]) -> dict[Place, tuple[int, int]]:
+        """First and next offset of partitions; left out where the brokers do not say at once."""
+        asked = [TopicPartition(*place) for place in places]
+        found = []
+        for which in (_SPEC.earliest(), _SPEC.latest()):
+            offsets = {}
+            for place, future in self._admin.list_offsets(
+                dict.fromkeys(asked, which), request_timeout=_BOUNDS_S
+            ).items():
+                try:
+                    offsets[place.topic, place.partition] = future.result().offset
+                except KafkaException as reason:
+                    self.trouble = reason.args[0].str()
+            found.append(offsets)
+        begins, ends = found
+        return {place: (begins[place], ends[place]) for place in places if place in begins and place in ends}
 
     def remove(self, topic: str, partitions: Iterable[int]) -> None:
         """Read these partitions no more; nothing of them is handed out after this."""

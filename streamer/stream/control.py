@@ -102,8 +102,11 @@ class Control:
         while not self._stop.is_set():
             while not self._wishes.empty():
                 begin, partitions, number = self._wishes.get()
-                for topic in self._topics.facts:
-                    (reader.add if begin else reader.remove)(topic, partitions)
+                if begin:
+                    reader.add_all((topic, partition) for topic in self._topics.facts for partition in partitions)
+                else:
+                    for topic in self._topics.facts:
+                        reader.remove(topic, partitions)
                 wanted = max(wanted, number)
             changes = reader.poll(5_000, _POLL_S)
             self.trouble = reader.trouble

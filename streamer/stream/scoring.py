@@ -144,9 +144,9 @@ class Scoring:
             if now is not None:
                 for partition in self.checkpoints.awake & {number for (_, number), lag in lags.items() if not lag}:
                     self.judge.tick(partition, now)
-                if self.control.ready and self.settings.clamp:
-                    lifted = self.governing.lift(self.judge.demotions, now)
-                    await self.deliveries.send(lifted, lambda: None)
+            if self.control.ready and self.settings.clamp:
+                lifted = self.governing.lift(self.judge.demotions, now or int(time.time() * 1000))
+                await self.deliveries.send(lifted, lambda: None)
             self._show_gauges()
 
     def _show_gauges(self) -> None:
