@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from streamer.commands.printing import say
 from streamer.errors import ReplayError, SettingsError
 from streamer.settings import load
 
@@ -129,10 +130,13 @@ def replay(
     if report is not None:
         with opened(report) as file:
             file.write(told.encode() + b"\n")
-    for line in [told] if as_json else account.said(history):
-        typer.echo(line)
-    for line in () if as_json else account.warned(history):
-        typer.echo(line, err=True)
+    if as_json:
+        typer.echo(told)
+    else:
+        for line in account.said(history):
+            say(line)
+        for line in account.warned(history):
+            say(line, err=True)
     if history.interrupted:
         raise typer.Exit(130)
     if history.waited and history.summary.undecided:

@@ -271,3 +271,12 @@ def test_what_became_of_it_is_had_as_json(tmp_path, capsys):
     assert told == orjson.loads((tmp_path / "report.json").read_bytes())
     assert (told["records"], told["published"], told["decided"], told["undecided"]) == (2, 1, 1, 0)
     assert told["unmapped"]["by_reason_and_column"][0]["examples"][0]["line"] == 1
+
+
+def test_the_names_of_files_do_not_steer_the_terminal(tmp_path, capsys):
+    csv(tmp_path / "calls\x1b[2J.csv", 200)
+    (tmp_path / "m.toml").write_text(LAYOUT)
+    assert replay("calls\x1b[2J.csv", "--mapping", "m.toml") == 0
+    said = capsys.readouterr()
+    assert "\\x1b[2J.csv, line 7" in said.err
+    assert "\x1b" not in said.out + said.err
