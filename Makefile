@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= 3
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz chaos upgrade clean dashboards system
+.PHONY: help env demo test lint quick bench fuzz chaos upgrade clean dashboards screens system
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -44,6 +44,9 @@ quick: env ## tests without a broker
 
 dashboards: env ## the Grafana dashboards, written anew from streamer/dashboards
 	@$(BIN)/streamer dashboards
+
+screens: env ## the screens in docs/, printed anew by their commands on a real broker (three minutes)
+	@$(BIN)/python -m tests.screens
 
 system: ## Debian packages that some tests use, where apt-get and root or sudo are to be had
 	@deploy/install-debian-packages

@@ -61,10 +61,12 @@ def change(settings: Settings, edit: Edit, by: str, why: str, now_ms: int, *, dr
 def turn_kill_switch(settings: Settings, by: str, why: str, now_ms: int, *, wanted: bool) -> Changed:
     """Let every call through (`wanted`), or the policy's actions hold again; it may be so already."""
     word = f"kill_switch={'true' if wanted else 'false'}"
-    return _change(settings, lambda found: edits.edited(found.policy, [word]), by, why, now_ms)
+    return _change(settings, lambda found: edits.edited(found.policy, [word]), by, why, now_ms, urgent=wanted)
 
 
-def _change(settings: Settings, edit: Edit, by: str, why: str, now_ms: int, *, dry: bool = False) -> Changed:
+def _change(
+    settings: Settings, edit: Edit, by: str, why: str, now_ms: int, *, dry: bool = False, urgent: bool = False
+) -> Changed:
     by, why = answerable(by, why)
     topic = Topics(settings).policy
     made: list[Changed] = []
@@ -85,7 +87,7 @@ def _change(settings: Settings, edit: Edit, by: str, why: str, now_ms: int, *, d
     if dry:
         answer()
     else:
-        exchange(settings, f"{topic}-desk", answer)
+        exchange(settings, f"{topic}-desk", answer, urgent=urgent)
     return made[0]
 
 

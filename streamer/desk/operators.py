@@ -94,7 +94,9 @@ def turn_kill_switch(
 
     Raises `DeskError` for one who is not registered (with `register` he is, with the defaults), and as `turned`.
     """
-    return _change(settings, operator, by, why, now_ms, lambda one: turned(one, wanted=wanted), register=register)
+    return _change(
+        settings, operator, by, why, now_ms, lambda one: turned(one, wanted=wanted), register=register, urgent=wanted
+    )
 
 
 def set_mode(
@@ -113,6 +115,7 @@ def _change(
     decide: Callable[[Registered], tuple[Mode, Mode | None]],
     *,
     register: bool,
+    urgent: bool = False,
 ) -> tuple[Registered, bool]:
     by, why = answerable(by, why)
     topic = Topics(settings).operators
@@ -132,7 +135,7 @@ def _change(
         kept = () if before is None else ((KILL_SWITCH, before.encode()),)
         return [Outgoing(topic, operator.encode(), value, (*signed(by, why), *kept))]
 
-    exchange(settings, f"{topic}-desk", answer)
+    exchange(settings, f"{topic}-desk", answer, urgent=urgent)
     return made[0]
 
 

@@ -74,13 +74,14 @@ def send(settings: Settings, messages: Sequence[Outgoing]) -> list[tuple[int, in
     return found
 
 
-def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoing]]) -> None:
+def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoing]], *, urgent: bool = False) -> None:
     """Deliver what `answer` gives, all or none of it, as if nobody else wrote under `name` meanwhile.
 
     `answer` reads what it is about to change, and is called again when somebody else under `name` came in between: only the
     last who took the name can write (Kafka fences the transactions of those before), and what they wrote lies in the log by
     then. So changes that are made at one moment follow one another. Nothing is sent when `answer` gives nothing, as it has to
     where it finds what it gave before: brokers may leave open whether they took that.
+    What is `urgent` is sent all the same where the brokers refuse the transaction itself, for lack of rights say.
     Raises `DeliveryError` when the brokers do not take it, or others come in between again and again.
     """
     own = {
@@ -102,6 +103,9 @@ def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoi
                 client.commit_transaction(_WAIT_S)
         except KafkaException as error:
             reason = error.args[0]
+            if urgent and not begun and reason.code() not in _OVERTAKEN:
+                send(settings, answer())
+                return
             if reason.code() not in _OVERTAKEN:
                 after = "look whether the change is in force" if begun else "nothing was changed"
                 raise DeliveryError(f"{settings.bootstrap}, as {name}: {reason.str()}; {after}") from error

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from streamer.errors import DeliveryError
+from streamer.kafka import sending
 from streamer.kafka.logs import read
 from streamer.kafka.sending import Outgoing, exchange
 from streamer.kafka.topics import Topics
@@ -60,3 +61,14 @@ def test_what_the_brokers_refuse_is_told_and_nothing_of_it_is_there(kafka_settin
             lambda: [Outgoing(topic, b"k", b"there", (), 0), Outgoing(topic, b"k", b"nowhere", (), 7)],
         )
     assert list(read(kafka_settings, topic)) == []
+
+
+def test_what_is_urgent_is_sent_where_the_brokers_refuse_transactions(kafka_settings, monkeypatch):
+    """A timeout that the brokers do not grant stands for every refusal of the transaction itself."""
+    monkeypatch.setattr(sending, "_HANGING_MS", 100_000_000)
+    topic = Topics(kafka_settings).policy
+    message = [Outgoing(topic, b"k", b"there", (), 0)]
+    with pytest.raises(DeliveryError, match="nothing was changed"):
+        exchange(kafka_settings, f"{topic}-desk", lambda: message)
+    exchange(kafka_settings, f"{topic}-desk", lambda: message, urgent=True)
+    assert [record.value for record in read(kafka_settings, topic)] == [b"there"]
