@@ -80,7 +80,7 @@ class Scene:
     def judged(self, call_id, caller, **more):
         """The action on a call."""
         self.calls.publish(setup(call_id, caller, **more))
-        assert not self.calls.until({call_id}), self.worker.log
+        assert not self.calls.until({call_id}, 180), self.worker.log  # the first one may wait for a compiler
         return self.calls.decided[call_id][0][0]["action"]
 
     def register(self, *operators):
