@@ -11,6 +11,7 @@ from typing import Any
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 
 from streamer import versions
 from streamer.engine import Engine
@@ -31,6 +32,15 @@ class Boot(BootStrategy):
     """Faust's own web server stays shut, whatever its command line says; ours is `streamer.stream.health`."""
 
     enable_web = False
+
+
+class NoTables(TableManager):
+    """Faust's manager of tables, of which there are none: by itself it waits a second for some to be declared."""
+
+    async def on_start(self) -> None:
+        """Nothing is waited for."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class App(faust.App):
@@ -88,6 +98,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
         web_bind="127.0.0.1",
         stream_wait_empty=False,
         stream_buffer_maxsize=4096,
+        TableManager=NoTables,
     )
     made.streamer_settings = settings
     # Faust would find it by the entry point too, but not in a tree that was never installed.

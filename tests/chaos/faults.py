@@ -95,6 +95,7 @@ def disk_full(field, broker, times):
             time.sleep(0.1)
         if broker.status().running:
             os.kill(pid, signal.SIGKILL)
+        field.wait(1.0, 3.0)
         broker.start(dies_with_parent=True)
         field.settled()
 

@@ -131,20 +131,26 @@ class Calls:
         end = time.monotonic() + seconds
         missing = set(wanted) - set(self.decided)
         while missing and time.monotonic() < end:
-            for record in self.reader.consume(1_000, 0.1):
-                if record.error() is None:
-                    decision = orjson.loads(record.value())
-                    self.decided.setdefault(decision["call_id"], []).append((decision, record))
-                    missing.discard(decision["call_id"])
+            missing -= self._take(self.reader.consume(1_000, 0.1))
         return missing
 
     def rest(self):
         """Read what has come beyond what was waited for."""
         while records := self.reader.consume(1_000, 1.0):
-            for record in records:
-                if record.error() is None:
-                    decision = orjson.loads(record.value())
-                    self.decided.setdefault(decision["call_id"], []).append((decision, record))
+            self._take(records)
+
+    def _take(self, records):
+        """The call ids of the decisions among these."""
+        found = set()
+        for record in records:
+            try:
+                decision = orjson.loads(record.value() or b"") if record.error() is None else None
+                call_id = decision["call_id"]
+            except (orjson.JSONDecodeError, KeyError, TypeError):
+                continue  # an error, or what was put there to poison it
+            self.decided.setdefault(call_id, []).append((decision, record))
+            found.add(call_id)
+        return found
 
     def committed(self):
         """The group's offset of each partition, 0 before the first commit."""

@@ -4,6 +4,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streamer.calls.codec import decode_decision
 from streamer.engine import Engine
+from streamer.errors import MessageError
 from streamer.kafka import clients
 from streamer.kafka.topics import Topics
 from streamer.records import Batch
@@ -57,8 +58,10 @@ def said(settings):
     for number, records in log(settings, Topics(settings).decisions).items():
         of = found.setdefault(number, {})
         for record in records:
-            offset = int(dict(record.headers())["source.offset"])
-            of.setdefault(offset, decode_decision(record.value()))
+            try:
+                of.setdefault(int(dict(record.headers())["source.offset"]), decode_decision(record.value()))
+            except (MessageError, ValueError):
+                continue  # put there to poison it
     return found
 
 
