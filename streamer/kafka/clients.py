@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from streamer.errors import SettingsError, StoppedError
+from streamer.kafka.client_log import client_log
 from streamer.settings import Settings
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
@@ -130,12 +131,12 @@ def producer_config(settings: Settings, **more: Any) -> Config:
 
 def consumer(settings: Settings, group: str, **more: Any) -> Consumer:
     """A consumer of `group` that is not subscribed to anything yet."""
-    return Consumer(consumer_config(settings, group, **more))
+    return Consumer({"logger": client_log()} | consumer_config(settings, group, **more))
 
 
 def producer(settings: Settings, **more: Any) -> Producer:
     """An idempotent producer."""
-    return Producer(producer_config(settings, **more))
+    return Producer({"logger": client_log()} | producer_config(settings, **more))
 
 
 def admin(settings: Settings, **more: Any) -> AdminClient:

@@ -23,7 +23,7 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import TopicPartition
 
 from streamer.errors import TransportError
-from streamer.kafka.clients import consumer_config
+from streamer.kafka.clients import consumer
 from streamer.kafka.topics import Place
 from streamer.settings import Settings
 from streamer.stream.arrivals import Arrivals, Origin
@@ -119,7 +119,7 @@ class Poller:
 
     def _join(self) -> Client:
         own = {"error_cb": self._lookout.hear, "on_commit": self.offsets.confirm}
-        client = Client(consumer_config(self._settings, self._settings.group, **own))
+        client = consumer(self._settings, self._settings.group, **own)
         client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         return client
 

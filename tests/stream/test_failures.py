@@ -51,7 +51,8 @@ def test_brokers_that_are_away_are_waited_for(tmp_path, prefix):
         )
         topics.ensure(settings)
         calls = Calls(settings)
-        with Worker(settings, judge="plain", STREAMER_METRICS_PORT=str(page), STREAMER_BATCH_TIMEOUT_S="2") as worker:
+        more = {"STREAMER_METRICS_PORT": str(page), "STREAMER_BATCH_TIMEOUT_S": "2", "STREAMER_LOG_FORMAT": "json"}
+        with Worker(settings, judge="plain", **more) as worker:
             calls.publish(setup("before", "+77010000001"))
             assert not calls.until({"before"}), worker.log
             wait_until(lambda: get(page, "/readyz")[0] == 200, tell=lambda: get(page, "/readyz"))
@@ -64,6 +65,11 @@ def test_brokers_that_are_away_are_waited_for(tmp_path, prefix):
             assert not calls.until({"after"}), worker.log
             wait_until(lambda: get(page, "/readyz")[0] == 200, tell=lambda: (get(page, "/readyz"), worker.log))
             assert worker.stop() == 0, worker.log
+        told = [
+            orjson.loads(line) for line in worker.log.splitlines()
+        ]  # the client's own lines too are of the log's form
+        failed = [line for line in told if line["logger"] == "streamer.librdkafka" and "FAIL" in line["message"]]
+        assert 0 < len(failed) < 20, worker.log
     finally:
         broker.stop(delete_data=True)
 
