@@ -86,5 +86,9 @@ class Arrivals:
         return found
 
     def forget(self, places: Collection[Place]) -> None:
-        """They are gone."""
+        """They are gone, and who woke them meant a tenure that is over: they may be gained again within the same epoch."""
         self.resting -= set(places)
+        for _ in range(len(self._woken)):  # other threads may add to it meanwhile
+            epoch, place = self._woken.popleft()
+            if place not in places:
+                self._woken.append((epoch, place))

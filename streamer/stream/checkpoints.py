@@ -100,7 +100,7 @@ class Checkpoints:
         last = []
         for number in partitions:
             held = self._held.pop(number)
-            self._forsake(held)
+            held.wish.given_up = True
             if held.awake and self.log is not None and (held.position != held.saved or self._under_way(held)):
                 last.append(held)
         waiting = len(last)
@@ -122,11 +122,7 @@ class Checkpoints:
         for number in partitions:
             held = self._held.pop(number, None)
             if held is not None:
-                self._forsake(held)
-
-    def _forsake(self, held: _Held) -> None:
-        if self._restorer is not None and held.restored is None:
-            self._restorer.give_up(held.wish)
+                held.wish.given_up = True
 
     # -- restoring -----------------------------------------------------------------------------------------
 
@@ -150,7 +146,7 @@ class Checkpoints:
         until = time.perf_counter() + _AT_ONCE_S
         for part in self._restorer.take() if self._restorer is not None else ():
             held = self._held.get(part.wish.partition)
-            if held is None or held.wish != part.wish:
+            if held is None or held.wish is not part.wish:
                 continue
             if isinstance(part, Piece):
                 self._judge.put(part.opened)

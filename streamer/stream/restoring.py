@@ -35,14 +35,22 @@ _AHEAD: Final = 32
 """Pieces opened and not taken in yet."""
 _ANSWER_S: Final = 2.0
 _POLL_S: Final = 0.1
+_DIGITS: Final = 19
+"""Of the largest offset."""
 
 
-class Wish(NamedTuple):
-    """A partition to be read back, as it was gained."""
+class Wish:
+    """A partition to be read back, as it was gained.
 
-    partition: int
-    epoch: int
-    origin: Origin
+    Equal to itself alone: a partition may be gained a second time just as it was gained before.
+    """
+
+    def __init__(self, partition: int, epoch: int, origin: Origin) -> None:
+        self.partition = partition
+        self.epoch = epoch
+        self.origin = origin
+        self.given_up = False
+        """The partition is gone: what is left of it need not be read. Parts of it may still come."""
 
 
 class Piece(NamedTuple):
@@ -103,7 +111,6 @@ class Restorer:
         self._arrived = arrived
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
         self._parts: queue.Queue[Part] = queue.Queue(_AHEAD)
-        self._given_up: set[Wish] = set()
         self.trouble: str | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="restore", daemon=True)
@@ -112,10 +119,6 @@ class Restorer:
     def ask(self, wish: Wish) -> None:
         """Read a partition back."""
         self._wishes.put(wish)
-
-    def give_up(self, wish: Wish) -> None:
-        """The partition is gone: what is left of it need not be read. Parts of it may still come."""
-        self._given_up.add(wish)
 
     def take(self) -> Iterator[Part]:
         """What has come."""
@@ -155,7 +158,7 @@ class Restorer:
         self.trouble = error.str()
 
     def _goes_on(self, wish: Wish) -> bool:
-        return not self._stop.is_set() and wish not in self._given_up
+        return not (self._stop.is_set() or wish.given_up)
 
     def _hand_over(self, part: Part) -> None:
         while not self._stop.is_set():
@@ -209,7 +212,7 @@ class Restorer:
             return
         topic, first, last = self._topics.state, pointer.state[0][0], pointer.state[-1][1]
         low, high = self._ends(client, topic, wish)
-        if not low <= first <= last < high:
+        if self._goes_on(wish) and not low <= first <= last < high:
             raise StateError(
                 f"partition {wish.partition}: {topic} holds offsets {low} to {high - 1}, the state lies in {first} to {last}: "
                 "it was deleted; restore the topic, or set begin_empty"
@@ -246,6 +249,7 @@ class Restorer:
         return max(low, pointer.said)
 
     def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:
+        """The first offset of a partition and the one after its last; nothing that counts once the wish is given up."""
         while True:
             try:
                 low, high = client.get_watermark_offsets(TopicPartition(topic, wish.partition), timeout=_ANSWER_S)
