@@ -53,6 +53,8 @@ class Order:
         self.done = done
         self.offsets: list[int] = []
         self.waiting = 0
+        self.chain: _Chain | None = None
+        """What it goes on with: that of the tenure it was ordered in."""
 
 
 class _Chain:
@@ -184,7 +186,7 @@ class StateLog:
         order.waiting = len(packed)
         headers: list[tuple[str, str | bytes | None]] = [
             (BUCKETS_HEADER, " ".join(map(str, order.copied.buckets)).encode()),
-            ("source.offset", b"%d" % order.offset),
+            (OFFSET_HEADER, b"%d" % order.offset),
         ]
         for number, piece in enumerate(packed):
             self.bytes += len(piece)
@@ -213,19 +215,31 @@ class StateLog:
             self._finished(order)
 
     def _finished(self, order: Order) -> None:
-        chain, partition = self._chains[order.partition], order.partition
-        whole = chain.add(order.offsets, order.copied.buckets)
-        metadata = written(chain.pointer(order.said)) if whole else ""
-        # A pointer that grows long does so by a span a tenure: the next checkpoint, being whole, makes it short again.
-        (self.wanting.add if not whole or len(metadata) > LONGEST // 2 else self.wanting.discard)(partition)
         self.written += 1
-        if whole and len(metadata) <= LONGEST:
-            self._offered[partition][order.offset] = chain.base, order.copied_at
-            self._offer(partition, order.epoch, order.offset, metadata)
+        # Brokers may have been away for so long that the partition was lost, and gained again with what others made of it.
+        chain = self._chains[order.partition]
+        if order.chain is chain:
+            self._go_on(order, chain)
         order.delivered = True
         order.copied = order.copied._replace(callers={}, calls=None, pairs=None)
         if order.done is not None:
             order.done()
+
+    def _go_on(self, order: Order, chain: _Chain) -> None:
+        """The checkpoint belongs to the state: offer the pointer that says so."""
+        partition = order.partition
+        whole = chain.add(order.offsets, order.copied.buckets)
+        metadata = written(chain.pointer(order.said)) if whole else ""
+        # A pointer that grows long does so by a span a tenure: the next checkpoint, being whole, makes it short again.
+        (self.wanting.add if not whole or len(metadata) > LONGEST // 2 else self.wanting.discard)(partition)
+        if len(metadata) > LONGEST:
+            if self._complained.due(f"long {partition}"):
+                log.warning("%s[%d]: the state lies in too many places to be committed", self._topic, partition)
+        elif whole:
+            # Of two that were offered with one offset either may be what the broker has: nothing of both is deleted.
+            base, copied_at = self._offered[partition].get(order.offset, (chain.base, order.copied_at))
+            self._offered[partition][order.offset] = min(base, chain.base), copied_at
+            self._offer(partition, order.epoch, order.offset, metadata)
 
     def _committed(self, partition: int, offset: int) -> None:
         offered = self._offered.get(partition, {})

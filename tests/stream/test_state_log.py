@@ -1,0 +1,75 @@
+"""What is written to `state.v1`: which records a pointer names, and which are deleted."""
+
+import queue
+
+import msgspec
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from streamer.engine import Engine
+from streamer.kafka.clients import consumer_config
+from streamer.kafka.topics import Topics
+from streamer.stream import state_log
+from streamer.stream.pointers import Pointer
+from streamer.stream.state_log import Order, StateLog
+from streamer.windows.hashing import BUCKETS
+from tests.stream.live import wait_until
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def writing(kafka_settings, monkeypatch):
+    """An engine with its partitions watched, a log whose records are under way for a while, and what that offers:
+    (partition, epoch, offset), and the pointer.
+    """
+    monkeypatch.setitem(state_log._SETTINGS, "linger.ms", 500)
+    engine, offered, failed = Engine.of(kafka_settings), [], queue.SimpleQueue()
+
+    def offer(*told):
+        offered.append((told[:3], msgspec.json.decode(told[3], type=Pointer)))
+
+    log = StateLog(kafka_settings, engine.pieces, offer, failed.put)
+    for number in range(kafka_settings.partitions):
+        engine.watch(number)
+    yield engine, log, offered
+    log.close()
+    assert failed.empty(), failed.get()
+
+
+def lows(settings, topic):
+    asking = Consumer(consumer_config(settings, f"{settings.group}-lows"))
+    found = [asking.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[0] for p in range(settings.partitions)]
+    asking.close()
+    return found
+
+
+def test_a_checkpoint_that_is_delivered_after_its_partition_was_lost_and_gained_again_is_no_part_of_it(writing):
+    engine, log, offered = writing
+    log.begin(0, [], {})
+    log.write(Order(0, 1, 5, 0, engine.whole(0)))
+    wait_until(lambda: offered)
+    left, gained = Order(0, 1, 9, 0, engine.whole(0)), Order(0, 2, 7, 0, engine.changes(0, 0))
+    log.write(left)
+    log.begin(0, [(0, 0)], dict.fromkeys(range(BUCKETS), 0))
+    log.write(gained)
+    wait_until(lambda: left.delivered and gained.delivered)
+    assert offered[-1] == ((0, 2, 7), Pointer([(0, 0), (2, 2)], 0))
+
+
+def test_of_two_checkpoints_at_one_offset_neither_is_deleted_while_it_may_be_the_committed_one(
+    writing, kafka_settings, monkeypatch
+):
+    monkeypatch.setattr(state_log, "_DELETE_EVERY_S", 0.1)
+    engine, log, offered = writing
+    log._delete_at = 0.0  # the first time that it looks would come only after the log's own pause
+    for number, offsets in ((0, (7, 7)), (1, (7, 8))):
+        log.begin(number, [], {})
+        for offset in offsets:
+            log.write(Order(number, 1, offset, 0, engine.whole(number)))
+    wait_until(lambda: len(offered) == 4)
+    log.committed(0, 7)
+    log.committed(1, 8)
+    topic = Topics(kafka_settings).state
+    wait_until(lambda: lows(kafka_settings, topic)[1] == 1)
+    assert lows(kafka_settings, topic)[0] == 0
