@@ -258,8 +258,12 @@ class Engine:
         return checkpoint.copy_all(self.state, self._in_force, partition)
 
     def changes(self, partition: int, first_bucket: int) -> Copied:
-        """What changed in a watched partition since this was last asked, and some buckets from this one on."""
+        """What changed in a watched partition since this was last asked, and some buckets from this one on; all, where that
+        was too much to note.
+        """
         touched = self._journal.take(partition)
+        if touched is None:
+            return checkpoint.copy_all(self.state, self._in_force, partition)
         return checkpoint.copy_changes(self.state, self._in_force, partition, touched, first_bucket)
 
     def pieces(self, copied: Copied) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.calls.codec import decode_decision
+from streamer.journal import Journal
 from streamer.windows.hashing import BUCKETS
 from tests.fuzz_state import told
 from tests.test_engine import NOW, PARTITIONS, batch, engine, judge, part, setup, traffic
@@ -33,8 +34,11 @@ class Chain:
 
 
 def told_of(held, partition):
-    header, *rest = told(held.export(partition))
-    return {name: header[name] for name in ("partition", "watermark")}, *rest
+    """What is exported of a partition, whatever its engine calls the operators by."""
+    header, found, calls, pairs = told(held.export(partition))
+    operators = dict(header["operators"])
+    named = [(*pair, operators[operator]) for *pair, operator in pairs]
+    return {name: header[name] for name in ("partition", "watermark")}, found, calls, named
 
 
 @pytest.fixture(scope="module")
