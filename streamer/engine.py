@@ -131,7 +131,7 @@ class Engine:
             self._judge(batch, rows, events, now_ms, shed, outcomes)
         if outcomes.rejected:
             for row, _, _ in outcomes.rejected:
-                if not self._said.stands(batch.partitions[row], batch.offsets[row]):
+                if not self._said.stands(batch.partitions[row], batch.offsets[row], batch.values[row]):
                     self._answer_broken(batch, row, now_ms, outcomes)
             outcomes.decisions.sort(key=lambda decision: decision[0])
         return outcomes
@@ -161,7 +161,7 @@ class Engine:
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         out = self._verdicts(len(events))
         hashes = np.empty((len(events), 2), np.int64)
-        said = self._said.of(batch, rows)
+        said = self._said.of(batch, rows, events, known)
         kernel.run(self.state, self._world(), given.columns, said, out, hashes, self._filled)
         self._journal.note(
             given.columns.records[:, columns.PARTITION], given.columns.key, given.columns.call, hashes[:, 1]
@@ -281,4 +281,4 @@ class Engine:
 
     def said_before(self, partition: int, offset: int, decision: Decision) -> None:
         """What is in the log about a record that is yet to come: it is counted, and this stands."""
-        self._said.add(partition, offset, decision, self._in_force)
+        self._said.add(partition, offset, decision)

@@ -7,61 +7,77 @@ from typing import Any, Final
 import numpy as np
 
 from streamer import columns
+from streamer.calls.codec import rescue
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.decisions import ACTIONS, Decision, Policy
-from streamer.in_force import InForce
+from streamer.calls.events import CallEvent
+from streamer.in_force import InForce, Versions
 from streamer.policy import REASONS
 from streamer.records import Batch
 
 _NOTHING: Final = np.zeros((0, columns.SAID_COLUMNS), np.int64)
+_LONGEST: Final = 128
+"""Characters that are kept of the name of a policy or model that this worker does not know, and of a reason phrase."""
 
 
 class Said:
-    """Decisions by the partition and offset of the record that they answer, until that record comes."""
+    """Decisions by the partition and offset of the record that they answer, until that record comes.
+
+    One that speaks of another call than the record stands for nothing: others may write to that topic too.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict[int, dict[int, tuple[int, ...]]] = {}
+        self._held: dict[int, dict[int, Decision]] = {}
 
-    def add(self, partition: int, offset: int, decision: Decision, known: InForce) -> None:
+    def add(self, partition: int, offset: int, decision: Decision) -> None:
         """Remember a decision; the first for a record stands."""
-        policy = known.policy_named(decision.policy) or Policy(
-            version=decision.policy or "unknown",
-            block_sip_code=decision.sip_code if decision.sip_code in {603, 607, 608} else 608,  # type: ignore[arg-type]
-            block_sip_reason=decision.sip_reason or "",
-        )
-        self._rows.setdefault(partition, {}).setdefault(
-            offset,
-            (
-                1,
-                ACTIONS.index(decision.action),
-                ACTIONS.index(decision.shadow_action),
-                sum(1 << REASONS.index(reason) for reason in set(decision.reasons) if reason in REASONS),
-                -1 if decision.score is None else round(decision.score * MILLIONTHS),
-                _cache_s(decision),
-                known.versions.word_of(policy, decision.model),
-            ),
-        )
+        self._held.setdefault(partition, {}).setdefault(offset, decision)
 
-    def of(self, batch: Batch, rows: list[int]) -> Any:
-        """`streamer.columns`' int64[n, SAID_COLUMNS] of the batch's rows, or without rows when nothing was said of any; what was asked for is forgotten."""
-        if not self._rows:
+    def of(self, batch: Batch, rows: list[int], events: list[CallEvent], known: InForce) -> Any:
+        """`streamer.columns`' int64[n, SAID_COLUMNS] of events in these rows of the batch, or without rows when nothing was
+        said of any; what was asked for is forgotten.
+        """
+        if not self._held:
             return _NOTHING
         found = np.zeros((len(rows), columns.SAID_COLUMNS), np.int64)
         for at, row in enumerate(rows):
-            held = self._rows.get(batch.partitions[row])
+            held = self._held.get(batch.partitions[row])
             if held:
-                said = held.pop(batch.offsets[row], None)
-                if said is not None:
-                    found[at] = said
+                decision = held.pop(batch.offsets[row], None)
+                event = events[at]
+                if decision is not None and (decision.call_id, decision.operator) == (event.call_id, event.operator):
+                    found[at] = _columns(decision, known.versions)
         return found if found[:, columns.STANDS].any() else _NOTHING
 
-    def stands(self, partition: int, offset: int) -> bool:
-        """Whether anything was said of a record; it is forgotten."""
-        return self._rows.get(partition, {}).pop(offset, None) is not None
+    def stands(self, partition: int, offset: int, value: bytes | None) -> bool:
+        """Whether anything was said of a broken record; it is forgotten."""
+        decision = self._held.get(partition, {}).pop(offset, None)
+        broken = rescue(value) if decision is not None else None
+        return decision is not None and broken is not None and broken["call_id"] == decision.call_id
 
     def forget(self, partition: int) -> None:
         """Nothing was said in this partition."""
-        self._rows.pop(partition, None)
+        self._held.pop(partition, None)
+
+
+def _columns(decision: Decision, versions: Versions) -> tuple[int, ...]:
+    policy = (
+        versions.policy_named(decision.policy)
+        or Policy(
+            version=decision.policy[:_LONGEST] or "unknown",
+            block_sip_code=decision.sip_code if decision.sip_code in {603, 607, 608} else 608,  # type: ignore[arg-type]
+            block_sip_reason=(decision.sip_reason or "")[:_LONGEST],
+        )
+    )
+    return (
+        1,
+        ACTIONS.index(decision.action),
+        ACTIONS.index(decision.shadow_action),
+        sum(1 << REASONS.index(reason) for reason in set(decision.reasons) if reason in REASONS),
+        -1 if decision.score is None else round(decision.score * MILLIONTHS),
+        _cache_s(decision),
+        versions.word_of(policy, (decision.model or "")[:_LONGEST] or None),
+    )
 
 
 def _cache_s(decision: Decision) -> int:

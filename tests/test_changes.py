@@ -131,6 +131,55 @@ def test_what_is_judged_again_says_nothing_new_whatever_changed_meanwhile_and_is
     assert same == [{**orjson.loads(value), "decided_at": 0} for _, _, value in said]
 
 
+def test_what_changed_is_copied_whole_where_it_was_too_much_to_note(calls):
+    held, other = engine(clamp=False), engine(clamp=False)
+    held._journal = Journal(most=100)
+    held.watch(1)
+    held.process(calls, NOW)
+    copied = held.changes(1, 0)
+    assert len(copied.buckets) == BUCKETS
+    for piece in held.pieces(copied):
+        other.put(other.opened(1, piece))
+    assert told_of(other, 1) == told_of(held, 1)
+
+
+@pytest.mark.parametrize("field", ["call_id", "operator"])
+def test_what_somebody_said_of_another_call_stands_for_nothing(field):
+    records = batch([setup("x", "+77011234567", "+77272345678")])
+    ((_, _, value),) = engine().process(records, NOW).decisions
+    forged = decode_decision(orjson.dumps(orjson.loads(value) | {"action": "block", field: "another"}))
+    held = engine()
+    held.said_before(records.partitions[0], records.offsets[0], forged)
+    ((_, _, said),) = held.process(records, NOW).decisions
+    assert said == value
+
+
+def test_what_somebody_said_of_another_broken_set_up_stands_for_nothing():
+    records = batch([setup("x", "+77011234567", "+77272345678") | {"ingress": "sideways"}])
+    ((_, _, value),) = engine().process(records, NOW).decisions
+    held = engine()
+    held.said_before(
+        records.partitions[0],
+        records.offsets[0],
+        decode_decision(orjson.dumps(orjson.loads(value) | {"call_id": "another"})),
+    )
+    assert len(held.process(records, NOW).decisions) == 1
+
+
+@pytest.mark.parametrize(
+    "odd", [{"policy": "p" * 400, "model": "m" * 400}, {"policy": "", "model": ""}, {"sip_reason": "r" * 60_000}]
+)
+def test_whatever_was_said_of_a_call_its_partition_can_be_put_away_and_read_back(odd):
+    records = batch([setup("x", "+77011234567", "+77272345678")])
+    ((_, _, value),) = engine().process(records, NOW).decisions
+    held, other = engine(), engine()
+    partition = records.partitions[0]
+    held.said_before(partition, records.offsets[0], decode_decision(orjson.dumps(orjson.loads(value) | odd)))
+    assert held.process(records, NOW).said_before == 1
+    other.import_state(partition, held.export(partition))
+    assert other.callers_held == 1
+
+
 def test_a_broken_set_up_that_was_answered_is_not_answered_again():
     broken = setup("x", "+77011234567", "+77272345678") | {"ingress": "sideways"}
     records = batch([broken])

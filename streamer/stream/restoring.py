@@ -237,9 +237,11 @@ class Restorer:
         low, high = self._ends(client, topic, wish)
         if pointer is None:
             return high
+        # Asked after the ends of decisions: what lies beyond was not there to be answered.
+        _, end = self._ends(client, self._topics.calls, wish)
         for message in self._log(client, wish, topic, max(low, pointer.said), high):
             source = dict(headers_of(message)).get("source.offset") or b""
-            if source.isdigit() and int(source) >= origin:
+            if source.isdigit() and len(source) <= _DIGITS and origin <= int(source) < end:
                 try:
                     decision = decode_decision(message.value())
                 except MessageError as error:
