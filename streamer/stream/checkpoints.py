@@ -15,6 +15,7 @@ from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries
 from streamer.stream.judge import Judge
 from streamer.stream.offsets import Offered
+from streamer.stream.pointers import Pointer, written
 from streamer.stream.polling import Poller
 from streamer.stream.restoring import Emptied, Piece, Restored, Restorer, SaidSince, Wish
 from streamer.stream.state_log import Order, StateLog
@@ -38,6 +39,7 @@ class _Held:
         self.since = time.monotonic()
         self.whole = True  # what the next copy has to be
         self.said = 0
+        self.answered = wish.origin.offset  # before it lie the records that others' decisions answer
         self.next_bucket = 0
         self.saved = -1  # the position of the newest copy
         self.copied_at = 0.0
@@ -153,6 +155,7 @@ class Checkpoints:
                 self.taken_in += len(part.opened.columns["callers.key"])
             elif isinstance(part, SaidSince):
                 self._judge.said_before(part.wish.partition, part.offset, part.decision)
+                held.answered = max(held.answered, part.offset + 1)
             elif isinstance(part, Emptied):
                 self._judge.clear(part.wish.partition)
             else:
@@ -168,6 +171,8 @@ class Checkpoints:
             held.whole = False
             held.next_bucket = min(part.rolled, key=lambda bucket: (part.rolled[bucket], bucket))
             held.saved = held.position
+        if not part.wish.origin.metadata:  # whoever goes on here before there is a checkpoint shall know what was said
+            self._offer(part.wish.partition, part.wish.epoch, held.position, written(Pointer([], part.said)))
         self.restored += 1
 
     def wake(self) -> None:
@@ -240,7 +245,8 @@ class Checkpoints:
         copied = self._judge.whole(number) if whole else self._judge.changes(number, held.next_bucket)
         held.whole = False
         held.next_bucket = copied.buckets[-1] + 1
-        held.said = max(held.said, self._deliveries.reached((self._decisions, number)))
+        if held.position >= held.answered:  # else what was said of records to come lies before what this worker says
+            held.said = max(held.said, self._deliveries.reached((self._decisions, number)))
         held.order = Order(number, held.wish.epoch, held.position, held.said, copied, done)
         held.saved, held.copied_at = held.position, held.order.copied_at
         self.log.write(held.order)

@@ -26,7 +26,7 @@ from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.stream.arrivals import Origin
 from streamer.stream.pointers import Pointer, read
-from streamer.stream.state_log import BUCKETS_HEADER
+from streamer.stream.state_log import BUCKETS_HEADER, OFFSET_HEADER
 from streamer.windows.hashing import BUCKETS
 
 log = logging.getLogger("streamer.restoring")
@@ -217,18 +217,28 @@ class Restorer:
                 f"partition {wish.partition}: {topic} holds offsets {low} to {high - 1}, the state lies in {first} to {last}: "
                 "it was deleted; restore the topic, or set begin_empty"
             )
-        found = 0
+        found, at = 0, b""
         for message in self._log(client, wish, topic, first, last + 1):
             offset = message.offset()
             if offset in pointer:
                 found += 1
-                told = dict(headers_of(message)).get(BUCKETS_HEADER) or b""
-                buckets = tuple(int(each) for each in told.split() if each.isdigit() and int(each) < BUCKETS)
+                told = dict(headers_of(message))
+                at = told.get(OFFSET_HEADER) or at
+                buckets = tuple(
+                    int(each)
+                    for each in (told.get(BUCKETS_HEADER) or b"").split()
+                    if each.isdigit() and int(each) < BUCKETS
+                )
                 yield self._opened(wish.partition, message.value()), offset, buckets
         if self._goes_on(wish) and found != len(pointer):
             raise StateError(
                 f"partition {wish.partition}: {len(pointer) - found} of {len(pointer)} records of its state are not in {topic} "
                 "any more; restore the topic, or set begin_empty"
+            )
+        if self._goes_on(wish) and at != b"%d" % wish.origin.offset:
+            raise StateError(
+                f"partition {wish.partition}: offset {wish.origin.offset} is committed with the state at {at.decode()}: whoever "
+                "moved the offset kept its metadata; commit it without them, or set begin_empty"
             )
 
     def _said(self, client: Any, wish: Wish, pointer: Pointer | None) -> int:

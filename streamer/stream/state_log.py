@@ -29,6 +29,8 @@ log = logging.getLogger("streamer.state")
 
 BUCKETS_HEADER: Final = "buckets"
 """Header of a record: the buckets that the checkpoint which begins with it holds whole."""
+OFFSET_HEADER: Final = "source.offset"
+"""Header of a record: the input offset of the checkpoint which begins with it."""
 _SETTINGS: Final = {"delivery.timeout.ms": 0, "compression.type": "lz4", "queue.buffering.max.kbytes": 262_144}
 _DELETE_EVERY_S: Final = 20.0
 _TURN_S: Final = 0.005
@@ -183,6 +185,7 @@ class StateLog:
 
     def _write(self, order: Order) -> None:
         packed = list(self._pieces(order.copied))
+        order.chain = self._chains[order.partition]
         order.waiting = len(packed)
         headers: list[tuple[str, str | bytes | None]] = [
             (BUCKETS_HEADER, " ".join(map(str, order.copied.buckets)).encode()),

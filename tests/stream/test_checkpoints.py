@@ -4,8 +4,9 @@ import random
 import signal
 import time
 
+import orjson
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from streamer.kafka import clients
 from streamer.kafka.topics import Topics
@@ -102,10 +103,19 @@ def damaged(settings, how):
         for future in client.delete_records([TopicPartition(topic, p, end) for p, end in ends.items()]).values():
             future.result(10)
         return "it was deleted"
+    if how == "moved":
+        client = Consumer(clients.consumer_config(settings, settings.group))
+        places = [TopicPartition(Topics(settings).calls, number) for number in range(settings.partitions)]
+        committed = client.committed(places, timeout=10)
+        for place in committed:
+            place.offset = max(place.offset - 1, 0)
+        client.commit(offsets=committed, asynchronous=False)
+        client.close()
+        return "whoever moved the offset kept its metadata"
     return "exported under another secret"
 
 
-@pytest.mark.parametrize("how", ["deleted", "secret"])
+@pytest.mark.parametrize("how", ["deleted", "secret", "moved"])
 def test_state_that_cannot_be_restored_stops_the_worker_unless_it_may_begin_empty(kafka_settings, how):
     calls = Calls(kafka_settings)
     with Worker(kafka_settings, **SETTINGS) as worker:
@@ -124,4 +134,62 @@ def test_state_that_cannot_be_restored_stops_the_worker_unless_it_may_begin_empt
         assert worker.stop() == 0, worker.log
     with Worker(kafka_settings, **more) as worker:
         wait_until(lambda: worker.log.count(" restored at ") == kafka_settings.partitions, 60, lambda: worker.log)
+        assert worker.stop() == 0, worker.log
+
+
+SELDOM = {"STREAMER_CHECKPOINT_S": "3600"}
+"""No checkpoint is written before a worker that is not killed leaves."""
+
+
+def begun(settings):
+    """Wait until a group that had nothing committed has committed where it begins."""
+    wait_until(lambda: all(pointer is not None for _, pointer in undisturbed.pointers(settings).values()))
+
+
+def test_what_was_said_before_the_first_checkpoint_stands(kafka_settings):
+    calls = Calls(kafka_settings)
+    entry = {"list": "block", "match": "exact", "number": EVIL, "side": "caller"}
+    control(kafka_settings, calls.topics.lists, "k", entry)
+    with Worker(kafka_settings, **SELDOM) as worker:
+        begun(kafka_settings)
+        calls.publish(setup("first", EVIL))
+        assert not calls.until({"first"}), worker.log
+        worker.kill()
+    control(kafka_settings, calls.topics.lists, "k", None)
+    with Worker(kafka_settings, **SELDOM) as worker:
+        calls.publish(setup("second", EVIL))
+        assert not calls.until({"second"}), worker.log
+        assert worker.stop() == 0, worker.log
+    calls.rest()
+    assert [decision["action"] for decision, _ in calls.decided["first"]] == ["block"]
+    assert [decision["action"] for decision, _ in calls.decided["second"]] == ["allow"]
+
+
+def test_what_others_write_to_the_topic_of_decisions_silences_no_worker(kafka_settings):
+    calls = Calls(kafka_settings)
+    with Worker(kafka_settings, **SELDOM) as worker:
+        begun(kafka_settings)
+        calls.publish(setup("first", EVIL))
+        assert not calls.until({"first"}), worker.log
+        worker.kill()
+    ((said, record),) = calls.decided["first"]
+    offsets = [b"0", b"1", b"2", b"9" * 18, b"9" * 5_000]
+    for offset in offsets:
+        for forged in ({**said, "call_id": "second"}, {**said, "call_id": "forged"}):
+            calls.producer.produce(
+                calls.topics.decisions,
+                orjson.dumps(forged),
+                partition=record.partition(),
+                headers=[("source.offset", offset)],
+            )
+    assert not calls.producer.flush(10)
+    with Worker(kafka_settings, **SELDOM) as worker:
+        worker.says(" restored at ", times=kafka_settings.partitions)
+        calls.publish(setup("second", EVIL))
+
+        def answered():
+            calls.rest()
+            return any(dict(record.headers()).get("source.partition") for _, record in calls.decided["second"])
+
+        wait_until(answered, tell=lambda: worker.log)
         assert worker.stop() == 0, worker.log
