@@ -23,6 +23,8 @@ RECORD_COLUMNS: Final = 10
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
 VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
+THROTTLED: Final = 256
+"""The record is, or belongs to, a set-up that was let through unjudged: it had no effect."""
 
 # columns of `said`, int64[n, SAID_COLUMNS], what was said before a restart: where the first is 1, and the others count
 STANDS, SAID_ACTION, SAID_SHADOW, SAID_REASONS, SAID_MILLIONTHS, SAID_CACHE_S, SAID_VERSIONS = range(7)
@@ -31,17 +33,20 @@ SAID_COLUMNS: Final = 7
 
 
 class State(NamedTuple):
-    """What a pass changes: callers, calls, pairs, and the watermark of each partition, int64[partitions], ms (-1: none yet)."""
+    """What a pass changes: callers, calls, pairs, the watermark of each partition, int64[partitions], ms (-1: none yet), and
+    the operators' shares, which are no part of what is saved.
+    """
 
     callers: Any
     calls: Any
     pairs: Any
     watermark: Any
+    shares: Any
 
 
 class World(NamedTuple):
-    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[3]: home region, the word of the versions
-    in force, clamp.
+    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[4]: home region, the word of the versions
+    in force, clamp, and the time in ms.
     """
 
     lists: Any

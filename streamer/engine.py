@@ -24,9 +24,10 @@ from streamer.in_force import InForce
 from streamer.journal import Journal
 from streamer.outcomes import Outcomes, Reporter
 from streamer.records import Batch, read
+from streamer.registers.operators import CAPACITY
 from streamer.said import Said
 from streamer.settings import Settings
-from streamer.windows import callers, calls, sliding, slots
+from streamer.windows import callers, calls, shares, sliding, slots
 from streamer.windows.hashing import secret_words
 
 
@@ -55,6 +56,7 @@ class Engine:
             calls.calls(max_calls),
             calls.pairs(max_calls),
             np.full(partitions, -1, np.int64),
+            shares.shares(CAPACITY),
         )
         self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
@@ -123,7 +125,9 @@ class Engine:
     # -- records ---------------------------------------------------------------------------------------
 
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
-        """Judge a batch. `now_ms` becomes `decided_at`; `shed` leaves the sampled evidence out."""
+        """Judge a batch. `now_ms` becomes `decided_at`, and tells which records are a backlog; `shed` leaves the sampled
+        evidence out.
+        """
         outcomes = Outcomes()
         rows, events, refused = codec.decode_calls(batch.values)
         outcomes.rejected = [(row, error.reason, str(error)) for row, error in refused]
@@ -162,7 +166,7 @@ class Engine:
         out = self._verdicts(len(events))
         hashes = np.empty((len(events), 2), np.int64)
         said = self._said.of(batch, rows, events, known)
-        kernel.run(self.state, self._world(), given.columns, said, out, hashes, self._filled)
+        kernel.run(self.state, self._world(now_ms), given.columns, said, out, hashes, self._filled)
         self._journal.note(
             given.columns.records[:, columns.PARTITION], given.columns.key, given.columns.call, hashes[:, 1]
         )
@@ -191,7 +195,7 @@ class Engine:
         if found is not None:
             outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self.policy)
 
-    def _world(self) -> columns.World:
+    def _world(self, now_ms: int) -> columns.World:
         known = self._in_force
         return columns.World(
             known.lists.compiled,
@@ -200,7 +204,7 @@ class Engine:
             known.rules,
             known.tables,
             self._emergency,
-            np.array([self._home, known.versions.now, int(self._clamp)], np.int64),
+            np.array([self._home, known.versions.now, int(self._clamp), now_ms], np.int64),
             self._secret,
         )
 

@@ -21,12 +21,13 @@ from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, LABEL, decide, governed
+from streamer.policy import ALLOW, BLOCK, LABEL, THROTTLED, decide, governed
 from streamer.reach import pair_hash, reach
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
+from streamer.throttling import is_throttled, throttle
 from streamer.vector import fill_call, fill_windows
-from streamer.windows import callers, sliding, slots, table
+from streamer.windows import callers, shares, sliding, slots, table
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
@@ -60,6 +61,8 @@ def _repeat(calls: Any, cell: int, row: int, out: Verdicts) -> None:
     verdict[columns.SAID_AT] = entry[recent.SETUP_MS]
     out.reasons[row] = entry[recent.REASONS]
     out.millionths[row] = entry[recent.SCORE]
+    if entry[recent.REASONS] & THROTTLED:
+        verdict[columns.FLAGS] |= columns.THROTTLED
 
 
 @loop
@@ -82,6 +85,9 @@ def _setup(
         if now - first_ms <= recent.KEEP_MS and abs(at - first_ms) <= SAME_CALL_MS:
             _repeat(calls, cell, row, out)
             return
+    if is_throttled(state, world, batch, row, said):
+        throttle(state, world, batch, row, said, out, at, cell)
+        return
     own_line = record[columns.INGRESS] == 0
     pairs = state.pairs
     at_pair = table.find(pairs, hashes[row, 1])
@@ -197,7 +203,7 @@ def _own_line_alone(callers: Any, partition: int, key: int) -> bool:
 
 
 @loop
-def _outcome(state: State, batch: Columns, row: int, at: int) -> None:
+def _outcome(state: State, batch: Columns, row: int, at: int, out: Verdicts) -> None:
     """An answer or an end: what it tells counts once, in the slot of the set-up's origin class."""
     record = batch.records[row]
     partition = record[columns.PARTITION]
@@ -228,6 +234,8 @@ def _outcome(state: State, batch: Columns, row: int, at: int) -> None:
     entry[table.HELD] = table.held(
         partition, flags | (recent.ANSWERED if answered else 0) | (recent.ENDED if is_end else 0)
     )
+    if entry[recent.REASONS] & THROTTLED:
+        out.columns[row, columns.FLAGS] |= columns.THROTTLED
     if not flags & recent.COUNTED or entry[recent.SAID] & 0xFF == BLOCK:
         return
     origin = 0 if flags & recent.OWN_LINE else 1
@@ -255,6 +263,7 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
     """
     n = batch.records.shape[0]
     seen = reach(state, world, batch, hashes)
+    shares.advance(state.shares, world.constants[3])
     for row in range(n):
         if batch.skip[row]:
             continue
@@ -273,7 +282,9 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
         if record[columns.KIND] == columns.SETUP:
             _setup(state, world, batch, row, said, out, at, filled, hashes)
         else:
-            _outcome(state, batch, row, at)
+            _outcome(state, batch, row, at, out)
+        effect = out.columns[row, columns.FLAGS] & columns.THROTTLED == 0
+        shares.count(state.shares, record[columns.OPERATOR], effect)
     callers.sweep(state.callers, state.watermark, 8 + 2 * n)
     recent.sweep(state.calls, state.watermark, 64 + 8 * n)
     recent.sweep(state.pairs, state.watermark, 64 + 8 * n)

@@ -30,7 +30,7 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Versions
-from streamer.policy import BLOCK, REASONS, names_of
+from streamer.policy import BLOCK, REASONS, THROTTLED, names_of
 from streamer.records import Read
 
 # what a line has beside what the writer reads
@@ -64,7 +64,7 @@ class Outcomes:
     batch order, those left out that were said before a restart (`said_before` counts them); `evidence` (row, caller key, value); `rejected` (row, reason, message) for the dead letters; `misplaced`
     (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits, keyed
     hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
-    Counters by action, reason and operator for the metrics; `setups` by operator, `blocked` by (operator, trunk or "",
+    Counters by action, reason and operator for the metrics; `setups` and `throttled` by operator, `blocked` by (operator, trunk or "",
     mask of reasons); `delays` is append time less `at`, ms, of the last set-up of each operator.
     """
 
@@ -79,6 +79,7 @@ class Outcomes:
     clamped: Counter[str] = field(default_factory=Counter)
     setups: Counter[str] = field(default_factory=Counter)
     blocked: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    throttled: Counter[str] = field(default_factory=Counter)
     delays: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
     said_before: int = 0
@@ -174,6 +175,9 @@ class Reporter:
         outcomes.setups.update(operators)
         for operator, at in dict(zip(operators, places, strict=True)).items():
             outcomes.delays[operator] = int(given.columns.records[at, columns.APPENDED]) - events[at].at
+        if counted[_REASONED]:
+            unjudged = np.flatnonzero(lines[:, REASONS_SAID] & THROTTLED).tolist()
+            outcomes.throttled.update(operators[line] for line in unjudged)
         if counted[BLOCK]:
             for line in np.flatnonzero(lines[:, ACTIONS_SAID] & 0xFF == BLOCK).tolist():
                 at = places[line]

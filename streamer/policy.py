@@ -36,8 +36,11 @@ REASONS: Final[tuple[str, ...]] = (
     "list.block",
     "model.score",
     *(f"{detector.id}.{cause.name}" for detector in DETECTORS for cause in detector.causes),
+    "input.throttled",
 )
 """Every reason that a compiled verdict can carry; a verdict's mask has bit i set for reason i. At most 64."""
+THROTTLED: Final = 1 << REASONS.index("input.throttled")
+"""The mask of a set-up that was let through unjudged, since its operator had its share while the input lagged."""
 
 _LIST_BLOCK: Final = np.uint64(1)
 _MODEL_SCORE: Final = np.uint64(2)

@@ -64,6 +64,8 @@ LATENCY: Final = Board("latency", "streamer: latency and lag", (
     _one("Batches in flight", "Batches whose messages are not all delivered", "short", "sum by (instance) (streamer_batches_in_flight)",
          "{{instance}}"),
     _one("Shed", "Batches whose sampled evidence was left out since the input lags", "ops", _rate("streamer_shed_batches_total")),
+    _one("Throttled", "Set-ups let through unjudged, since the operator had its max_share while the input lagged", "ops",
+         _rate("streamer_throttled_total", "operator"), "{{operator}}"),
     _one("Partitions owned", "By worker", "short", "sum by (instance) (streamer_partitions)", "{{instance}}"),
     _one("Checkpoints", "Age of the state that is committed, worst partition; 0 while nothing has come since", "s",
          "streamer:checkpoint_age_seconds:max"),

@@ -17,11 +17,14 @@ CAPACITY: Final = 4_096
 
 
 class Operators(NamedTuple):
-    """By row: mode uint8, deadline_ms int64, publishes bool[rows, 2] (originations, locations); `ranges` finds a row by prefix."""
+    """By row: mode uint8, deadline_ms int64, publishes bool[rows, 2] (originations, locations), max_share float64; `ranges`
+    finds a row by prefix.
+    """
 
     mode: Any
     deadline_ms: Any
     publishes: Any
+    max_share: Any
     ranges: Index
     lengths: Any
 
@@ -58,6 +61,7 @@ class Register:
             np.full(CAPACITY, MODES.index("enforce"), np.uint8),
             np.full(CAPACITY, OperatorInfo(operator="-").deadline_ms, np.int64),
             np.zeros((CAPACITY, 2), np.bool_),
+            np.ones(CAPACITY),
             index(secret),
             np.zeros(1, np.int64),
         )
@@ -88,13 +92,14 @@ class Register:
         while size < 2 * sum(len(info.ranges) for info in self._known.values()):
             size *= 2
         ranges, lengths = index(self._secret, size), 0
-        mode, deadline, publishes = self.compiled.mode, self.compiled.deadline_ms, self.compiled.publishes
-        mode[:], deadline[:], publishes[:] = MODES.index("enforce"), default.deadline_ms, False
+        mode, deadline, publishes, share = self.compiled[:4]
+        mode[:], deadline[:], publishes[:], share[:] = MODES.index("enforce"), default.deadline_ms, False, 1.0
         for info in self._known.values():
             row = self.row(info.operator)
             mode[row] = MODES.index(info.mode)
             deadline[row] = info.deadline_ms
             publishes[row] = (info.publishes_originations, info.publishes_locations)
+            share[row] = info.max_share
             for prefix in info.ranges:
                 digits = prefix.removeprefix("+")
                 if (
@@ -105,4 +110,4 @@ class Register:
                 ):
                     put(ranges, int(digits), len(digits), row)
                     lengths |= 1 << len(digits)
-        self.compiled = Operators(mode, deadline, publishes, ranges, np.array([lengths], np.int64))
+        self.compiled = Operators(mode, deadline, publishes, share, ranges, np.array([lengths], np.int64))

@@ -68,6 +68,12 @@ class Metrics:
         )
         self.reasons = Counter("streamer_reasons", "Reasons of verdicts", ["reason"], **own)
         self.setups = Counter("streamer_setups", "Set-ups judged", ["operator"], **own)
+        self.throttled = Counter(
+            "streamer_throttled",
+            "Set-ups let through unjudged, since the operator had its max_share while the input lagged",
+            ["operator"],
+            **own,
+        )
         place = ["operator", "trunk"]
         self.blocks = Counter("streamer_blocks", "Set-ups blocked; trunk empty where none was named", place, **own)
         self.blockers = Counter(
@@ -234,6 +240,8 @@ class Metrics:
             self.reasons.labels(reason).inc(n)
         for operator, n in outcomes.setups.items():
             self.setups.labels(self.operator(operator)).inc(n)
+        for operator, n in outcomes.throttled.items():
+            self.throttled.labels(self.operator(operator)).inc(n)
         for (operator, trunk, mask), n in outcomes.blocked.items():
             place = self.trunk(operator, trunk)
             self.blocks.labels(*place).inc(n)

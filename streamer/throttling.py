@@ -1,0 +1,52 @@
+"""Set-ups that are let through unjudged: an operator that floods, while records wait, is judged for its share alone."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streamer import columns
+from streamer.columns import Columns, State, Verdicts, World
+from streamer.compiled import loop
+from streamer.policy import THROTTLED
+from streamer.windows import calls as recent
+from streamer.windows import shares, table
+
+BACKLOG_MS: Final = 1_000
+"""Records that waited for longer are a backlog, in which operators are held to their shares."""
+
+
+@loop
+def is_throttled(state: State, world: World, batch: Columns, row: int, said: Any) -> bool:
+    """A set-up is not judged: its operator has had its share while records wait, or so it was said before a restart."""
+    if said.shape[0] > 0 and said[row, columns.STANDS] != 0:
+        return bool(said[row, columns.SAID_REASONS] & THROTTLED)
+    record = batch.records[row]
+    most = world.operators.max_share[record[columns.OPERATOR]]
+    if most >= 1.0 or world.constants[2] == 0 or world.constants[3] - record[columns.APPENDED] <= BACKLOG_MS:
+        return False
+    return bool(shares.is_over(state.shares, record[columns.OPERATOR], most))
+
+
+@loop
+def throttle(
+    state: State, world: World, batch: Columns, row: int, said: Any, out: Verdicts, at: int, cell: int
+) -> None:
+    """Let a set-up through unjudged. Its call is remembered, so that a retry is told the same and nothing of it counts."""
+    verdict = out.columns[row]
+    partition = batch.records[row, columns.PARTITION]
+    said_before = said.shape[0] > 0 and said[row, columns.STANDS] != 0
+    verdict[columns.VERSIONS] = said[row, columns.SAID_VERSIONS] if said_before else world.constants[1]
+    verdict[columns.SAID_AT] = at
+    verdict[columns.FLAGS] |= columns.THROTTLED
+    out.reasons[row] = THROTTLED
+    if cell < 0:
+        cell = recent.place(state.calls, batch.call[row], state.watermark)
+    entry = state.calls.rows[cell]
+    entry[:] = 0
+    entry[table.HASH] = batch.call[row]
+    entry[table.HELD] = table.held(partition, recent.SETUP)
+    entry[table.TOUCHED_MS] = state.watermark[partition]
+    entry[recent.SETUP_MS] = at
+    entry[recent.VERSIONS] = verdict[columns.VERSIONS]
+    entry[recent.REASONS] = THROTTLED
+    entry[recent.SCORE] = -1
