@@ -1,0 +1,52 @@
+"""A flood of one operator through a real worker: each set-up has its decision, the flood its share, the others verdicts."""
+
+import time
+
+import pytest
+
+from tests.stream.live import Calls, Worker, setup, wait_until
+from tests.stream.mixed import check, control
+
+pytestmark = pytest.mark.broker
+
+FLOOD, SHARE, OFTEN = 40_000, 0.1, 40
+"""Set-ups of the flood, the part that its operator may have, and of how many calls one is another operator's."""
+
+
+def test_a_flood_has_its_share_and_nobody_else_waits_for_a_verdict_in_vain(kafka_settings):
+    calls, published = Calls(kafka_settings), set()
+    control(kafka_settings, calls.topics.operators, "op-a", {"operator": "op-a", "max_share": SHARE})
+    listed = {"list": "block", "match": "prefix", "number": "+7707", "side": "caller"}
+    control(kafka_settings, calls.topics.lists, "block/prefix/caller//+7707", listed)
+
+    def publish(first, n):
+        for number in range(first, first + n):
+            calls.publish(setup(f"flood{number}", f"+7701{number:07d}"))
+            published.add(f"flood{number}")
+            if number % OFTEN == 0:
+                calls.publish(setup(f"other{number}", f"+7707{number:07d}", operator="op-b"))
+                published.add(f"other{number}")
+
+    publish(0, FLOOD // 2)
+    calls.producer.flush(30)
+    time.sleep(1.1)  # what waits for longer is a backlog
+    with Worker(kafka_settings, STREAMER_CHECKPOINT_S="0.5") as killed:
+        assert not calls.until({"flood0", "other0"}), killed.log
+        publish(FLOOD // 2, FLOOD // 2)
+        killed.kill()
+    with Worker(kafka_settings, STREAMER_CHECKPOINT_S="0.5") as worker:
+        assert not calls.until(published), worker.log
+        wait_until(lambda: sum(calls.committed()) == len(published), tell=lambda: worker.log)
+        reasons = {name: [tuple(one["reasons"]) for one, _ in found] for name, found in calls.decided.items()}
+        others = [said for name in reasons if name.startswith("other") for said in reasons[name]]
+        assert set(others) == {("list.block",)}
+        floods = [said for name in reasons if name.startswith("flood") for said in reasons[name]]
+        assert set(floods) == {(), ("input.throttled",)}
+        assert SHARE / 2 < floods.count(()) / len(published) < 2 * SHARE
+        # It has passed: the same operator is judged like any other.
+        calls.publish(setup("after", "+77070000001"))
+        assert not calls.until({"after"}), worker.log
+        assert calls.decided["after"][0][0]["reasons"] == ["list.block"]
+        published.add("after")
+        assert worker.stop() == 0, worker.log
+    check(kafka_settings, calls, published)
