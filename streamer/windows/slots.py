@@ -5,8 +5,11 @@ for millions costs what the callers in it cost, and growing never copies. A slot
 9 to 15 more, a busy caller's wide sketch 512 more.
 
 A slot that was silent for `SPAN_MS` holds nothing: finding it again starts it afresh, so it never matters for a verdict
-when the sweep gives it back. When the store is full, the slot that was silent longest among a few looked at is taken
-over, whatever its partition (`evicted` counts them): verdicts are those of a store that is large enough while it is 0.
+when the sweep gives it back. When the store is full, the slot that matters least among a few looked at is taken over,
+whatever its partition (`evicted` counts them): verdicts are those of a store that is large enough while it is 0. Least
+matters who was silent longest, the time between a caller's first and latest sign of life given to him as credit once he
+has called twice. By silence alone a flood of numbers that call once would push out everybody who calls seldom: the flood
+is always newest. Credit takes as long to earn as it lasts, so that no flood has any.
 """
 
 from __future__ import annotations
@@ -218,8 +221,17 @@ def reset(callers: Callers, slot: int, now_ms: int) -> None:
 
 
 @loop
+def _matters(callers: Callers, slot: int) -> int:
+    """Until when a caller is not to be evicted before others, ms; of two it is the later one who stays."""
+    clock = callers.clock_ms[slot]
+    if np.isnan(callers.gap_mean[slot]):
+        return int(clock)
+    return int(2 * clock - 1000 * np.int64(callers.first_s[slot]))
+
+
+@loop
 def take(callers: Callers) -> int:
-    """A slot to use, not linked yet; evicts the longest silent of a few when the store is full."""
+    """A slot to use, not linked yet; evicts who matters least of a few when the store is full."""
     if callers.meta[FREE] > 0:
         callers.meta[FREE] -= 1
         return callers.free[callers.meta[FREE]]
@@ -231,7 +243,7 @@ def take(callers: Callers) -> int:
     victim = hand
     for back in range(_LOOK):
         other = (hand + back) % capacity
-        if callers.clock_ms[other] < callers.clock_ms[victim]:
+        if _matters(callers, other) < _matters(callers, victim):
             victim = other
     callers.meta[HAND] = (hand + _LOOK) % capacity
     callers.meta[EVICTED] += 1

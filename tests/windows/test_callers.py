@@ -50,3 +50,22 @@ def test_a_full_store_evicts_and_stays_sound():
     assert store.meta[slots.EVICTED] == 4_000
     newest = slots.find(store, 0, 77_010_004_999, 1)
     assert store.key[newest] == 77_010_004_999
+
+
+def test_a_flood_of_numbers_that_call_once_does_not_push_out_those_who_call_again():
+    """By silence alone none of them would stay: when they call again, the whole store is newer."""
+    store, busy = slots.store(4_000, secret_words(b"a test")), range(77_010_000_000, 77_010_000_400)
+
+    def call(key, at):
+        slot = callers.open_slot(store, 0, key, 1, at)
+        callers.count_attempt(store, slot, 77_272_345_678, at, at)
+
+    for minute in range(12):
+        at = NOW + 60_000 * minute
+        for key in busy:
+            call(key, at)
+        for number in range(5_000 if minute else 0):
+            call(88_000_000_000 + 5_000 * minute + number, at + 12 * number)
+    kept = [slot for key in busy if (slot := slots.find(store, 0, key, 1)) >= 0 and store.first_s[slot] == NOW // 1000]
+    assert store.meta[slots.EVICTED] > 50_000
+    assert len(kept) >= len(busy) * 15 // 16  # of sixteen that are looked at together one has to go
