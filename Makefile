@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= 3
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz chaos upgrade clean dashboards screens system
+.PHONY: help env demo test lint quick bench fuzz chaos soak upgrade clean dashboards screens system
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -60,6 +60,9 @@ fuzz: env ## a million broken records through a real worker, damaged state into 
 
 chaos: env ## faults under load, every verdict and window accounted for; writes docs/reliability.md (half an hour)
 	@$(BIN)/python -m tests.chaos --write
+
+soak: env ## half an hour of lab traffic and faults, one worker watched; writes docs/soak.svg
+	@$(BIN)/python -m tests.chaos.soak --write
 
 upgrade: env ## workers of FROM=<git ref> replaced one by one by this tree's under load, back, and again (a minute)
 	@$(BIN)/python -m tests.upgrade $(FROM)
