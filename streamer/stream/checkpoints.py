@@ -95,7 +95,7 @@ class Checkpoints:
             if self._restorer is not None:
                 self._restorer.ask(held.wish)
             else:
-                held.restored = Restored(held.wish, [], {}, 0)
+                held.restored = Restored(held.wish, [], {}, 0, 0)
 
     def left(self, partitions: Iterable[int], done: Callable[[], None]) -> None:
         """Partitions go to others: save what is not saved; `done` is called when that is offered to be committed."""
@@ -134,9 +134,13 @@ class Checkpoints:
         return sorted(number for number, held in self._held.items() if not held.awake)
 
     @property
-    def awake(self) -> set[int]:
-        """Partitions whose records come."""
-        return {number for number, held in self._held.items() if held.awake}
+    def caught_up(self) -> set[int]:
+        """Partitions of which all is judged that was there when they were restored."""
+        return {
+            number
+            for number, held in self._held.items()
+            if held.awake and held.restored is not None and held.position >= held.restored.end
+        }
 
     @property
     def trouble(self) -> str | None:

@@ -118,7 +118,9 @@ class Poller:
     # -- the polling thread ----------------------------------------------------------------------------------
 
     def _join(self) -> Client:
-        own = {"error_cb": self._lookout.hear, "on_commit": self.offsets.confirm}
+        own: dict[str, Any] = {"error_cb": self._lookout.hear, "on_commit": self.offsets.confirm}
+        # Where a new group begins `Arrivals` says; whoever comes too late goes on with the oldest record that is left.
+        own["auto.offset.reset"] = "earliest"
         client = consumer(self._settings, self._settings.group, **own)
         client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         return client

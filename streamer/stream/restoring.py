@@ -70,13 +70,14 @@ class SaidSince(NamedTuple):
 
 class Restored(NamedTuple):
     """All of a partition was handed over. `spans` and `rolled` see `streamer.stream.state_log.StateLog.begin`; nothing that
-    answers a record from the origin on lies before `said`.
+    answers a record from the origin on lies before `said`; `end` is the offset after the last record that was there by then.
     """
 
     wish: Wish
     spans: list[tuple[int, int]]
     rolled: dict[int, int]
     said: int
+    end: int
 
 
 class Emptied(NamedTuple):
@@ -191,12 +192,25 @@ class Restorer:
                 partition,
                 wish.origin.offset,
             )
-        said = self._said(client, wish, pointer)
+        low, high = self._ends(client, self._topics.decisions, wish)
+        first, end = self._ends(
+            client, self._topics.calls, wish
+        )  # after those of decisions: they answer none beyond it
+        if wish.origin.offset < first:
+            log.warning(
+                "partition %d: records %d to %d were deleted before they were judged",
+                partition,
+                wish.origin.offset,
+                first - 1,
+            )
+        if pointer is not None:
+            self._said(client, wish, max(low, pointer.said), high, end)
         if self._goes_on(wish):
+            said = high if pointer is None else max(low, pointer.said)
             spans = pointer.state if pointer is not None else []
             base = min(rolled.values(), default=0)
             everything = {bucket: rolled.get(bucket, base) for bucket in range(BUCKETS)} if rolled else {}
-            self._hand_over(Restored(wish, spans, everything, said))
+            self._hand_over(Restored(wish, spans, everything, said, end))
             log.info(
                 "partition %d restored at %d in %.2f s: %d records, %d rows of callers",
                 partition,
@@ -241,15 +255,10 @@ class Restorer:
                 "moved the offset kept its metadata; commit it without them, or set begin_empty"
             )
 
-    def _said(self, client: Any, wish: Wish, pointer: Pointer | None) -> int:
-        """Hand over what answers records that will be judged again; gives the offset before which no such answer lies."""
+    def _said(self, client: Any, wish: Wish, first: int, high: int, end: int) -> None:
+        """Hand over the decisions from `first` to before `high` that answer records from the origin to before `end`."""
         topic, origin = self._topics.decisions, wish.origin.offset
-        low, high = self._ends(client, topic, wish)
-        if pointer is None:
-            return high
-        # Asked after the ends of decisions: what lies beyond was not there to be answered.
-        _, end = self._ends(client, self._topics.calls, wish)
-        for message in self._log(client, wish, topic, max(low, pointer.said), high):
+        for message in self._log(client, wish, topic, first, high):
             source = dict(headers_of(message)).get("source.offset") or b""
             if source.isdigit() and len(source) <= _DIGITS and origin <= int(source) < end:
                 try:
@@ -258,7 +267,6 @@ class Restorer:
                     log.warning("%s[%d]@%d is no decision: %s", topic, wish.partition, message.offset(), error)
                 else:
                     self._hand_over(SaidSince(wish, int(source), decision))
-        return max(low, pointer.said)
 
     def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:
         """The first offset of a partition and the one after its last; nothing that counts once the wish is given up."""

@@ -142,7 +142,7 @@ class Scoring:
             now = self._log_clock.now_ms()
             lags = self._poller.lags if self._app.consumer.poller is not None else {}
             if now is not None:
-                for partition in self.checkpoints.awake & {number for (_, number), lag in lags.items() if not lag}:
+                for partition in self.checkpoints.caught_up & {number for (_, number), lag in lags.items() if not lag}:
                     self.judge.tick(partition, now)
             if self.control.ready and self.settings.clamp:
                 lifted = self.governing.lift(self.judge.demotions, now or int(time.time() * 1000))

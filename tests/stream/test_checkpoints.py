@@ -6,7 +6,7 @@ import time
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streamer.kafka import clients
 from streamer.kafka.topics import Topics
@@ -143,7 +143,14 @@ SELDOM = {"STREAMER_CHECKPOINT_S": "3600"}
 
 def begun(settings):
     """Wait until a group that had nothing committed has committed where it begins."""
-    wait_until(lambda: all(pointer is not None for _, pointer in undisturbed.pointers(settings).values()))
+
+    def is_committed():
+        try:
+            return all(pointer is not None for _, pointer in undisturbed.pointers(settings).values())
+        except KafkaException:  # a group that was just made has no coordinator yet
+            return False
+
+    wait_until(is_committed)
 
 
 def test_what_was_said_before_the_first_checkpoint_stands(kafka_settings):
@@ -193,3 +200,24 @@ def test_what_others_write_to_the_topic_of_decisions_silences_no_worker(kafka_se
 
         wait_until(answered, tell=lambda: worker.log)
         assert worker.stop() == 0, worker.log
+
+
+def test_whoever_comes_too_late_goes_on_with_the_oldest_record_that_is_left(kafka_settings):
+    calls, latest = Calls(kafka_settings), {"STREAMER_START_AT": "latest"}
+    with Worker(kafka_settings, **latest) as worker:
+        begun(kafka_settings)
+        calls.publish(setup("first", EVIL))
+        assert not calls.until({"first"}), worker.log
+        assert worker.stop() == 0, worker.log
+    partition = calls.decided["first"][0][1].partition()
+    calls.publish(setup("gone", EVIL))
+    calls.publish(setup("kept", EVIL))
+    assert not calls.producer.flush(10)
+    client = clients.admin(kafka_settings)
+    for future in client.delete_records([TopicPartition(calls.topics.calls, partition, 2)]).values():
+        future.result(10)
+    with Worker(kafka_settings, **latest) as worker:
+        assert not calls.until({"kept"}), worker.log
+        assert f"partition {partition}: records 1 to 1 were deleted" in worker.log
+        assert worker.stop() == 0, worker.log
+    assert "gone" not in calls.decided

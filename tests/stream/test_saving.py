@@ -52,7 +52,7 @@ async def saved(settings, records):
         control.apply(engine.apply, lambda change, error: failed.append(error))
         checkpoints.take_in()
         checkpoints.wake()
-        return checkpoints.awake
+        return not checkpoints.restoring
 
     await until(awake)
     saving = asyncio.create_task(checkpoints.run())
@@ -60,6 +60,7 @@ async def saved(settings, records):
     for record in records:
         engine.process(undisturbed.as_batch([record]), 0)
         checkpoints.judged({partition: [record]})
+        assert checkpoints.caught_up == ({partition} if record is records[-1] else set())
         await until(lambda record=record: offered and offered[-1].offset == record.offset() + 1)
         found.append(read(partition, offered[-1].metadata).said)
     saving.cancel()
