@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import Message
 
+MOST: Final = 64
+"""Headers of a record that are heeded. Three bytes make one, so that hundreds of thousands fit into a record, each a
+hundred bytes as an object.
+"""
+
 
 def headers_of(record: Any) -> list[tuple[str, bytes | None]]:
-    """The headers of a record; none where a name is not UTF-8, which Kafka's protocol admits and the client cannot give."""
+    """The first headers of a record; none where a name is not UTF-8, which Kafka's protocol admits and the client cannot give."""
     try:
-        return record.headers() or []
+        return _first(record, record.headers()) or []
     except (SystemError, UnicodeDecodeError):
         return []
 
@@ -25,7 +30,16 @@ def headers_of_all(records: Sequence[Message]) -> list[Any]:
     read = map(Message.headers, records)
     while len(held) < len(records):
         try:
-            held.extend(read)
+            for given in read:
+                held.append(given if given is None or len(given) <= MOST else _first(records[len(held)], given))
         except (SystemError, UnicodeDecodeError):
             held.append(None)
     return held
+
+
+def _first(record: Any, given: Any) -> Any:
+    """The headers that are heeded of those `given` with a record, which keeps no others either."""
+    if given is None or len(given) <= MOST:
+        return given
+    record.set_headers(given[:MOST])
+    return given[:MOST]
