@@ -17,6 +17,7 @@ from streamer.calls.numbers import HomePlan, caller_key, normalise, utf8
 from streamer.demotions import PREFIX, demotion_key
 from streamer.errors import MessageError, ModelError
 from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.headers import whole_in
 from streamer.kafka.logs import LogRecord
 from streamer.kafka.topics import Place, Topics
 from streamer.models import snapshot
@@ -28,8 +29,6 @@ FROM: Final = "replayed.from"
 SENT_BY: Final = "replayed.by"
 NOTED: Final = "replayed.offset"
 _REASON: Final = "error.reason"
-_DIGITS: Final = 19
-"""Kafka's offsets have no more: whoever publishes may claim any number, and a longer one is none."""
 _OURS: Final = frozenset(name for name, _ in dead_letter_headers("", "", "", 0, 0)) | {REPLAYED, FROM, SENT_BY}
 
 Verdict = Literal["ready", "refused again", "sent before", "went round", "superseded"]
@@ -82,8 +81,8 @@ def letters(records: Iterable[LogRecord]) -> Iterator[Letter | Place]:
 
 
 def _number(headers: Mapping[str, str], name: str, missing: int = -1) -> int:
-    text = headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else missing
+    found = whole_in(headers.get(name, "").encode())
+    return missing if found is None else found
 
 
 def operator_of(value: bytes | None) -> str | None:

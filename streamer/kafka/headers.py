@@ -11,6 +11,17 @@ MOST: Final = 64
 """Headers of a record that are heeded. Three bytes make one, so that hundreds of thousands fit into a record, each a
 hundred bytes as an object.
 """
+_DIGITS: Final = 19
+"""Kafka's offsets have no more: whoever publishes may claim any number, and a longer one is none."""
+
+
+def whole_in(value: bytes | None) -> int | None:
+    """The whole number that a header says; None where it says none.
+
+    >>> whole_in(b"17"), whole_in(b"-1"), whole_in(b"9" * 5_000), whole_in(None)
+    (17, None, None, None)
+    """
+    return int(value) if value is not None and value.isdigit() and len(value) <= _DIGITS else None
 
 
 def headers_of(record: Any) -> list[tuple[str, bytes | None]]:

@@ -21,7 +21,7 @@ from streamer.checkpoint import Opened
 from streamer.errors import MessageError, StateError, TransportError
 from streamer.kafka.asking import is_end, is_final
 from streamer.kafka.clients import consumer
-from streamer.kafka.headers import headers_of
+from streamer.kafka.headers import headers_of, whole_in
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.stream.arrivals import Origin
@@ -35,7 +35,6 @@ _AHEAD: Final = 32
 """Pieces opened and not taken in yet."""
 _ANSWER_S: Final = 2.0
 _POLL_S: Final = 0.1
-_DIGITS: Final = 19
 """Of the largest offset."""
 
 
@@ -238,11 +237,8 @@ class Restorer:
                 found += 1
                 told = dict(headers_of(message))
                 at = told.get(OFFSET_HEADER) or at
-                buckets = tuple(
-                    int(each)
-                    for each in (told.get(BUCKETS_HEADER) or b"").split()
-                    if each.isdigit() and int(each) < BUCKETS
-                )
+                named = map(whole_in, (told.get(BUCKETS_HEADER) or b"").split())
+                buckets = tuple(bucket for bucket in named if bucket is not None and bucket < BUCKETS)
                 yield self._opened(wish.partition, message.value()), offset, buckets
         if self._goes_on(wish) and found != len(pointer):
             raise StateError(
@@ -259,14 +255,14 @@ class Restorer:
         """Hand over the decisions from `first` to before `high` that answer records from the origin to before `end`."""
         topic, origin = self._topics.decisions, wish.origin.offset
         for message in self._log(client, wish, topic, first, high):
-            source = dict(headers_of(message)).get("source.offset") or b""
-            if source.isdigit() and len(source) <= _DIGITS and origin <= int(source) < end:
+            source = whole_in(dict(headers_of(message)).get("source.offset"))
+            if source is not None and origin <= source < end:
                 try:
                     decision = decode_decision(message.value())
                 except MessageError as error:
                     log.warning("%s[%d]@%d is no decision: %s", topic, wish.partition, message.offset(), error)
                 else:
-                    self._hand_over(SaidSince(wish, int(source), decision))
+                    self._hand_over(SaidSince(wish, source, decision))
 
     def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:
         """The first offset of a partition and the one after its last; nothing that counts once the wish is given up."""
