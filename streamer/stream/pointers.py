@@ -17,7 +17,7 @@ from streamer.errors import StateError
 LONGEST: Final = 4_000
 """Bytes; Kafka keeps at most 4,096 (`offset.metadata.max.bytes`)."""
 
-Offset = Annotated[int, Meta(ge=0)]
+Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Pointer(Struct, frozen=True, forbid_unknown_fields=True):
