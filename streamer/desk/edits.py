@@ -95,7 +95,8 @@ def unknown_members(value: bytes) -> list[str]:
     >>> unknown_members(b'{"version":"a","governor":{"min_calls":50}}')
     ["'governor.min_calls'; did you mean 'min_lines'?"]
     """
-    return list(_unknown(msgspec.json.decode(value), msgspec.to_builtins(codec.decode_policy(value)), ""))
+    told = value.decode("utf-8", "replace")  # members that are skipped are not looked at, and may be of any bytes
+    return list(_unknown(msgspec.json.decode(told), msgspec.to_builtins(codec.decode_policy(value)), ""))
 
 
 def _unknown(given: Any, taken: Any, where: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -78,7 +78,7 @@ def with_mode(value: bytes, mode: Mode) -> bytes:
     >>> with_mode(b'{"operator":"op-a","newer":[1]}', "shadow")
     b'{"operator":"op-a","newer":[1],"mode":"shadow"}'
     """
-    tree: dict[str, Any] = msgspec.json.decode(value)
+    tree = msgspec.json.decode(value.decode("utf-8", "replace"), type=dict[str, msgspec.Raw])
     return msgspec.json.encode(tree | {"mode": mode})
 
 

@@ -204,7 +204,7 @@ def _of_time(event: CallEvent) -> list[Flaw]:
 def _of_names(value: bytes, event: CallEvent) -> list[Flaw]:
     """Fields that are ignored although they are probably meant, and fields of another type of event."""
     fields = _FIELDS[str(event.__struct_config__.tag)]
-    names = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+    names = msgspec.json.decode(value.decode("utf-8", "replace"), type=dict[str, msgspec.Raw])
     flaws = []
     for name in names.keys() - fields.keys() - {"type"}:
         near = meant(name)

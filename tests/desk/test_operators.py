@@ -47,3 +47,8 @@ def test_the_kill_switch_lets_all_through_and_puts_back_what_was(mode, before, w
 def test_an_operator_on_trial_is_not_put_in_force_by_turning_a_switch_off_that_was_never_on():
     with pytest.raises(DeskError, match="policy mode all op-a enforce"):
         operators.turned(standing(b'{"operator":"op-a","mode":"shadow"}'), wanted=False)
+
+
+def test_members_that_nobody_looks_at_may_be_of_any_bytes_when_the_mode_is_set():
+    value = operators.with_mode(b'{"operator":"op-a","\xff":1,"more":1e999}', "shadow")
+    assert value == b'{"operator":"op-a","\xef\xbf\xbd":1,"more":1e999,"mode":"shadow"}'

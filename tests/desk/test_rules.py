@@ -104,3 +104,9 @@ def test_members_that_nobody_looks_at_are_told_with_the_known_one_nearest():
 def test_a_policy_under_another_key_is_refused_as_the_workers_do():
     found = rules.standing(log(("policy@two", encode(BASE)), ("current", b'{"version":"two"}')))
     assert (found.policy.version, found.versions) == ("default", {})
+
+
+def test_members_that_nobody_looks_at_may_be_of_any_bytes():
+    value = b'{"version":"one","\xff":1,"more":"\xed\xa0\x80"}'
+    (past,) = rules.history(log(("policy@one", value)))
+    assert (past.done, len(past.what)) == ("written", 2)

@@ -168,6 +168,7 @@ def encoded(message):
 lines = (
     st.binary(max_size=200)
     | messages.map(encoded)
+    | st.binary(min_size=1, max_size=4).map(lambda name: encoded(SETUP).replace(b"{", b'{"%s":1,' % name, 1))
     | st.integers(0, 200).map(lambda length: orjson.dumps(SETUP)[:length])
 )
 
