@@ -248,6 +248,36 @@ def test_a_trainer_refuses_the_state_of_another_version_by_name():
         Trainer.from_state(state["learner"] | {"format": 9})
 
 
+@pytest.mark.parametrize(
+    ("member", "change"),
+    [
+        ("edges", lambda rows: {**rows, "attempts_1m": [2.0, 1.0]}), ("edges", lambda rows: {**rows, "attempts_1m": "x"}),
+        ("weights", lambda rows: {**rows, "attempts_1m": [0.0]}), ("weights", lambda rows: {}),
+        ("g2", lambda rows: {**rows, "attempts_1m": [-1.0] * len(rows["attempts_1m"])}), ("honest", str),
+        ("sample", lambda rows: [[[1.0]], []]),
+    ],
+)  # fmt: skip
+def test_a_trainer_refuses_damaged_state_before_it_learns_from_it(member, change):
+    learned = orjson.loads(orjson.dumps(Trainer().state()))
+    with pytest.raises(ModelError):
+        Trainer.from_state(learned | {member: change(learned[member])})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "x"}, {"epoch": 2**60}, {"base": [1]}, {"versions": [[1]]}, {"measured": {"log_loss": None}},
+        {"positions": [["evidence.v1", 0]]}, {"learner": None}, {"measuring": {"window_ms": 1_000}},
+        {"measuring": {"window_ms": 1_000, "closed_to": 0, "late": 0, "open": {"x": {"cases": 1, "loss": 0.0, "mass": [{}, {}]}}}},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_trainer_refuses_damaged_state_by_name(change):
+    state = orjson.loads(orjson.dumps(TrainerState.new(1_000).to_json({}))) | change
+    with pytest.raises(StateError, match="the trainer's state is damaged"):
+        TrainerState.from_json(state, 1_000)
+
+
 def test_versions_are_told_alike_everywhere():
     assert (
         json.loads((SAMPLES.parent.parent / "schemas" / "asyncapi.json").read_text("utf-8"))["info"]["version"]

@@ -14,12 +14,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict
+
+import msgspec
 
 _SPAN: Final = 12.0
 _STEP: Final = 0.1
 _LAST: Final = round(2 * _SPAN / _STEP)
 _TINY: Final = 1e-9
+
+
+class _Window(TypedDict):
+    cases: int
+    loss: float
+    mass: tuple[dict[str, float], dict[str, float]]
+
+
+class _State(TypedDict):
+    closed_to: int
+    late: int
+    open: dict[str, _Window]
 
 
 class Measure(NamedTuple):
@@ -103,11 +117,12 @@ class Prequential:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], mature_ms: int) -> Prequential:
-        """What gave `state`; with another maturing time, and so other windows, it begins anew."""
+        """What gave `state`; with another maturing time, and so other windows, it begins anew. Raises `ValueError` when damaged."""
         made = cls(mature_ms)
         if state.get("window_ms") == made.window_ms:
-            made._closed_to, made.late = state["closed_to"], state["late"]
-            made._open = {int(start): window for start, window in state["open"].items()}
+            found = msgspec.convert(state, _State)
+            made._closed_to, made.late = found["closed_to"], found["late"]
+            made._open = {int(start): dict(window) for start, window in found["open"].items()}
         return made
 
 

@@ -15,8 +15,9 @@ Duchi, Hazan, Singer: Adaptive subgradient methods for online learning and stoch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
+import msgspec
 from river import compose, linear_model, optim, preprocessing
 from river.utils import VectorDict
 
@@ -44,6 +45,19 @@ FIRST_FRAUD: Final = 10
 """Cases of each label without which there is nothing worth publishing: one label alone teaches "all" or "none"."""
 
 Vector = Mapping[str, float | None]
+Rows = list[list[float | None]]
+
+
+class _State(TypedDict):
+    edges_version: int
+    edges: dict[str, list[float]]
+    weights: dict[str, list[float]]
+    g2: dict[str, list[Annotated[float, msgspec.Meta(ge=0)]]]
+    intercept: float
+    steps: int
+    honest: int
+    fraud: int
+    sample: tuple[Rows, Rows] | None
 
 
 class Trainer:
@@ -169,22 +183,27 @@ class Trainer:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Trainer:
-        """The trainer that gave `state`; raises `ModelError` for another format or other features."""
+        """The trainer that gave `state`; raises `ModelError` for another format, other features, or numbers that do not fit."""
         made = cls()
         if state.get("format") != FORMAT:
             raise ModelError(
                 f"trainer state of format {state.get('format')!r}; this release reads {FORMAT}; start the version that wrote it again"
             )
-        if list(state["edges"]) != list(made.edges):
-            raise ModelError("trainer state of other features than this release learns from; start with a new trainer")
-        made.edges = {name: list(edges) for name, edges in state["edges"].items()}
-        made.edges_version = state["edges_version"]
-        made.honest, made.fraud = state["honest"], state["fraud"]
-        sample = state["sample"]
-        if sample is None:
+        try:
+            found = msgspec.convert(state, _State)
+            if list(found["edges"]) != list(made.edges):
+                raise ModelError(
+                    "trainer state of other features than this release learns from; start with a new trainer"
+                )
+            made.edges, made.edges_version = found["edges"], found["edges_version"]
+            made.honest, made.fraud = found["honest"], found["fraud"]
+            sample = found["sample"]
             made._sample = None
-        else:
-            honest, fraud = ([dict(zip(made.edges, row, strict=True)) for row in kept] for kept in sample)
-            made._sample = (honest, fraud)
-        made._restore(state["weights"], state["g2"], state["steps"], state["intercept"])
+            if sample is not None:
+                honest, fraud = ([dict(zip(made.edges, row, strict=True)) for row in kept] for kept in sample)
+                made._sample = (honest, fraud)
+            made._restore(found["weights"], found["g2"], found["steps"], found["intercept"])
+        except (ValueError, KeyError) as error:
+            raise ModelError(f"trainer state is damaged ({error!r}); start with a new trainer") from None
+        made.snapshot(0, 0, 0, {})  # edges and weights that could not be published are refused now
         return made

@@ -101,7 +101,7 @@ def joined(changes: Iterable[Change]) -> Left:
                     epoch, version = max(epoch, taken.epoch), max(version, taken.version)
                 elif key.startswith("state/"):
                     found[key] = _PIECE.decode(value)
-            except msgspec.DecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise StateError(f"{key} on {change.topic} cannot be read ({error}); {_ANEW}") from error
     if not found:
         return Left(epoch, version, None, 0, file)

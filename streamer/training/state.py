@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_type_hints
 
-from streamer.calls.decisions import ModelSnapshot
+import msgspec
+from msgspec import Meta
+
+from streamer.calls.decisions import ModelSnapshot, Whole
 from streamer.errors import StateError
 from streamer.models.prequential import Measure, Prequential
 from streamer.models.trainer import Trainer
@@ -16,6 +19,8 @@ LAYOUT: Final = 2
 """Of what stands on `trainer.v1` and in the trainer's file; state of any other is refused."""
 
 HOUR_MS: Final = 3_600_000
+
+Two = Annotated[list[Whole], Meta(min_length=2, max_length=2)]
 
 
 @dataclass
@@ -42,15 +47,15 @@ class TrainerState:
 
     learner: Trainer
     measuring: Prequential
-    epoch: int = 0
-    seq: int = 0
-    base: list[int] | None = None
-    version: int = 0
-    published_at: int = 0
+    epoch: Whole = 0
+    seq: Whole = 0
+    base: Two | None = None
+    version: Whole = 0
+    published_at: Whole = 0
     learned_since: bool = False
     matured_to: int = 0
     measured: dict[str, float] = field(default_factory=dict)
-    versions: list[list[int]] = field(default_factory=list)
+    versions: list[Two] = field(default_factory=list)
 
     @classmethod
     def new(cls, mature_ms: int) -> TrainerState:
@@ -60,7 +65,7 @@ class TrainerState:
     @classmethod
     def from_json(cls, state: Mapping[str, Any], mature_ms: int) -> TrainerState:
         """What gave `state`; raises `ModelError` when its learner is of another format, `StateError` when it is itself."""
-        lacking = sorted({*_PLAIN, "layout", "learner", "measuring"} - state.keys())
+        lacking = sorted({*_PLAIN, *_BESIDE, "layout"} - state.keys())
         if lacking or state["layout"] != LAYOUT:
             wrong = (
                 f"lacks {', '.join(lacking)}"
@@ -69,8 +74,13 @@ class TrainerState:
             )
             raise StateError(f"the trainer's state {wrong}: another version wrote it; start that one again, "
                              "or remove its records (key `state/…`) and the trainer's file to start anew")  # fmt: skip
-        plain = {name: state[name] for name in _PLAIN}
-        return cls(Trainer.from_state(state["learner"]), Prequential.from_state(state["measuring"], mature_ms), **plain)
+        try:
+            plain = {name: msgspec.convert(state[name], _TYPES[name]) for name in (*_PLAIN, *_BESIDE)}
+            measuring = Prequential.from_state(plain["measuring"], mature_ms)
+        except ValueError as error:
+            raise StateError(f"the trainer's state is damaged ({error}); remove its records (key `state/…`) and the "
+                             "trainer's file to start anew") from None  # fmt: skip
+        return cls(Trainer.from_state(plain["learner"]), measuring, **{name: plain[name] for name in _PLAIN})
 
     def to_json(self, positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
         """The state as JSON would hold it, with the next offset to read of each (topic, partition)."""
@@ -105,6 +115,8 @@ class TrainerState:
 _PLAIN: Final = (
     "epoch", "seq", "base", "version", "published_at", "learned_since", "matured_to", "measured", "versions",
 )  # fmt: skip
+_BESIDE: Final = {"positions": list[tuple[str, int, int]], "learner": dict[str, Any], "measuring": dict[str, Any]}
+_TYPES: Final = get_type_hints(TrainerState, include_extras=True) | _BESIDE
 
 
 def descends(mine: Mapping[str, Any], published: Mapping[str, Any]) -> bool:

@@ -61,6 +61,12 @@ def test_a_damaged_state_is_refused_and_foreign_keys_are_left_alone():
     assert joined(as_table([(topic, "else", b"{")])) == (0, 0, None, 0, {})
 
 
+def test_a_piece_that_is_not_utf8_is_refused():
+    piece = b'{"epoch":1,"seq":1,"part":0,"parts":1,"text":"\xb0"}'
+    with pytest.raises(StateError, match=r"state/0 on trainer\.v1 cannot be read"):
+        joined(as_table([("trainer.v1", "state/0", piece)]))
+
+
 @pytest.mark.broker
 def test_a_later_publisher_fences_the_earlier_one(kafka_settings):
     topic = Topics(kafka_settings).trainer
