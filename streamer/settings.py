@@ -185,7 +185,7 @@ def _content(file: str) -> dict[str, Any]:
         return tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"STREAMER_CONFIG names {file}, which cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from None
 
 

@@ -170,3 +170,10 @@ def test_the_page_has_every_setting_with_a_meaning():
         (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
         assert f"`STREAMER_{name.upper()}`" in row
         assert len([cell for cell in re.split(r"(?<!\\)\|", row) if cell]) == 6
+
+
+@pytest.mark.parametrize("text", ["partitions = " + "9" * 5_000, "partitions = " + "[" * 5_000], ids=["long", "deep"])
+def test_a_file_that_cannot_be_taken_in_is_told(text, toml):
+    toml(text)
+    with pytest.raises(SettingsError, match=r"streamer\.toml is not valid TOML"):
+        load()

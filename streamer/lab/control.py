@@ -57,7 +57,7 @@ def read(path: Path) -> Iterator[Control]:
                 raise ReplayError(f"{path}, line {record.line}: {record.message}")
             try:
                 found = decode(record.text)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise ReplayError(f"{path}, line {record.line}: {error}") from None
             value = bytes(found.value)
             yield Control(found.kind, found.key, None if value == b"null" else value)

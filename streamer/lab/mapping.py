@@ -261,7 +261,7 @@ def read(named: str, secret: bytes = b"streamer") -> Mapping:
             ) from None
     try:
         return Mapping(msgspec.convert(tomllib.loads(text), Layout), Path(named).stem, secret)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise ReplayError(f"mapping {named}: {error}") from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import io
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +94,7 @@ def take(stream: io.BufferedIOBase, path: Path, most: int, *, whole: bool = Fals
     """The next line, or, with `whole`, whatever comes, of at most so many bytes. Raises `ReplayError` when the file breaks off."""
     try:
         return stream.read(most) if whole else stream.readline(most)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ReplayError(f"{path} breaks off: {error}") from None
 
 

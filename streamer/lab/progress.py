@@ -216,7 +216,7 @@ def _read(path: Path) -> Progress | None:
         raise ReplayError(f"{path} cannot be read: {error.strerror}") from None
     try:
         found = msgspec.json.decode(text, type=Progress)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ReplayError(f"{path} is no progress file of a replay: {error}") from None
     if found.form != FORM:
         raise ReplayError(f"{path} is of form {found.form}, this version reads form {FORM}: delete it to begin anew")

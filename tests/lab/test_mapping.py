@@ -249,3 +249,9 @@ def test_a_wrong_mapping_is_told_with_its_place(written, given_, message):
 def test_an_unknown_mapping_names_those_that_are_shipped():
     with pytest.raises(ReplayError, match=r"no mapping nosuch: .* nor one of ftc, sichuan, vast2008"):
         mappings.read("nosuch")
+
+
+@pytest.mark.parametrize("top", ["delimiter = " + "9" * 5_000, "delimiter = " + "[" * 5_000], ids=["long", "deep"])
+def test_a_mapping_that_cannot_be_taken_in_is_told(written, top):
+    with pytest.raises(ReplayError, match=r"mapping .*mine\.toml: "):
+        written(top=top)

@@ -222,6 +222,7 @@ def test_progress_is_told_in_the_file_without_the_secret(tmp_path, monkeypatch):
         ("damage", r"progress\.state-. is damaged"),
         ("form", "progress is of form 7, this version reads form 1"),
         ("junk", "progress is no progress file of a replay"),
+        ("bytes", "progress is no progress file of a replay"),
     ],
 )
 def test_another_replay_is_refused_with_what_differs(change, message, tmp_path, monkeypatch, capsys):
@@ -244,6 +245,8 @@ def test_another_replay_is_refused_with_what_differs(change, message, tmp_path, 
     elif change == "damage":
         state = tmp_path / json.loads(progress.read_text())["state"]
         state.write_bytes(state.read_bytes()[:-1] + b"\0")
+    elif change == "bytes":
+        progress.write_bytes(progress.read_bytes().replace(b'"version": "', b'"version": "\xe1'))
     elif change in {"form", "junk"}:
         text = progress.read_text().replace('"form": 1', '"form": 7')
         progress.write_text(text if change == "form" else "once upon a time")

@@ -138,7 +138,7 @@ def test_json_lines_blank_too_long_and_without_a_last_line_end(tmp_path):
     assert found[2].reason == "too_large"
 
 
-@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"a\n" * 9_999)[:-9]], ids=["plain", "cut"])
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"a\n" * 9_999)[:-9], gzip.compress(b"")[:10] + bytes(5) + b"}"], ids=["plain", "cut", "broken"])  # fmt: skip
 def test_a_packed_file_that_breaks_off_is_told(tmp_path, content):
     with pytest.raises(ReplayError, match=r"x.jsonl.gz breaks off"):
         read(tmp_path / "x.jsonl.gz", content, read_lines)

@@ -186,3 +186,6 @@ def test_control_records_survive_the_way_through_a_file(tmp_path):
     path.write_bytes(control.line(sent[0]) + b'{"kind":"lists"}\n')
     with pytest.raises(ReplayError, match=r"control\.jsonl, line 2: .*key"):
         list(control.read(path))
+    path.write_bytes(b'{"kind":"lists","key":"k","value":' + b"[" * 5_000)
+    with pytest.raises(ReplayError, match=r"control\.jsonl, line 1: .*recursion"):
+        list(control.read(path))
