@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests with a broker mostly wait, so that more of them than there are cores may run at a time.
 JOBS   ?= 3
+COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
 
 .PHONY: help env demo test lint quick bench fuzz chaos soak upgrade clean dashboards screens system
@@ -54,9 +55,12 @@ system: ## Debian packages that some tests use, where apt-get and root or sudo a
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
-fuzz: env ## a million broken records through a real worker, damaged state into an engine (minutes)
-	@$(BIN)/python -m tests.fuzz 1000000
-	@$(BIN)/python -m tests.fuzz_state 20000
+fuzz: env ## COUNT inputs (10 million) to every decoder, a million broken records through a real worker, damaged state
+	@$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt --only-binary :all: atheris \
+		|| echo "without atheris: inputs are guided by what decoders answer alone"
+	@$(BIN)/python -m tests.fuzzing $(COUNT)
+	@$(BIN)/python -m tests.fuzzing.records 1000000
+	@$(BIN)/python -m tests.fuzzing.state 20000
 
 chaos: env ## faults under load, every verdict and window accounted for; writes docs/reliability.md (half an hour)
 	@$(BIN)/python -m tests.chaos --write

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streamer.calls.codec import decode_decision
 from streamer.journal import Journal
 from streamer.windows.hashing import BUCKETS
-from tests.fuzz_state import told
+from tests.fuzzing.state import told
 from tests.test_engine import NOW, PARTITIONS, batch, engine, judge, part, setup, traffic
 
 

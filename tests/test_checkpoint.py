@@ -13,7 +13,7 @@ from streamer.errors import StateError
 from streamer.policy import REASONS
 from streamer.versions import STATE_LAYOUT
 from streamer.windows import calls, slots, table
-from tests.fuzz_state import SECRET, body_of, grown, held_by, in_order, key_of, opened, seal, shapes, told
+from tests.fuzzing.state import SECRET, body_of, grown, held_by, in_order, key_of, opened, seal, shapes, told
 from tests.test_engine import NOW, PARTITIONS, attempts, batch, engine, judge, setup, traffic, windows
 
 CALLER = "+77011234567"
@@ -196,7 +196,7 @@ def test_wide_sketches_are_handed_over_and_given_back(source, packed):
 
 def fuzzed(count, **environment):
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-W", "error", "-m", "tests.fuzz_state", str(count)],
+        [sys.executable, "-X", "faulthandler", "-W", "error", "-m", "tests.fuzzing.state", str(count)],
         capture_output=True, text=True, env=os.environ | environment, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

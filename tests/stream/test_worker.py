@@ -13,7 +13,7 @@ from confluent_kafka import TopicPartition
 
 from streamer.calls.partitioner import partition_of
 from streamer.kafka import topics
-from tests.fuzz import broken_records
+from tests.fuzzing.records import broken_records
 from tests.stream.live import Calls, Worker, read, setup, wait_until
 
 pytestmark = pytest.mark.broker

@@ -1,4 +1,4 @@
-"""Broken records for `calls.v1`, and the long run of them: ``python -m tests.fuzz 1000000`` sends them through a real worker."""
+"""Broken records for `calls.v1`, and the long run of them: ``python -m tests.fuzzing.records 1000000`` sends them through a real worker."""
 
 import random
 import sys

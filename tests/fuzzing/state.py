@@ -1,4 +1,4 @@
-"""Exported state damaged in every way but sealed anew: ``python -m tests.fuzz_state 3000`` imports it into an engine.
+"""Exported state damaged in every way but sealed anew: ``python -m tests.fuzzing.state 3000`` imports it into an engine.
 
 An import is refused and changes nothing, or the engine goes on judging with its tables in order. Under
 ``NUMBA_BOUNDSCHECK=1`` (and a ``NUMBA_CACHE_DIR`` of its own) the compiled loops also say when they look past an array.
@@ -20,6 +20,7 @@ from streamer.columns import State
 from streamer.engine import Engine
 from streamer.errors import StateError
 from streamer.windows import sliding, slots, table
+from tests.fuzzing.mutation import dented
 from tests.test_engine import NOW, PARTITIONS, batch, in_force, model, offer, setup, traffic
 
 SECRET = b"fuzz"
@@ -44,29 +45,6 @@ ODD = (
     2**62,
     2**63 - 1,
     -(2**63),
-)
-ODD_JSON = (
-    None,
-    True,
-    0,
-    -1,
-    1.5,
-    2**31,
-    2**63,
-    2**70,
-    10**30,
-    "",
-    "x",
-    "\ud800",
-    "é",
-    "<i8",
-    "|O",
-    [],
-    {},
-    [0],
-    [1, 2],
-    [[]],
-    {"a": 1},
 )
 
 
@@ -117,32 +95,6 @@ def told(packed):
     return header, found, *(sorted(columns[name].tolist()) for name in ("calls", "pairs"))
 
 
-def _dents(draw, found):
-    """A JSON value with something in it replaced or left out."""
-    if isinstance(found, dict) and found and draw.random() < 0.9:
-        name = draw.choice(sorted(found))
-        kept = dict(found)
-        if draw.random() < 0.1:
-            del kept[name]
-        else:
-            kept[name] = _dents(draw, found[name])
-        return kept
-    if isinstance(found, list) and found and draw.random() < 0.9:
-        place = draw.randrange(len(found))
-        kept = list(found)
-        choice = draw.random()
-        if choice < 0.1:
-            del kept[place]
-        elif choice < 0.2:
-            kept.insert(place, found[place])
-        else:
-            kept[place] = _dents(draw, found[place])
-        return kept
-    if isinstance(found, int) and draw.random() < 0.5:
-        return found + draw.choice((-1, 1, 2, 7, 1_000, -(10**12), 10**14))
-    return draw.choice(ODD_JSON)
-
-
 def _cells(draw, rows):
     """Some numbers of a column replaced by odd ones, or by what lies in other rows."""
     flat = rows.reshape(-1)
@@ -177,7 +129,7 @@ def damaged(draw, packed):
     if kind == 2:
         text = orjson.dumps(header, default=str)
         try:
-            text = orjson.dumps(_dents(draw, header))
+            text = orjson.dumps(dented(draw, header))
         except TypeError:  # a text or number that JSON of ours cannot hold
             text = text.replace(b"default", b"\\ud800" if draw.random() < 0.5 else b"\xff")
         return seal(body_of(packed, text, columns))

@@ -1,0 +1,5 @@
+"""Every decoder that reads bytes from outside, by name."""
+
+from tests.fuzzing.targets import files, messages, numbers, states
+
+TARGETS = {target.name: target for target in (*numbers.TARGETS, *files.TARGETS, *states.TARGETS, *messages.TARGETS)}
