@@ -35,7 +35,6 @@ _AHEAD: Final = 32
 """Pieces opened and not taken in yet."""
 _ANSWER_S: Final = 2.0
 _POLL_S: Final = 0.1
-"""Of the largest offset."""
 
 
 class Wish:
