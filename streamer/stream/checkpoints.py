@@ -15,9 +15,10 @@ from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries
 from streamer.stream.judge import Judge
 from streamer.stream.offsets import Offered
+from streamer.stream.parts import Emptied, Piece, Restored, SaidSince, Wish
 from streamer.stream.pointers import Pointer, written
 from streamer.stream.polling import Poller
-from streamer.stream.restoring import Emptied, Piece, Restored, Restorer, SaidSince, Wish
+from streamer.stream.restoring import Restorer
 from streamer.stream.state_log import Order, StateLog
 
 log = logging.getLogger("streamer.checkpoints")

@@ -11,12 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streamer.calls.codec import decode_decision
-from streamer.calls.decisions import Decision
 from streamer.checkpoint import Opened
 from streamer.errors import MessageError, StateError, TransportError
 from streamer.kafka.asking import is_end, is_final
@@ -24,7 +23,7 @@ from streamer.kafka.clients import consumer
 from streamer.kafka.headers import headers_of, whole_in
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
-from streamer.stream.arrivals import Origin
+from streamer.stream.parts import Emptied, Part, Piece, Restored, SaidSince, Wish
 from streamer.stream.pointers import Pointer, read
 from streamer.stream.state_log import BUCKETS_HEADER, OFFSET_HEADER
 from streamer.windows.hashing import BUCKETS
@@ -35,56 +34,6 @@ _AHEAD: Final = 32
 """Pieces opened and not taken in yet."""
 _ANSWER_S: Final = 2.0
 _POLL_S: Final = 0.1
-
-
-class Wish:
-    """A partition to be read back, as it was gained.
-
-    Equal to itself alone: a partition may be gained a second time just as it was gained before.
-    """
-
-    def __init__(self, partition: int, epoch: int, origin: Origin) -> None:
-        self.partition = partition
-        self.epoch = epoch
-        self.origin = origin
-        self.given_up = False
-        """The partition is gone: what is left of it need not be read. Parts of it may still come."""
-
-
-class Piece(NamedTuple):
-    """One record of a partition's state, in its order."""
-
-    wish: Wish
-    opened: Opened
-
-
-class SaidSince(NamedTuple):
-    """A decision that answers a record which will be judged again, at this offset."""
-
-    wish: Wish
-    offset: int
-    decision: Decision
-
-
-class Restored(NamedTuple):
-    """All of a partition was handed over. `spans` and `rolled` see `streamer.stream.state_log.StateLog.begin`; nothing that
-    answers a record from the origin on lies before `said`; `end` is the offset after the last record that was there by then.
-    """
-
-    wish: Wish
-    spans: list[tuple[int, int]]
-    rolled: dict[int, int]
-    said: int
-    end: int
-
-
-class Emptied(NamedTuple):
-    """What was handed over of a partition is to be forgotten: its state cannot be restored, and `begin_empty` is set."""
-
-    wish: Wish
-
-
-Part = Piece | SaidSince | Restored | Emptied
 
 
 class Restorer:

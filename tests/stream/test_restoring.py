@@ -7,8 +7,9 @@ import pytest
 from streamer.engine import Engine
 from streamer.settings import Settings
 from streamer.stream.arrivals import Arrivals, Origin
+from streamer.stream.parts import Restored, Wish
 from streamer.stream.pointers import Pointer, written
-from streamer.stream.restoring import Restored, Restorer, Wish
+from streamer.stream.restoring import Restorer
 from tests.stream.live import wait_until
 
 
