@@ -1,5 +1,6 @@
 """The doctor's round on a real broker: each thing that can be wrong is found, told apart and comes with its mend."""
 
+import re
 import threading
 import time
 
@@ -236,7 +237,8 @@ def test_wrong_keys_partitioner_and_clocks_are_told_by_operator(shell, examined)
     code, found = examined()
     assert code == 1
     assert "op-key 4 of 4 (100 %)" in found["keys"].text
-    assert "its key is '+77010000020'" in found["keys"].text
+    # which of the four is shown hangs on which partition is read first
+    assert re.search(r"the key '(8\d+)' is not the caller key, its key is '\+7701000002[0-3]'", found["keys"].text)
     assert "op-crc" in found["partitioner"].text
     assert not {"op-a", "op-key"} & set(found["partitioner"].text.replace(",", " ").split())
     assert "murmur2_random" in found["partitioner"].mend
