@@ -37,7 +37,7 @@ class Said:
         """`streamer.columns`' int64[n, SAID_COLUMNS] of events in these rows of the batch, or without rows when nothing was
         said of any; what was asked for is forgotten.
         """
-        if not self._held:
+        if not any(self._held.values()):
             return _NOTHING
         found = np.zeros((len(rows), columns.SAID_COLUMNS), np.int64)
         for at, row in enumerate(rows):
