@@ -140,9 +140,8 @@ class Restorer:
                 wish.origin.offset,
             )
         low, high = self._ends(client, self._topics.decisions, wish)
-        first, end = self._ends(
-            client, self._topics.calls, wish
-        )  # after those of decisions: they answer none beyond it
+        # Asked after the end of decisions, so that these answer no record beyond it.
+        first, end = self._ends(client, self._topics.calls, wish)
         if wish.origin.offset < first:
             log.warning(
                 "partition %d: records %d to %d were deleted before they were judged",
