@@ -31,7 +31,7 @@ from streamer.detectors import DETECTORS
 from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Versions
 from streamer.policy import BLOCK, REASONS, THROTTLED, names_of
-from streamer.records import Read
+from streamer.records import Read, trunk_of
 
 # what a line has beside what the writer reads
 _EVIDENCE: Final = LINE_COLUMNS
@@ -181,8 +181,7 @@ class Reporter:
         if counted[BLOCK]:
             for line in np.flatnonzero(lines[:, ACTIONS_SAID] & 0xFF == BLOCK).tolist():
                 at = places[line]
-                trunk = getattr(events[at], "trunk", None) or ""
-                outcomes.blocked[operators[line], trunk, int(lines[line, REASONS_SAID])] += 1
+                outcomes.blocked[operators[line], trunk_of(events[at]), int(lines[line, REASONS_SAID])] += 1
         if counted[_WITH_EVIDENCE]:
             for line in np.flatnonzero(lines[:, _EVIDENCE]).tolist():
                 at = places[line]
@@ -263,7 +262,7 @@ def _standing(events: list[Any], verdicts: Any, hashes: Any) -> list[tuple[str, 
     rows = np.flatnonzero(verdicts[:, columns.GOVERNED])
     told = verdicts[rows][:, (columns.SAID_AT, columns.GOVERNED)].tolist()
     return [
-        (events[row].operator, events[row].trunk or "", at, bits, line)
+        (events[row].operator, trunk_of(events[row]), at, bits, line)
         for row, (at, bits), line in zip(rows.tolist(), told, hashes[rows].tolist(), strict=True)
     ]
 

@@ -16,6 +16,8 @@ from streamer.windows.hashing import hash_calls
 
 _KIND: Final = {Setup: columns.SETUP, Answer: columns.ANSWER, End: columns.END}
 _INGRESS: Final = {"subscriber": 0, "national": 1, "international": 2}
+_LONGEST_TRUNK: Final = 255
+"""Characters of a trunk's name by which it is counted, as many as `trunks.v1` admits; publishers may write any."""
 _ATTESTATION: Final = {None: 0, "C": 1, "B": 2, "A": 3}
 
 
@@ -88,6 +90,11 @@ def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbe
     )  # fmt: skip
 
 
+def trunk_of(setup: Any) -> str:
+    """The trunk that a set-up is counted by; empty where it names none."""
+    return (setup.trunk or "")[:_LONGEST_TRUNK]
+
+
 def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
     """The columns that set-ups alone have; `rows` says where in `records` they lie."""
     records[rows, columns.INGRESS] = [_INGRESS[event.ingress] for event in setups]
@@ -98,7 +105,7 @@ def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbe
     scopes = known.demotions.scopes
     if scopes:
         for row, event in zip(rows, setups, strict=True):
-            scope = scopes.get((event.operator, event.trunk or ""))
+            scope = scopes.get((event.operator, trunk_of(event)))
             if scope is not None:
                 records[row, columns.SCOPE] = scope
     diverted = [(row, event.diverted_from) for row, event in zip(rows, setups, strict=True) if event.diverted_from]
