@@ -1,5 +1,7 @@
 """What publishers may write at will takes no memory that they could exhaust."""
 
+import random
+
 import orjson
 from prometheus_client import generate_latest
 
@@ -34,3 +36,33 @@ def test_a_demotion_of_a_trunk_with_an_endless_name_holds_for_its_calls():
     said = held.process(batch([{**call, "call_id": "again" + call["call_id"]} for call in calls]), NOW)
     judged = [bits for _, _, _, bits, _ in said.standing]
     assert judged and all(bits != standing[0][3] for bits in judged)
+
+
+def entry(number, **more):
+    return {"list": "block", "match": "exact", "number": f"+7701{number:07d}", "side": "caller"} | more
+
+
+def test_lists_whose_entries_come_and_go_do_not_grow():
+    held = engine()
+    for number in range(3_000):
+        held.apply("lists", f"{number}", orjson.dumps(entry(number)))
+        if number >= 10:
+            held.apply("lists", f"{number - 10}", None)
+    compiled = held._in_force.lists.compiled
+    assert (len(held._in_force.lists), len(compiled.until_ms), len(compiled.at.rows)) == (10, 64, 64)
+
+
+def test_lists_say_the_same_whatever_rows_they_had_before():
+    draw, held, there = random.Random(9), engine(), {}
+    for _ in range(2_000):
+        key, gone = f"k{draw.randrange(60)}", draw.random() < 0.4
+        of = {"list": draw.choice(["block", "allow"]), "expires_at": draw.choice([None, 0, NOW + 10**9])}
+        number = draw.randrange(20)
+        held.apply("lists", key, None if gone else orjson.dumps(entry(number, **of)))
+        there.pop(key, None)
+        if not gone:
+            there[key] = number, of
+    blocked = {number for number, of in there.values() if of == of | {"list": "block"} and of["expires_at"] != 0}
+    calls = [setup(f"c{number}", f"+7701{number:07d}", "+77272345678") for number in range(20)]
+    said = [orjson.loads(value) for _, _, value in held.process(batch(calls), NOW).decisions]
+    assert {number for number, one in enumerate(said) if "list.block" in one["reasons"]} == blocked

@@ -13,7 +13,7 @@ import numpy as np
 
 from streamer.calls.events import ListEntry, ListName
 from streamer.compiled import loop
-from streamer.registers.index import Index, get, grown, index, put, widened
+from streamer.registers.index import Index, get, grown, index, put, remove, widened
 from streamer.windows.hashing import Secret
 
 NAMES: Final[tuple[str, ...]] = get_args(ListName)
@@ -101,7 +101,7 @@ class Register:
         self._rows: dict[tuple[int, int], int] = {}
         self._held: dict[str, tuple[tuple[int, int], int, int]] = {}
         self._counts: dict[tuple[tuple[int, int], int, int], dict[str, int]] = {}
-        self._lengths: dict[tuple[int, int], int] = {}
+        self._free: list[int] = []
 
     def __len__(self) -> int:
         return len(self._held)
@@ -112,7 +112,7 @@ class Register:
         place = self._place(entry)
         row = self._rows.get(place)
         if row is None:
-            row = len(self._rows)
+            row = self._free.pop() if self._free else len(self._rows)
             self._rows[place] = row
             at = grown(self.compiled.at, row + 1)
             put(at, place[0], place[1], row)
@@ -132,6 +132,9 @@ class Register:
         if held is not None:
             del self._counts[held][key]
             self._settle(*held)
+            if not self._counts[held]:
+                del self._counts[held]
+                self._leave(held[0])
 
     def names(self, mask: int) -> list[str]:
         """The lists in a mask, by name."""
@@ -140,6 +143,12 @@ class Register:
     def _settle(self, place: tuple[int, int], side: int, which: int) -> None:
         untils = self._counts[place, side, which].values()
         self.compiled.until_ms[self._rows[place], side, which] = max(untils, default=0)
+
+    def _leave(self, place: tuple[int, int]) -> None:
+        """Give a row back that no entry needs any more."""
+        if not any((place, *of) in self._counts for of in np.ndindex(len(SIDES), len(NAMES))):
+            remove(self.compiled.at, *place)
+            self._free.append(self._rows.pop(place))
 
     def _place(self, entry: ListEntry) -> tuple[int, int]:
         trunk = 0
