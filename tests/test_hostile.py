@@ -66,3 +66,17 @@ def test_lists_say_the_same_whatever_rows_they_had_before():
     calls = [setup(f"c{number}", f"+7701{number:07d}", "+77272345678") for number in range(20)]
     said = [orjson.loads(value) for _, _, value in held.process(batch(calls), NOW).decisions]
     assert {number for number, one in enumerate(said) if "list.block" in one["reasons"]} == blocked
+
+
+def test_facts_that_are_all_forgotten_leave_nothing():
+    held = engine()
+    for number in range(3_000):
+        line = f"+7701{number:07d}"
+        for fact, value in (("location", "home"), ("sim", "changed")):
+            told = {"number": line, "at": NOW, "fact": fact, "value": value, "operator": "op-a"}
+            held.apply(f"subscribers.{fact}", line, orjson.dumps(told))
+        held.apply("subscribers.location", line, None)
+        assert len(held._in_force.facts) == 1
+        held.apply("subscribers.sim", line, None)
+        assert len(held._in_force.facts) == 0
+    assert len(held._in_force.facts.compiled.number) == 64

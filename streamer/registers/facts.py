@@ -117,18 +117,21 @@ class Register:
             facts.sim_ms[row] = 0
         elif fact == "network":
             facts.owner[row] = 0
+        if not any(column[row] for column in facts[3:]):
+            self._leave(row)
 
     def drop(self, partition: int) -> None:
         """Forget every number of a partition."""
         for row in np.nonzero(self.compiled.partition[: self._used] == partition)[0].tolist():
-            remove(self.compiled.at, int(self.compiled.number[row]), 0)
-            self._clear(row)
-            self._free.append(row)
+            self._leave(row)
 
-    def _clear(self, row: int) -> None:
+    def _leave(self, row: int) -> None:
+        """Give a row back."""
+        remove(self.compiled.at, int(self.compiled.number[row]), 0)
         for column in self.compiled[1:]:
             column[row] = 0
         self.compiled.partition[row] = -1
+        self._free.append(row)
 
     def _row(self, number: int, partition: int) -> int:
         row = int(row_of(self.compiled, number))
