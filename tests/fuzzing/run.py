@@ -27,6 +27,8 @@ _GROWTH = 256 << 20
 _HANGS_AFTER_S = 120
 _ANSWERS = 4_096
 _POOL = 1_000
+_GROWN = 4_000
+"""Bytes of an input that others are made of: those of longer ones would soon all be long, and slow."""
 _TOLD_EVERY = 4_096
 _INSTRUMENTED = [
     *(f"streamer.{name}" for name in ("demotions", "desk", "doctor", "lab", "training", "checkpoint", "state_layout")),
@@ -128,6 +130,8 @@ def plain(target, watched, seeds, draw):
         answer = watched(data)
         if answer not in known:
             known.add(answer)
+            if len(data) > _GROWN:
+                continue
             pool.append(data)
             if len(pool) > _POOL:
                 del pool[draw.randrange(len(seeds), len(pool))]
