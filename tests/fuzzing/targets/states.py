@@ -189,5 +189,5 @@ TARGETS = (
     Target("what-trainers-leave", left, leavings, 5_000, "`StateError` or `ModelError`, or a trainer that goes on",
            (b"state/0\t", b"lease\t", b"marks/0/0\t", b'"text"', b'"parts"')),
     Target("a-trainer-state", learner, lambda: [orjson.dumps(TrainerState.new(1_000).to_json({("evidence.v1", 0): 6}))], 2_500,
-           "as before", (b'"learner"', b'"weights"', b'"edges"', b"null")),
+           "`StateError` or `ModelError`, or a trainer that goes on", (b'"learner"', b'"weights"', b'"edges"', b"null")),
 )  # fmt: skip
