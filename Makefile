@@ -23,6 +23,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -c 'from streamer.kafka import install; install.install(show=True)'
 	@echo "4/4 compiled loops"
 	@$(BIN)/streamer compile
+	@# A gigabyte of packages on its way to the disk would keep the brokers of the first tests waiting for theirs.
+	@sync
 	@touch $@
 
 demo: env ## broker, worker, trainer and traffic on one screen for a minute
