@@ -169,6 +169,7 @@ class Metrics:
             if len(self._operators) >= MOST_OPERATORS:
                 return "other"
             self._operators.add(name)
+            self.throttled.labels(name)  # 0 from the first call on: what is missing would look like what is not measured
         return name
 
     def trunk(self, operator: str, trunk: str) -> tuple[str, str]:
