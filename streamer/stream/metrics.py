@@ -169,7 +169,8 @@ class Metrics:
             if len(self._operators) >= MOST_OPERATORS:
                 return "other"
             self._operators.add(name)
-            self.throttled.labels(name)  # 0 from the first call on: what is missing would look like what is not measured
+            # 0 from the first call on: what is missing would look like what is not measured
+            self.throttled.labels(name)
         return name
 
     def trunk(self, operator: str, trunk: str) -> tuple[str, str]:
