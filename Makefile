@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests with a broker mostly wait, so that more of them than there are cores may run at a time.
-JOBS   ?= 3
+JOBS   ?= 2
 COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
 

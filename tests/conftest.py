@@ -6,6 +6,7 @@ controlling process's, and has its address told to the others.
 
 import os
 import re
+import shutil
 import signal
 import tempfile
 import uuid
@@ -14,11 +15,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from streamer.kafka import topics
 from streamer.kafka.broker import LocalBroker
 from streamer.settings import Settings, load
+
+_SHM = Path("/dev/shm")
+_PLENTY = 6 * 2**30
 
 _OF_RUN = pytest.StashKey[ExitStack]()
 """What ends with the run."""
@@ -64,10 +69,19 @@ def address_of_broker(config: pytest.Config) -> str:
     return config.stash[_ADDRESS]
 
 
+def _in_memory() -> str | None:
+    """A folder in memory, where there is plenty of it: the topics of some hundred tests are thousands of files, each of which a
+    broker makes sure of on the disk, and while three tests make theirs at once it would answer nobody for seconds.
+    """
+    if not _SHM.is_dir() or min(shutil.disk_usage(_SHM).free, psutil.virtual_memory().available) < _PLENTY:
+        return None
+    return str(_SHM)
+
+
 @contextmanager
 def running_broker() -> Iterator[str]:
     """A real broker on a free port; it dies with this process however that ends."""
-    with tempfile.TemporaryDirectory(prefix="streamer-broker-") as folder:
+    with tempfile.TemporaryDirectory(prefix="streamer-broker-", dir=_in_memory()) as folder:
         local = LocalBroker(Path(folder), port=0)
         address = local.start(dies_with_parent=True, show=True).address
         assert address is not None
