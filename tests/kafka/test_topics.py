@@ -18,6 +18,7 @@ SAME_PARTITIONS = {
     "decisions",
     "evidence",
     "feedback",
+    "state",
     *(f"subscribers.{fact}" for fact in ("location", "line", "sim", "device", "holder", "network")),
 }
 COMPACTED = {"lists", "policy", "operators", "trunks", "models", "trainer"}
@@ -34,10 +35,11 @@ def test_the_contracts_table() -> None:
     compacted = {kind for kind in streams if specs[kind].config["cleanup.policy"] == "compact"}
     assert compacted == COMPACTED | {kind for kind in SAME_PARTITIONS if kind.startswith("subscribers.")}
     kept = {kind: int(specs[kind].config["retention.ms"]) for kind in streams - compacted}
+    assert kept.pop("state") == -1  # workers themselves delete what no pointer needs
     assert kept == {"calls": DAY_MS, "decisions": HOUR_MS, "evidence": 30 * DAY_MS, "feedback": 90 * DAY_MS}
     assert specs["calls"].config["message.timestamp.type"] == "LogAppendTime"
     letters = {kind for kind in specs if kind.endswith(".dlq")}
-    assert letters == {f"{kind}.dlq" for kind in streams - {"decisions", "trainer"}}
+    assert letters == {f"{kind}.dlq" for kind in streams - {"decisions", "state", "trainer"}}
     assert all(specs[kind].config["retention.ms"] == str(14 * DAY_MS) for kind in letters)
 
 

@@ -80,12 +80,12 @@ class Trained:
 
 
 @pytest.fixture
-def trained(make_settings, tmp_path):
+def trained(make_settings, prefix, tmp_path):
     made = []
 
     def make(name):
         settings = make_settings(
-            prefix=f"{tmp_path.name}-{name}.", trainer_group=f"{tmp_path.name}-{name}", partitions=1,
+            prefix=f"{prefix}{name}.", trainer_group=f"{prefix}{name}", partitions=1,
             mature_s=MATURE_MS / 1000, trainer_kept_s=1_000.0, publish_every_s=10**6,
         )  # fmt: skip
         (tmp_path / name).mkdir()
