@@ -270,8 +270,9 @@ def main():
                 assert worker.stop() == 0, worker.log[-5_000:]
             account = accounted(settings)
         finally:
-            if traffic is not None and traffic.poll() is None:
-                traffic.kill()
+            for process in (traffic,):
+                if process is not None and process.poll() is None:
+                    process.kill()
             for worker in (alone, *others):
                 worker.kill()
             broker.stop(delete_data=True)
