@@ -75,14 +75,14 @@ class Arrivals:
         """Their state is there: let their records come, unless they have gone meanwhile. From any thread."""
         self._woken.extend((epoch, place) for place in places)
 
-    def woken(self, epoch: int) -> list[TopicPartition]:
+    def woken(self, epoch: int) -> list[Place]:
         """What was woken, rests no more and has to be resumed."""
         found = []
         while self._woken:
             of, place = self._woken.popleft()
             if of == epoch and place in self.resting:
                 self.resting.discard(place)
-                found.append(TopicPartition(*place))
+                found.append(place)
         return found
 
     def forget(self, places: Collection[Place]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any, Final
 
 from confluent_kafka import Message
@@ -48,9 +48,14 @@ class Batch:
 
 
 def by_place(
-    polled: list[Any], owned: Container[Place], hear: Callable[[Any], None]
+    polled: list[Any], positions: dict[Place, int], end: Callable[[Place], int], hear: Callable[[Any], None]
 ) -> dict[Any, dict[Any, list[Any]]]:
-    """The records of each topic and partition, those left out that are not ours any more; errors are told to `hear`."""
+    """The records of each topic and partition that are due; errors are told to `hear`.
+
+    `positions` holds the offset that is due next in each partition of ours, and moves on. Left out are records of other
+    partitions, and what librdkafka gives a second time: it notes what an application has taken a moment after it gave it,
+    and a rebalance in that moment has it go back. A log that by its `end` was cut off before what is due, is read anew.
+    """
     if any(map(_error, polled)):
         for record in polled:
             if record.error() is not None:
@@ -61,8 +66,15 @@ def by_place(
     for topic, of_topic in itertools.groupby(polled, _topic):
         for partition, run in itertools.groupby(of_topic, _partition):
             # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
-            if (topic, partition) in owned:
-                found.setdefault(topic, {}).setdefault(partition, []).extend(run)
+            due = positions.get((topic, partition))
+            if due is None:
+                continue
+            records = [*run]
+            if records[0].offset() < due <= end((topic, partition)):
+                records = [record for record in records if record.offset() >= due]
+            if records:
+                positions[topic, partition] = records[-1].offset() + 1
+                found.setdefault(topic, {}).setdefault(partition, []).extend(records)
     return found
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from streamer.errors import TransportError
 from streamer.kafka.clients import consumer
@@ -48,8 +48,8 @@ class Poller:
 
     Attributes
     ----------
-    owned : set[tuple[str, int]]
-        Topic and partition of all that this member holds.
+    positions : dict[tuple[str, int], int]
+        The offset that is taken next, by topic and partition of all that this member holds.
     lags : dict[tuple[str, int], int]
         Records between what is finished and the end, by owned partition that was fetched from, about a second old.
     epoch : int
@@ -70,7 +70,7 @@ class Poller:
         self._give = hand_over
         self._fail = fail
         self._held_up = held_up
-        self.owned: set[Place] = set()
+        self.positions: dict[Place, int] = {}
         self.lags: dict[Place, int] = {}
         self.epoch = 0
         self._session_s = settings.session_timeout_ms / 1000
@@ -80,8 +80,7 @@ class Poller:
         self._lookout = Lookout(topics)
         self._draining = threading.Event()
         self._abandoned = False
-        self._leaving = False
-        self._overslept = False
+        self._closing = self._leaving = self._overslept = False
         self._backpressure = Backpressure()
         self._second_at = self._held_up_at = 0.0
         self._pace = Pace(settings.linger_ms / 1000)
@@ -135,6 +134,7 @@ class Poller:
                 self._abandoned = True
                 raise
             finally:
+                self._closing = True
                 self._client.close()  # calls _on_revoke for what is still owned
         except BaseException as reason:  # whatever it is, the worker must not go on without its consumer
             self._fail(reason)
@@ -150,7 +150,7 @@ class Poller:
             self._second_at = now
             self._each_second(now)
         self._resume_woken()
-        moving = self.owned - self.arrivals.resting
+        moving = self.positions.keys() - self.arrivals.resting
         if self._backpressure.holds(self._client, moving, len(self._in_flight), now):
             return
         first = self._client.poll(_BUSY_POLL_S if self._in_flight else _IDLE_POLL_S)
@@ -163,7 +163,7 @@ class Poller:
             time.sleep(self._settings.linger_ms / 1000)
             batch += self._client.consume(most - len(batch), 0)
         self._pace.arrived(len(batch))
-        found = by_place(batch, self.owned, self._lookout.hear)
+        found = by_place(batch, self.positions, self._end, self._lookout.hear)
         if found:
             self._lookout.trouble = None
         for topic, spans in found.items():
@@ -177,15 +177,19 @@ class Poller:
         self._in_flight.append(batch)
         self._give(batch)
 
+    def _end(self, place: Place) -> int:
+        end: int = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+        return end
+
     def _settle(self) -> None:
         while self._in_flight and self._in_flight[0].finished:
             self.offsets.finished(self._in_flight.popleft())
 
     def _each_second(self, now: float) -> None:
-        self.offsets.commit(self._client, self.owned, self.epoch)
+        self.offsets.commit(self._client, self.positions, self.epoch)
         self._lookout.look(self._client, now)
         self._look_for_a_stuck_batch(now)
-        lags = {place: self.offsets.lag(self._client, place) for place in self.owned}
+        lags = {place: self.offsets.lag(self._client, place) for place in self.positions}
         self.lags = {place: lag for place, lag in lags.items() if lag is not None}
 
     def _look_for_a_stuck_batch(self, now: float) -> None:
@@ -222,7 +226,7 @@ class Poller:
             time.sleep(0.001)
         self._settle()
         self.offsets.commit_now(
-            self._client, self.owned, self.epoch, lambda: time.monotonic() < until and not self._abandoned
+            self._client, self.positions, self.epoch, lambda: time.monotonic() < until and not self._abandoned
         )
 
     def _forget(self) -> None:
@@ -239,22 +243,33 @@ class Poller:
         )
         self._forget()
         self._overslept = False
-        self._leaving = True
+        self._closing = self._leaving = True
         self._client.close()
-        self._leaving = False
-        self._lose(set(self.owned))
+        self._closing = self._leaving = False
+        self._lose(set(self.positions))
         self._backpressure = Backpressure()
         self._client = self._join()
         self._alive_at = time.monotonic()
 
     def _resume_woken(self) -> None:
-        woken = self.arrivals.woken(self.epoch)
-        if woken and not self._backpressure.paused:
-            self._client.resume(woken)
+        for place in self.arrivals.woken(self.epoch):
+            try:
+                # Else it would go on behind what was taken in an earlier tenure, in the moment in which that one ended.
+                self._client.seek(TopicPartition(*place, self.positions[place]))
+            except KafkaException:  # librdkafka has not got to begin with it
+                self.arrivals.resting.add(place)
+                self.arrivals.wake([place], self.epoch)
+                continue
+            if not self._backpressure.paused:
+                self._client.resume([TopicPartition(*place)])
+
+    def _drop(self, places: Collection[Place]) -> None:
+        for place in places:
+            self.positions.pop(place, None)
+        self.arrivals.forget(places)
 
     def _lose(self, places: set[Place]) -> None:
-        self.owned -= places
-        self.arrivals.forget(places)
+        self._drop(places)
         self._announce("lost", places)
 
     def _announce(self, kind: str, places: Collection[Place], origins: Mapping[Place, Origin] | None = None) -> None:
@@ -264,24 +279,23 @@ class Poller:
             self._hand_over(kind, topic, of_topic, of_origin)
 
     def _on_assign(self, client: Client, partitions: list[TopicPartition]) -> None:
-        if not partitions:
+        if not partitions or self._closing:  # a client that closes is not told any more where they go on
             return
         origins = self.arrivals.begin(client, partitions)
         self.offsets.forget(origins)
         self.offsets.begin(origins)
-        self.owned |= set(origins)
+        self.positions.update((place, origin.offset) for place, origin in origins.items())
         self._announce("assigned", origins, origins)
 
     def _on_revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
-        places = {(p.topic, p.partition) for p in partitions}
+        places = self.positions.keys() & {(p.topic, p.partition) for p in partitions}
         if self._leaving:
             self._lose(places)
         else:
             self._finish_all()  # the partitions that stay are only delayed
             self._announce("revoked", places)
             self._finish_all()  # the agent has put their state away
-            self.owned -= places
-            self.arrivals.forget(places)
+            self._drop(places)
         client.incremental_unassign(partitions)
 
     def _on_lost(self, client: Client, partitions: list[TopicPartition]) -> None:
