@@ -242,11 +242,6 @@ class Engine:
 
     # -- checkpoints: what changed of a partition, in pieces -----------------------------------------------
 
-    @property
-    def keeps_state(self) -> bool:
-        """Whether there is anything to be saved."""
-        return True
-
     def clear(self, partition: int) -> None:
         """Forget the callers and calls of a partition, and what was said in it; its subscribers' facts stay."""
         checkpoint.drop(self.state, partition)

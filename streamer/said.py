@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from streamer.policy import REASONS
 from streamer.records import Batch
 
 _NOTHING: Final = np.zeros((0, columns.SAID_COLUMNS), np.int64)
+_SIP_CODES: Final[dict[int | None, Literal[603, 607, 608]]] = {603: 603, 607: 607}
 _LONGEST: Final = 128
 """Characters that are kept of the name of a policy or model that this worker does not know, and of a reason phrase."""
 
@@ -61,13 +62,10 @@ class Said:
 
 
 def _columns(decision: Decision, versions: Versions) -> tuple[int, ...]:
-    policy = (
-        versions.policy_named(decision.policy)
-        or Policy(
-            version=decision.policy[:_LONGEST] or "unknown",
-            block_sip_code=decision.sip_code if decision.sip_code in {603, 607, 608} else 608,  # type: ignore[arg-type]
-            block_sip_reason=(decision.sip_reason or "")[:_LONGEST],
-        )
+    policy = versions.policy_named(decision.policy) or Policy(
+        version=decision.policy[:_LONGEST] or "unknown",
+        block_sip_code=_SIP_CODES.get(decision.sip_code, 608),
+        block_sip_reason=(decision.sip_reason or "")[:_LONGEST],
     )
     return (
         1,

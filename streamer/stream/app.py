@@ -19,7 +19,7 @@ from streamer.errors import TransportError
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
 from streamer.stream.health import Health
-from streamer.stream.judge import Judge
+from streamer.stream.judge import Judge, KeepsState
 from streamer.stream.offsets import Offsets
 from streamer.stream.scoring import Scoring
 from streamer.stream.transport import Transport
@@ -106,7 +106,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
     if judge is None:
         warm()  # a compiler at work on the first call would make it wait
     judging = judge if judge is not None else Engine.of(settings)
-    made.offsets = Offsets(checkpointed=judging.keeps_state)
+    made.offsets = Offsets(checkpointed=isinstance(judging, KeepsState))
     calls = made.topic(Topics(settings).calls, value_serializer="raw", key_serializer="raw")
 
     begun = asyncio.Event()

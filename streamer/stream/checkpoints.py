@@ -13,7 +13,7 @@ from streamer.settings import Settings
 from streamer.stream.batches import Batch
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries
-from streamer.stream.judge import Judge
+from streamer.stream.judge import Judge, KeepsState
 from streamer.stream.offsets import Offered
 from streamer.stream.parts import Emptied, Piece, Restored, SaidSince, Wish
 from streamer.stream.pointers import Pointer, written
@@ -79,9 +79,10 @@ class Checkpoints:
         self.restored = self.taken_in = 0
         self.log: StateLog | None = None
         self._restorer: Restorer | None = None
-        if judge.keeps_state:
-            self.log = StateLog(settings, judge.pieces, self._offer, fail)
-            self._restorer = Restorer(settings, judge.opened, fail, wake)
+        self._state = judge if isinstance(judge, KeepsState) else None
+        if self._state is not None:
+            self.log = StateLog(settings, self._state.pieces, self._offer, fail)
+            self._restorer = Restorer(settings, self._state.opened, fail, wake)
 
     # -- partitions come and go ----------------------------------------------------------------------------
 
@@ -151,18 +152,20 @@ class Checkpoints:
     def take_in(self) -> bool:
         """Take in what has come, for a few milliseconds; gives whether there is more."""
         until = time.perf_counter() + _AT_ONCE_S
-        for part in self._restorer.take() if self._restorer is not None else ():
+        if self._restorer is None or self._state is None:
+            return False
+        for part in self._restorer.take():
             held = self._held.get(part.wish.partition)
             if held is None or held.wish is not part.wish:
                 continue
             if isinstance(part, Piece):
-                self._judge.put(part.opened)
+                self._state.put(part.opened)
                 self.taken_in += len(part.opened.columns["callers.key"])
             elif isinstance(part, SaidSince):
-                self._judge.said_before(part.wish.partition, part.offset, part.decision)
+                self._state.said_before(part.wish.partition, part.offset, part.decision)
                 held.answered = max(held.answered, part.offset + 1)
             elif isinstance(part, Emptied):
-                self._judge.clear(part.wish.partition)
+                self._state.clear(part.wish.partition)
             else:
                 self._complete(held, part)
             if time.perf_counter() > until:
@@ -187,8 +190,8 @@ class Checkpoints:
             if self._control.reached >= held.facts:
                 held.awake, held.since = True, time.monotonic()
                 number, restored = held.wish.partition, held.restored
-                if self.log is not None and restored is not None:
-                    self._judge.watch(number)
+                if self.log is not None and self._state is not None and restored is not None:
+                    self._state.watch(number)
                     self.log.begin(number, restored.spans, restored.rolled)
                 log.info("partition %d goes on at %d", number, held.position)
                 self._poller().arrivals.wake([(self._calls, number)], held.wish.epoch)
@@ -244,10 +247,10 @@ class Checkpoints:
 
     def _copy(self, held: _Held, done: Callable[[], None] | None = None) -> None:
         number = held.wish.partition
-        if self.log is None:
+        if self.log is None or self._state is None:
             return
         whole = held.whole or number in self.log.wanting
-        copied = self._judge.whole(number) if whole else self._judge.changes(number, held.next_bucket)
+        copied = self._state.whole(number) if whole else self._state.changes(number, held.next_bucket)
         held.whole = False
         held.next_bucket = copied.buckets[-1] + 1
         if held.position >= held.answered:  # else what was said of records to come lies before what this worker says

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.checkpoint import Copied, Opened
@@ -34,43 +34,6 @@ class Judge(Protocol):
 
     def tick(self, partition: int, now_ms: int) -> None:
         """The clock of a partition."""
-
-    @property
-    def keeps_state(self) -> bool:
-        """Whether what follows is there to be asked: a judge without state has nothing to be saved or restored."""
-        return False
-
-    def clear(self, partition: int) -> None:
-        """Forget what was put into a partition."""
-        raise NotImplementedError
-
-    def watch(self, partition: int) -> None:
-        """Begin to note what changes in a partition."""
-        raise NotImplementedError
-
-    def whole(self, partition: int) -> Copied:
-        """All that a watched partition holds."""
-        raise NotImplementedError
-
-    def changes(self, partition: int, first_bucket: int) -> Copied:
-        """What changed in a watched partition since it was last copied, and some buckets from this one on."""
-        raise NotImplementedError
-
-    def pieces(self, copied: Copied) -> Iterator[bytes]:
-        """A copy as bytes for messages. From any thread."""
-        raise NotImplementedError
-
-    def opened(self, partition: int, packed: bytes) -> Opened:
-        """Bytes made sure of. From any thread. Raises `StateError`."""
-        raise NotImplementedError
-
-    def put(self, opened: Opened) -> None:
-        """Take in a piece of state."""
-        raise NotImplementedError
-
-    def said_before(self, partition: int, offset: int, decision: Decision) -> None:
-        """A decision in the log about a record that is yet to come: it stands."""
-        raise NotImplementedError
 
     @property
     def policy(self) -> Policy:
@@ -106,3 +69,40 @@ class Judge(Protocol):
     def calls_evicted(self) -> int:
         """Calls, and pairs of numbers, given up while they still counted."""
         return 0
+
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """A judge that remembers: what is asked of it so that its state is saved and restored."""
+
+    def clear(self, partition: int) -> None:
+        """Forget what was put into a partition."""
+        ...
+
+    def watch(self, partition: int) -> None:
+        """Begin to note what changes in a partition."""
+        ...
+
+    def whole(self, partition: int) -> Copied:
+        """All that a watched partition holds."""
+        ...
+
+    def changes(self, partition: int, first_bucket: int) -> Copied:
+        """What changed in a watched partition since it was last copied, and some buckets from this one on."""
+        ...
+
+    def pieces(self, copied: Copied) -> Iterator[bytes]:
+        """A copy as bytes for messages. From any thread."""
+        ...
+
+    def opened(self, partition: int, packed: bytes) -> Opened:
+        """Bytes made sure of. From any thread. Raises `StateError`."""
+        ...
+
+    def put(self, opened: Opened) -> None:
+        """Take in a piece of state."""
+        ...
+
+    def said_before(self, partition: int, offset: int, decision: Decision) -> None:
+        """A decision in the log about a record that is yet to come: it stands."""
+        ...

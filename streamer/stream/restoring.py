@@ -149,10 +149,9 @@ class Restorer:
                 wish.origin.offset,
                 first - 1,
             )
-        if pointer is not None:
-            self._said(client, wish, max(low, pointer.said), high, end)
+        said = high if pointer is None else max(low, pointer.said)
+        self._said(client, wish, said, high, end)
         if self._goes_on(wish):
-            said = high if pointer is None else max(low, pointer.said)
             spans = pointer.state if pointer is not None else []
             base = min(rolled.values(), default=0)
             everything = {bucket: rolled.get(bucket, base) for bucket in range(BUCKETS)} if rolled else {}

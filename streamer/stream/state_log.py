@@ -256,7 +256,7 @@ class StateLog:
         for place, future in self._deleting.items():
             try:
                 future.result(timeout=0)
-            except Exception as reason:
+            except (KafkaException, TimeoutError) as reason:
                 self._deleted[place.partition] = 0
                 if self._complained.due("delete"):
                     log.warning(

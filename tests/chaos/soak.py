@@ -270,9 +270,8 @@ def main():
                 assert worker.stop() == 0, worker.log[-5_000:]
             account = accounted(settings)
         finally:
-            for process in (traffic,):
-                if process is not None and process.poll() is None:
-                    process.kill()
+            if traffic is not None and traffic.poll() is None:
+                traffic.kill()
             for worker in (alone, *others):
                 worker.kill()
             broker.stop(delete_data=True)
