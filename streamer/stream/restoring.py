@@ -33,6 +33,8 @@ log = logging.getLogger("streamer.restoring")
 _AHEAD: Final = 32
 """Pieces opened and not taken in yet."""
 _ANSWER_S: Final = 2.0
+_HEARS_S: Final = 5.0
+"""Longest that a worker takes to notice that a partition is not its own any more."""
 _POLL_S: Final = 0.1
 
 
@@ -94,11 +96,22 @@ class Restorer:
                     except queue.Empty:
                         client.poll(0)
                     else:
-                        self._restore(client, wish)
+                        self._try(client, wish)
             finally:
                 client.close()
         except BaseException as reason:  # a worker without its state must not go on
             self._fail(reason)
+
+    def _try(self, client: Any, wish: Wish) -> None:
+        try:
+            self._restore(client, wish)
+        except (StateError, TransportError):
+            # Who slept through its session finds its state deleted by the next owner, a moment before it hears of that one.
+            until = time.monotonic() + _HEARS_S
+            while self._goes_on(wish) and time.monotonic() < until:
+                client.poll(_POLL_S)
+            if self._goes_on(wish):
+                raise
 
     def _hear(self, error: Any) -> None:
         if self.trouble is None:

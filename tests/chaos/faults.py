@@ -86,7 +86,6 @@ def disk_full(field, broker, times):
     """The broker can write no file beyond a size that it has nearly reached, dies of it, and is started with room again."""
     for _ in range(times):
         field.wait(2.0, 3.0)
-        field.fault()
         pid = broker.status().pid
         largest = max(file.stat().st_size for file in broker.folder.rglob("*.log"))
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest + 200_000, largest + 200_000))
@@ -95,6 +94,7 @@ def disk_full(field, broker, times):
             time.sleep(0.1)
         if broker.status().running:
             os.kill(pid, signal.SIGKILL)
+        field.fault()  # it died of it just now
         field.wait(1.0, 3.0)
         broker.start(dies_with_parent=True)
         field.settled()

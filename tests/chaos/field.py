@@ -17,7 +17,9 @@ BLOCKED = {"list": "block", "match": "exact", "number": EVIL, "side": "caller"}
 
 
 class Account(NamedTuple):
-    """What a scenario came to; `silence_s` is the longest that decisions of any partition stood still around a fault."""
+    """What a scenario came to; `silence_s` is the longest that decisions of any partition stood still around a fault, and
+    `recovery_s` the longest from a fault to a partition's next decision without a fault between.
+    """
 
     name: str
     faults: int
@@ -27,6 +29,7 @@ class Account(NamedTuple):
     windows: list
     again: int
     silence_s: float
+    recovery_s: float
     peak_mib: float
 
     @property
@@ -134,18 +137,20 @@ class Field:
         ]
         return Account(
             name, len(self.faults), len(self.load.published), len(missing), sum(len(each) > 1 for each in told), windows,
-            len(sources) - len(set(sources)), self._silence(), self._peak,
+            len(sources) - len(set(sources)), *self._silence(), self._peak,
         )  # fmt: skip
 
     def _silence(self):
-        """Seconds."""
-        longest = 0.0
+        """(longest silence of a partition around a fault, longest from the last fault in one to its end), in seconds."""
+        longest = recovery = 0.0
         for records in undisturbed.log(self.settings, self.calls.topics.decisions).values():
             at = [record.timestamp()[1] for record in records]
             for before, after in itertools.pairwise(at):
-                if any(before - 500 <= fault <= after + 500 for fault in self.faults):
+                within = [fault for fault in self.faults if before - 500 <= fault <= after + 500]
+                if within:
                     longest = max(longest, after - before)
-        return longest / 1000
+                    recovery = max(recovery, after - max(before, *within))
+        return longest / 1000, recovery / 1000
 
 
 def ready(worker, seconds=60):
