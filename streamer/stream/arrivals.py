@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer as Client
@@ -84,6 +84,19 @@ class Arrivals:
                 self.resting.discard(place)
                 found.append(place)
         return found
+
+    def resume(self, client: Client, epoch: int, positions: Mapping[Place, int], *, held: bool) -> None:
+        """Let the records of what was woken come, from these positions on; with `held` whoever paused all resumes all."""
+        for place in self.woken(epoch):
+            try:
+                # Else it would go on behind what was taken in an earlier tenure, in the moment in which that one ended.
+                client.seek(TopicPartition(*place, positions[place]))
+            except KafkaException:  # librdkafka has not got to begin with it
+                self.resting.add(place)
+                self.wake([place], epoch)
+            else:
+                if not held:
+                    client.resume([TopicPartition(*place)])
 
     def forget(self, places: Collection[Place]) -> None:
         """They are gone, and who woke them meant a tenure that is over: they may be gained again within the same epoch."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from streamer.errors import TransportError
 from streamer.kafka.clients import consumer
@@ -149,7 +149,7 @@ class Poller:
         if now - self._second_at >= COMMIT_EVERY_S:
             self._second_at = now
             self._each_second(now)
-        self._resume_woken()
+        self.arrivals.resume(self._client, self.epoch, self.positions, held=self._backpressure.paused)
         moving = self.positions.keys() - self.arrivals.resting
         if self._backpressure.holds(self._client, moving, len(self._in_flight), now):
             return
@@ -250,18 +250,6 @@ class Poller:
         self._backpressure = Backpressure()
         self._client = self._join()
         self._alive_at = time.monotonic()
-
-    def _resume_woken(self) -> None:
-        for place in self.arrivals.woken(self.epoch):
-            try:
-                # Else it would go on behind what was taken in an earlier tenure, in the moment in which that one ended.
-                self._client.seek(TopicPartition(*place, self.positions[place]))
-            except KafkaException:  # librdkafka has not got to begin with it
-                self.arrivals.resting.add(place)
-                self.arrivals.wake([place], self.epoch)
-                continue
-            if not self._backpressure.paused:
-                self._client.resume([TopicPartition(*place)])
 
     def _drop(self, places: Collection[Place]) -> None:
         for place in places:
