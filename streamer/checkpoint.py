@@ -106,17 +106,19 @@ def copy_all(state: State, known: InForce, partition: int) -> Copied:
 
 def copy_changes(state: State, known: InForce, partition: int, touched: Touched, first: int) -> Copied:
     """What was touched of a partition, and buckets from `first` on: about as much again, at least one."""
-    held = callers.slots_of(state.callers, partition)
-    slots = callers.slots_touched(state.callers, partition, touched.key)
-    count = min(max(math.ceil(BUCKETS * len(slots) / max(len(held), 1)), 1), BUCKETS)
+    marked = callers.marks(state.callers)
+    changed = callers.mark_touched(state.callers, partition, touched.key, marked)
+    held = np.count_nonzero(state.callers.partition[: len(marked)] == partition)
+    count = min(max(math.ceil(BUCKETS * changed / max(held, 1)), 1), BUCKETS)
     buckets = tuple((first + step) % BUCKETS for step in range(count))
     wanted = np.zeros(BUCKETS, np.bool_)
     wanted[list(buckets)] = True
+    callers.mark_buckets(state.callers, partition, wanted, marked)
     return _copied(
         state,
         known,
         partition,
-        np.union1d(slots, held[wanted[callers.bucket_of(state.callers.key[held])]]),
+        np.flatnonzero(marked),
         table.some_of(state.calls, partition, touched.call, wanted),
         table.some_of(state.pairs, partition, touched.pair, wanted),
         buckets,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 MOST: Final = 2_000_000
-"""Records noted at most, 40 bytes each."""
+"""Records noted at most, 32 bytes each."""
+_FIRST_ROOM: Final = 4_096
 
 
 class Touched(NamedTuple):
@@ -27,18 +27,17 @@ class Journal:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._noted: collections.deque[tuple[Any, Any, Any, Any]] = collections.deque()
-        self._records = 0
-        self._first = 0  # the number of the oldest batch that is noted
-        self._since: dict[
-            int, int | None
-        ] = {}  # by watched partition: the number of its first batch after its last copy
+        self._rows: Any = np.empty((4, _FIRST_ROOM), np.int64)  # partition, key, call, pair
+        self._at = 0  # where in them the oldest record lies
+        self._begin = self._end = 0  # of what is held, counted from the first record that was ever noted
+        # By watched partition, where its first batch after its last copy begins.
+        self._since: dict[int, int | None] = {}
         self._overrun: set[int] = set()
 
     @property
     def held(self) -> int:
         """Records noted."""
-        return self._records
+        return self._end - self._begin
 
     def watch(self, partition: int) -> None:
         """From here on, what touches the partition is noted."""
@@ -53,20 +52,25 @@ class Journal:
         self._trim()
 
     def note(self, partitions: Any, key: Any, call: Any, pair: Any) -> None:
-        """A batch, int64[n] each; the arrays must not be changed any more."""
+        """A batch, int64[n] each."""
         watched = self._since.keys() & set(partitions.tolist()) - self._overrun if self._since else ()
         if not watched:
             return
+        n = len(key)
         for partition in watched:
             if self._since[partition] is None:
-                self._since[partition] = self._first + len(self._noted)
-        self._noted.append((partitions.copy(), key, call, pair))
-        self._records += len(key)
-        while self._records > self._most:
-            late = {partition for partition, since in self._since.items() if since == self._first}
+                self._since[partition] = self._end
+        while self.held + n > self._most and any(since is not None for since in self._since.values()):
+            late = {partition for partition, since in self._since.items() if since == self._begin}
             self._overrun |= late
             self._since |= dict.fromkeys(late)
             self._trim()
+        if self.held + n > self._most:
+            return
+        at = self._room_for(n)
+        for row, column in zip(self._rows, (partitions, key, call, pair), strict=True):
+            row[at : at + n] = column
+        self._end += n
 
     def take(self, partition: int) -> Touched | None:
         """What touched a watched partition since it was last asked for, or watched; None when that was too much to note.
@@ -74,19 +78,26 @@ class Journal:
         Raises `KeyError` for a partition that is not watched.
         """
         since, overrun = self._since[partition], partition in self._overrun
-        noted = [] if since is None else list(self._noted)[since - self._first :]
+        held = self._rows[:, self._at + ((self._end if since is None else since) - self._begin) : self._at + self.held]
+        _, *columns = held[:, held[0] == partition]
         self.watch(partition)
-        if overrun:
-            return None
-        if not noted:
-            nothing = np.zeros(0, np.int64)
-            return Touched(nothing, nothing, nothing)
-        partitions, *columns = (np.concatenate(column) for column in zip(*noted, strict=True))
-        return Touched(*(column[partitions == partition] for column in columns))
+        return None if overrun else Touched(*columns)
+
+    def _room_for(self, n: int) -> int:
+        """Where in the arrays n more records go."""
+        if self._at + self.held + n > self._rows.shape[1]:
+            room = self._rows.shape[1]
+            while room < 2 * (self.held + n):
+                room *= 2
+            held = self._rows[:, self._at : self._at + self.held]
+            if room > self._rows.shape[1]:
+                self._rows = np.empty((4, room), np.int64)
+            self._rows[:, : self.held] = held.copy()
+            self._at = 0
+        return self._at + self.held
 
     def _trim(self) -> None:
         """Let go of what nobody will ask for any more."""
-        oldest = min((since for since in self._since.values() if since is not None), default=None)
-        while self._noted and self._first != oldest:
-            self._records -= len(self._noted.popleft()[1])
-            self._first += 1
+        oldest = min((since for since in self._since.values() if since is not None), default=self._end)
+        self._at += oldest - self._begin
+        self._begin = oldest

@@ -163,9 +163,7 @@ _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 """2**64 over the golden ratio, odd: a product with it has well mixed upper bits (Knuth: The Art of Computer Programming 3, 6.4)."""
 
 
-def bucket_of(keys: Any) -> Any:
-    """int64[n]: the bucket of callers with these keys, both origin classes of one in the same; it is the same everywhere."""
-    return (keys.view(np.uint64) * _SPREAD >> np.uint64(64 - BUCKETS.bit_length() + 1)).astype(np.int64)
+_BUCKET_SHIFT: Final = np.uint64(64 - BUCKETS.bit_length() + 1)
 
 
 def slots_of(callers: Callers, partition: int) -> Any:
@@ -173,22 +171,33 @@ def slots_of(callers: Callers, partition: int) -> Any:
     return np.flatnonzero(callers.partition[: callers.meta[USED]] == partition)
 
 
-def slots_touched(callers: Callers, partition: int, keys: Any) -> Any:
-    """int64[n]: the slots of callers with any of these keys, of both origin classes, rising, each once."""
-    found = np.empty(2 * len(keys), np.int64)
-    return np.unique(found[: _find_all(callers, partition, keys, found)])
+def marks(callers: Callers) -> Any:
+    """bool[slots ever used], none marked, for `mark_touched` and `mark_buckets`."""
+    return np.zeros(callers.meta[USED], np.bool_)
 
 
 @loop
-def _find_all(callers: Callers, partition: int, keys: Any, found: Any) -> int:
+def mark_touched(callers: Callers, partition: int, keys: Any, marked: Any) -> int:
+    """Mark the slots of callers with any of these keys, of both origin classes; gives how many were not marked before."""
     n = 0
     for key in keys:
         for origin in range(2):
             slot = find(callers, partition, key, origin)
-            if slot >= 0:
-                found[n] = slot
+            if slot >= 0 and not marked[slot]:
+                marked[slot] = True
                 n += 1
     return n
+
+
+@loop
+def mark_buckets(callers: Callers, partition: int, wanted: Any, marked: Any) -> None:
+    """Mark the slots of a partition in the buckets that bool[BUCKETS] wants. A caller's bucket follows from his key, both
+    origin classes in the same; it is the same everywhere.
+    """
+    for slot in range(marked.shape[0]):
+        if callers.partition[slot] == partition:
+            if wanted[np.int64((np.uint64(callers.key[slot]) * _SPREAD) >> _BUCKET_SHIFT)]:
+                marked[slot] = True
 
 
 def copy_out(callers: Callers, slots: Any) -> dict[str, Any]:

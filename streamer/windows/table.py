@@ -218,28 +218,19 @@ def all_of(table: Table, partition: int) -> Any:
 
 def some_of(table: Table, partition: int, hashes: Any, buckets: Any) -> Any:
     """int64[n]: the rows of a partition's entries that have one of these hashes, or lie in a bucket that bool[BUCKETS] wants."""
-    named = np.empty(len(hashes), np.int64)
-    named = named[: _named(table, hashes, named)]
-    swept = np.empty(table.meta[USED], np.int64)
-    return np.union1d(named, swept[: _in_buckets(table, partition, buckets, swept)])
+    marked = np.zeros(table.meta[USED], np.bool_)
+    _mark(table, partition, hashes, buckets, marked)
+    return np.flatnonzero(marked)
 
 
 @loop
-def _named(table: Table, hashes: Any, found: Any) -> int:
-    n = 0
+def _mark(table: Table, partition: int, hashes: Any, buckets: Any, marked: Any) -> None:
+    """The bits of the hash that name a segment name the bucket too, so that few segments have to be looked through."""
+    rows, directory = table.rows, table.directory
     for wanted in hashes:
         cell = find(table, wanted)
         if cell >= 0:
-            found[n] = cell
-            n += 1
-    return n
-
-
-@loop
-def _in_buckets(table: Table, partition: int, buckets: Any, found: Any) -> int:
-    """The bits of the hash that name a segment name the bucket too, so that few segments have to be looked through."""
-    rows, directory = table.rows, table.directory
-    n = 0
+            marked[cell] = True
     for at in range(directory.shape[0]):
         deep = 1 << (directory[at] & _LAST)
         if at >= deep or (deep >= BUCKETS and not buckets[at & (BUCKETS - 1)]):
@@ -247,6 +238,4 @@ def _in_buckets(table: Table, partition: int, buckets: Any, found: Any) -> int:
         first = directory[at] & ~_LAST
         for cell in range(first, first + SEGMENT):
             if partition_at(table, cell) == partition and buckets[(rows[cell, HASH] >> 32) & (BUCKETS - 1)]:
-                found[n] = cell
-                n += 1
-    return n
+                marked[cell] = True
