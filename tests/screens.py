@@ -68,7 +68,7 @@ class Scene:
         assert done.returncode in {0, 1}, (command, done.stdout)
         port = self.settings.bootstrap.rpartition(":")[2]
         assert "ERROR" not in done.stdout, (command, done.stdout)
-        return done.stdout.replace(f"127.0.0.1:{port}", "127.0.0.1:9092")
+        return done.stdout.replace(f"127.0.0.1:{port}", "127.0.0.1:9092").replace(f"{self.folder}/", "")
 
     def works(self):
         """Topics and a worker that judges."""
@@ -172,7 +172,14 @@ def replay(scene):
     (scene.folder / "calls.csv").write_text("\n".join(rows) + "\n")
 
 
-SCENES = {"desk": desk, "doctor": doctor, "replay": replay}
+def running(scene):
+    """The topics, and what the repository holds of generated files."""
+    topics.ensure(scene.settings)
+    for name in ("schemas", "deploy"):
+        (scene.folder / name).symlink_to(ROOT / name)
+
+
+SCENES = {"desk": desk, "doctor": doctor, "replay": replay, "running": running}
 """Page to its scene."""
 
 

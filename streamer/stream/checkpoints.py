@@ -27,6 +27,9 @@ _SHORTEST_S: Final = 0.01
 _LONGEST_S: Final = 0.05
 _MUCH: Final = 2_000
 """Records after which a partition is copied before its time: so many cost the hot path about three milliseconds."""
+_MUCH_BEHIND: Final = 20_000
+"""The same while a backlog is caught up, when a wait of ten milliseconds makes nobody wait and what is copied seldom costs less."""
+_BEHIND_S: Final = 1.0
 _AT_ONCE_S: Final = 0.005
 """Longest that state is taken in before waiting batches are judged."""
 
@@ -47,6 +50,7 @@ class _Held:
         self.next_bucket = 0
         self.saved = -1  # the position of the newest copy
         self.copied_at = 0.0
+        self.much = _MUCH
         self.order: Order | None = None
 
 
@@ -201,12 +205,14 @@ class Checkpoints:
 
     # -- copies --------------------------------------------------------------------------------------------
 
-    def judged(self, spans: dict[int, list[Any]]) -> None:
-        """The engine has judged these records, by partition."""
+    def judged(self, spans: dict[int, list[Any]], now_s: float) -> None:
+        """The engine has judged these records, by partition; `now_s` since the epoch."""
         for number, records in spans.items():
             held = self._held.get(number)
             if held is not None:
                 held.position = records[-1].offset() + 1
+                behind = now_s - records[-1].timestamp()[1] / 1000 > _BEHIND_S
+                held.much = _MUCH_BEHIND if behind else _MUCH
 
     async def run(self) -> None:
         """Copy one partition after the other, each every `checkpoint_s` while it changes, sooner where much changes."""
@@ -219,7 +225,7 @@ class Checkpoints:
                 for held in self._held.values()
                 if held.awake
                 and held.position != held.saved
-                and (now - held.copied_at >= self._every_s or held.position - held.saved >= _MUCH)
+                and (now - held.copied_at >= self._every_s or held.position - held.saved >= held.much)
                 and not self._under_way(held)
             ]
             if due:

@@ -163,6 +163,12 @@ class Restorer:
                 first - 1,
             )
         said = high if pointer is None else max(low, pointer.said)
+        if pointer is not None and pointer.said < low and wish.origin.offset < end:
+            log.warning(
+                "partition %d: decisions before %d were deleted before they were read back; calls judged again may have two",
+                partition,
+                low,
+            )
         self._said(client, wish, said, high, end)
         if self._goes_on(wish):
             spans = pointer.state if pointer is not None else []

@@ -193,7 +193,7 @@ class Scoring:
         now = int(time.time() * 1000)
         shed = now - min(columns.append_ms) > 1000 * self.settings.shed_lag_s
         outcomes = self.judge.process(columns, now, shed)
-        self.checkpoints.judged(batch.spans)
+        self.checkpoints.judged(batch.spans, now / 1000)
         demotions = self.governing.observe(outcomes.standing, self.judge.policy, self.judge.demotions)
         messages = [*self._messages(records, headers, columns, outcomes), *demotions]
         await self.deliveries.send(messages, batch.finish, holds)

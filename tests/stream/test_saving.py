@@ -59,7 +59,7 @@ async def saved(settings, records):
     found = []
     for record in records:
         engine.process(undisturbed.as_batch([record]), 0)
-        checkpoints.judged({partition: [record]})
+        checkpoints.judged({partition: [record]}, time.time())
         assert checkpoints.caught_up == ({partition} if record is records[-1] else set())
         await until(lambda record=record: offered and offered[-1].offset == record.offset() + 1)
         found.append(read(partition, offered[-1].metadata).said)
