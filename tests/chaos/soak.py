@@ -24,6 +24,7 @@ import psutil
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamer.calls.codec import decode_decision
 from streamer.engine import Engine
 from streamer.kafka import clients, topics
 from streamer.kafka.broker import LocalBroker, free_port
@@ -35,16 +36,19 @@ from tests.stream.live import Worker, get
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reliability.md"
 PICTURE = ROOT / "docs/soak.svg"
+CALLERS, SUBSCRIBERS = 2_000_000, 60_000
+"""Room for all, so that none is evicted; few enough subscribers that most of them have called after a while."""
 FAULTS = ("kill", "freeze", "replace", "stall")
 
 
 class Sample(NamedTuple):
-    """Of the worker that is left alone: seconds since the start, MiB, handles, threads, records behind, and p50 and p99 of
-    the last interval in ms.
+    """Of the worker that is left alone: seconds since the start, MiB, callers held (their windows last for 28 hours, so that
+    they only grow), handles, threads, records behind, and p50 and p99 of the last interval in ms.
     """
 
     at_s: float
     memory_mib: float
+    callers: int
     handles: int
     threads: int
     lag_records: float
@@ -62,11 +66,13 @@ class Watch:
 
     def look(self):
         _, text = get(self._page, "/metrics")
-        lag, counts = 0.0, {}
+        lag, callers, counts = 0.0, 0, {}
         for family in text_string_to_metric_families(text.decode()):
             for sample in family.samples:
                 if sample.name == "streamer_lag_records":
                     lag += sample.value
+                elif sample.name == "streamer_callers":
+                    callers = int(sample.value)
                 elif sample.name == "streamer_decision_latency_seconds_bucket":
                     counts[float(sample.labels["le"])] = sample.value
         fresh = {edge: n - self._counts.get(edge, 0.0) for edge, n in counts.items()}
@@ -74,6 +80,7 @@ class Watch:
         self.samples.append(Sample(
                 time.monotonic() - self._began,
                 self._process.memory_info().rss / 2**20,
+                callers,
                 self._process.num_fds(),
                 self._process.num_threads(),
                 lag,
@@ -126,37 +133,33 @@ def accounted(settings):
     names, differences, missing, again, records = topics.Topics(settings), [], 0, 0, 0
     engine, _ = undisturbed.saved(settings)
     for number in range(settings.partitions):
-        answered = np.zeros(1, np.int32)
+        answered, other, waiting = np.zeros(1, np.int32), Engine.of(settings), []
         for message in _log(settings, names.decisions, number):
             offset = int(dict(message.headers())["source.offset"])
             if offset >= len(answered):
                 answered = np.concatenate([answered, np.zeros(max(offset + 1, len(answered)), np.int32)])
+            if not answered[offset]:  # demotions came and went meanwhile: what was said stands
+                other.said_before(number, offset, decode_decision(message.value()))
             answered[offset] += 1
-        other, waiting = Engine.of(settings), []
         for topic in (*names.control, *names.facts):
             for message in _log(settings, topic, number if topic in names.facts else 0):
                 other.apply(names.kind(topic), message.key().decode(), message.value())
         for message in _log(settings, names.calls, number):
             waiting.append(message)
             if len(waiting) == 2_000:
-                missing, again, records = _judged(other, waiting, answered, missing, again, records)
-                waiting = []
-        missing, again, records = _judged(other, waiting, answered, missing, again, records)
-        differences += [
-            text
-            for text in undisturbed.differences(engine, other, settings.partitions)
-            if f"partition {number}:" in text
-        ]
+                asked, unsaid = _judged(other, waiting)
+                records, missing, waiting = records + asked, missing + unsaid, []
+        asked, unsaid = _judged(other, waiting)
+        records, missing, again = records + asked, missing + unsaid, again + int(np.count_nonzero(answered > 1))
+        differences += undisturbed.differences(engine, other, [number])
     return records, missing, again, differences
 
 
-def _judged(engine, messages, answered, missing, again, records):
+def _judged(engine, messages):
+    """(records that ask for a decision, those of them that have none in the log)."""
     outcomes = engine.process(undisturbed.as_batch(messages), 0)
-    for row, _, _ in outcomes.decisions:
-        offset = messages[row].offset()
-        times = answered[offset] if offset < len(answered) else 0
-        missing, again, records = missing + (times == 0), again + (times > 1), records + 1
-    return missing, again, records
+    unsaid = len(outcomes.decisions)
+    return unsaid + outcomes.said_before, unsaid
 
 
 def _log(settings, topic, number):
@@ -176,7 +179,7 @@ def _log(settings, topic, number):
 
 def picture(samples, faults):
     """The samples as an SVG, one strip a figure, faults as grey lines."""
-    strips = (("memory, MiB", "memory_mib"), ("file handles", "handles"), ("threads", "threads"), ("lag, records", "lag_records"),
+    strips = (("memory, MiB", "memory_mib"), ("callers held", "callers"), ("file handles", "handles"), ("threads", "threads"), ("lag, records", "lag_records"),
               ("p50, ms", "p50_ms"), ("p99, ms", "p99_ms"))  # fmt: skip
     width, height, left = 900, 90, 110
     last = max(samples[-1].at_s, 1.0)
@@ -220,7 +223,7 @@ def told_of(samples, faults, rate, account):
         f"{samples[-1].at_s / 60:.0f} minutes at {rate:,} set-ups a second of lab traffic, {len(faults)} faults on the other workers and the "
         f"broker ({', '.join(FAULTS)}). Of {records:,} set-ups {missing} have no decision, {again} have it twice alike; "
         f"{len(differences)} windows or counters differ from an undisturbed engine's. The worker that was left alone, medians: memory "
-        f"{flat('memory_mib')} MiB, file handles {flat('handles')}, threads {flat('threads')}, lag {flat('lag_records')} records, p50 "
+        f"{flat('memory_mib')} MiB, callers held, whose windows last for 28 hours, {flat('callers')}, file handles {flat('handles')}, threads {flat('threads')}, lag {flat('lag_records')} records, p50 "
         f"{flat('p50_ms')} ms, p99 {flat('p99_ms')} ms.\n\n![The worker that was left alone](soak.svg)\n"
     )
 
@@ -238,11 +241,11 @@ def main():
         broker.start(dies_with_parent=True, show=True)
         prefix = f"soak-{uuid.uuid4().hex[:6]}."
         settings = load(
-            bootstrap=broker.bootstrap, prefix=prefix, partitions=4, group=f"{prefix}scorer", max_callers=500_000
+            bootstrap=broker.bootstrap, prefix=prefix, partitions=4, group=f"{prefix}scorer", max_callers=CALLERS
         )
         topics.ensure(settings)
         page = free_port()
-        environment = {"STREAMER_MAX_CALLERS": "500000"}
+        environment = {"STREAMER_MAX_CALLERS": str(CALLERS)}
         alone = Worker(settings, STREAMER_METRICS_PORT=str(page), **environment)
         others = [Worker(settings, **environment)]
         traffic = None
@@ -251,7 +254,7 @@ def main():
                 ready(worker)
             traffic = subprocess.Popen(
                 [sys.executable, "-m", "streamer", "simulate", "--to", "kafka", "--rate", str(told.rate), "--seconds",
-                 str(int(60 * told.minutes)), "--bootstrap", settings.bootstrap],
+                 str(int(60 * told.minutes)), "--subscribers", str(SUBSCRIBERS), "--bootstrap", settings.bootstrap],
                 env=_environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             watch, began = Watch(alone, page), time.monotonic()
