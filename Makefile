@@ -58,8 +58,6 @@ bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
 fuzz: env ## COUNT inputs (10 million) to every decoder, a million broken records through a real worker, damaged state
-	@$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt --only-binary :all: atheris \
-		|| echo "without atheris: inputs are guided by what decoders answer alone"
 	@$(BIN)/python -m tests.fuzzing $(COUNT)
 	@$(BIN)/python -m tests.fuzzing.records 1000000
 	@$(BIN)/python -m tests.fuzzing.state 20000

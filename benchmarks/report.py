@@ -31,8 +31,8 @@ CAUSES: Final = {
         "judges, and Bytewax, whose sink hands each record to librdkafka in compiled code, waits for no delivery. Of the full "
         "engine in a catch-up checkpoints take about 5 µs a record (122,000 records/s without them): most callers of a minute's "
         "traffic call once, so that each record brings about a kilobyte of state, with the cold rows that are rolled, to be "
-        "copied, packed, sealed, compressed and written by the same two cores. Half as many cold rows, and copies that are taken "
-        "in slices and so may be seldom, are the next things to try."
+        "copied, packed, sealed, compressed and written by the same two cores. Rows of callers are mostly "
+        "zeros: packing them sparsely is the next thing to try."
     ),
     3: (
         "at 5,000/s the broker, the publisher, the reader and the worker together keep the two cores busy for nine tenths, so "

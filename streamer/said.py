@@ -17,6 +17,7 @@ from streamer.records import Batch
 
 _NOTHING: Final = np.zeros((0, columns.SAID_COLUMNS), np.int64)
 _SIP_CODES: Final[dict[int | None, Literal[603, 607, 608]]] = {603: 603, 607: 607}
+"""A decision's code as that of a policy, which can be one of three alone; any other was 608 or none."""
 _LONGEST: Final = 128
 """Characters that are kept of the name of a policy or model that this worker does not know, and of a reason phrase."""
 

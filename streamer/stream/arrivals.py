@@ -94,9 +94,9 @@ class Arrivals:
             except KafkaException:  # librdkafka has not got to begin with it
                 self.resting.add(place)
                 self.wake([place], epoch)
-            else:
-                if not held:
-                    client.resume([TopicPartition(*place)])
+                continue
+            if not held:
+                client.resume([TopicPartition(*place)])
 
     def forget(self, places: Collection[Place]) -> None:
         """They are gone, and who woke them meant a tenure that is over: they may be gained again within the same epoch."""

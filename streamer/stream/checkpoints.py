@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
@@ -23,11 +23,11 @@ from streamer.stream.state_log import Order, StateLog
 
 log = logging.getLogger("streamer.checkpoints")
 
-_SHORTEST_S: Final = 0.01
-_LONGEST_S: Final = 0.05
-_MUCH: Final = 2_000
+_SHORTEST_TURN_S: Final = 0.01
+_LONGEST_TURN_S: Final = 0.05
+_COPY_AFTER: Final = 2_000
 """Records after which a partition is copied before its time: so many cost the hot path about three milliseconds."""
-_MUCH_BEHIND: Final = 20_000
+_COPY_AFTER_BEHIND: Final = 20_000
 """The same while a backlog is caught up, when a wait of ten milliseconds makes nobody wait and what is copied seldom costs less."""
 _BEHIND_S: Final = 1.0
 _AT_ONCE_S: Final = 0.005
@@ -50,8 +50,16 @@ class _Held:
         self.next_bucket = 0
         self.saved = -1  # the position of the newest copy
         self.copied_at = 0.0
-        self.much = _MUCH
+        self.copy_after = _COPY_AFTER
         self.order: Order | None = None
+
+
+class _Keeping(NamedTuple):
+    """A judge that remembers, where its state goes, and where it comes from."""
+
+    state: KeepsState
+    log: StateLog
+    restorer: Restorer
 
 
 class Checkpoints:
@@ -84,12 +92,10 @@ class Checkpoints:
         self._calls, self._decisions = topics.calls, topics.decisions
         self._held: dict[int, _Held] = {}
         self.restored = self.taken_in = 0
-        self.log: StateLog | None = None
-        self._restorer: Restorer | None = None
-        self._state = judge if isinstance(judge, KeepsState) else None
-        if self._state is not None:
-            self.log = StateLog(settings, self._state.pieces, self._offer, fail)
-            self._restorer = Restorer(settings, self._state.opened, fail, wake)
+        self._keeping: _Keeping | None = None
+        if isinstance(judge, KeepsState):
+            log_of_state = StateLog(settings, judge.pieces, self._offer, fail)
+            self._keeping = _Keeping(judge, log_of_state, Restorer(settings, judge.opened, fail, wake))
 
     # -- partitions come and go ----------------------------------------------------------------------------
 
@@ -101,8 +107,8 @@ class Checkpoints:
         for number, origin in sorted(batch.origins.items()):
             held = self._held[number] = _Held(Wish(number, batch.epoch, origin))
             held.facts = facts
-            if self._restorer is not None:
-                self._restorer.ask(held.wish)
+            if self._keeping is not None:
+                self._keeping.restorer.ask(held.wish)
             else:
                 held.restored = Restored(held.wish, [], {}, 0, 0)
 
@@ -112,7 +118,7 @@ class Checkpoints:
         for number in partitions:
             held = self._held.pop(number)
             held.wish.given_up = True
-            if held.awake and self.log is not None and (held.position != held.saved or self._under_way(held)):
+            if held.awake and self._keeping is not None and (held.position != held.saved or self._under_way(held)):
                 last.append(held)
         waiting = len(last)
         if not waiting:
@@ -154,25 +160,26 @@ class Checkpoints:
     @property
     def trouble(self) -> str | None:
         """What librdkafka is retrying at the moment."""
-        return self._restorer.trouble if self._restorer is not None else None
+        return self._keeping.restorer.trouble if self._keeping is not None else None
 
     def take_in(self) -> bool:
         """Take in what has come, for a few milliseconds; gives whether there is more."""
         until = time.perf_counter() + _AT_ONCE_S
-        if self._restorer is None or self._state is None:
+        if self._keeping is None:
             return False
-        for part in self._restorer.take():
+        state = self._keeping.state
+        for part in self._keeping.restorer.take():
             held = self._held.get(part.wish.partition)
             if held is None or held.wish is not part.wish:
                 continue
             if isinstance(part, Piece):
-                self._state.put(part.opened)
+                state.put(part.opened)
                 self.taken_in += len(part.opened.columns["callers.key"])
             elif isinstance(part, SaidSince):
-                self._state.said_before(part.wish.partition, part.offset, part.decision)
+                state.said_before(part.wish.partition, part.offset, part.decision)
                 held.answered = max(held.answered, part.offset + 1)
             elif isinstance(part, Emptied):
-                self._state.clear(part.wish.partition)
+                state.clear(part.wish.partition)
             else:
                 self._complete(held, part)
             if time.perf_counter() > until:
@@ -197,9 +204,9 @@ class Checkpoints:
             if self._control.reached >= held.facts:
                 held.awake, held.since = True, time.monotonic()
                 number, restored = held.wish.partition, held.restored
-                if self.log is not None and self._state is not None and restored is not None:
-                    self._state.watch(number)
-                    self.log.begin(number, restored.spans, restored.rolled)
+                if self._keeping is not None and restored is not None:
+                    self._keeping.state.watch(number)
+                    self._keeping.log.begin(number, restored.spans, restored.rolled)
                 log.info("partition %d goes on at %d", number, held.position)
                 self._poller().arrivals.wake([(self._calls, number)], held.wish.epoch)
 
@@ -212,43 +219,48 @@ class Checkpoints:
             if held is not None:
                 held.position = records[-1].offset() + 1
                 behind = now_s - records[-1].timestamp()[1] / 1000 > _BEHIND_S
-                held.much = _MUCH_BEHIND if behind else _MUCH
+                held.copy_after = _COPY_AFTER_BEHIND if behind else _COPY_AFTER
 
     async def run(self) -> None:
         """Copy one partition after the other, each every `checkpoint_s` while it changes, sooner where much changes."""
-        while self.log is not None:
+        while self._keeping is not None:
             turn_s = self._every_s / max(len(self._held), 1) / 2
-            await asyncio.sleep(min(max(turn_s, _SHORTEST_S), _LONGEST_S))
+            await asyncio.sleep(min(max(turn_s, _SHORTEST_TURN_S), _LONGEST_TURN_S))
             now = time.monotonic()
             due = [
                 held
                 for held in self._held.values()
                 if held.awake
                 and held.position != held.saved
-                and (now - held.copied_at >= self._every_s or held.position - held.saved >= held.much)
+                and (now - held.copied_at >= self._every_s or held.position - held.saved >= held.copy_after)
                 and not self._under_way(held)
             ]
             if due:
                 self._copy(min(due, key=lambda held: held.copied_at))
 
+    def committed(self, partition: int, offset: int) -> None:
+        """The broker has this input offset of a partition. From any thread."""
+        if self._keeping is not None:
+            self._keeping.log.committed(partition, offset)
+
     @property
     def written(self) -> int:
         """Checkpoints delivered since the start."""
-        return self.log.written if self.log is not None else 0
+        return self._keeping.log.written if self._keeping is not None else 0
 
     @property
     def bytes(self) -> int:
         """Bytes of them, before compression."""
-        return self.log.bytes if self.log is not None else 0
+        return self._keeping.log.bytes if self._keeping is not None else 0
 
     def ages(self) -> dict[int, float]:
         """Seconds since what is committed of each partition was copied; 0 where nothing has come since."""
         now = time.monotonic()
         found = {}
         for number, held in self._held.items():
-            if held.awake and self.log is not None:
+            if held.awake and self._keeping is not None:
                 idle = held.position == held.saved and not self._under_way(held)
-                found[number] = 0.0 if idle else now - max(held.since, self.log.committed_at.get(number, 0.0))
+                found[number] = 0.0 if idle else now - max(held.since, self._keeping.log.committed_at.get(number, 0.0))
         return found
 
     @staticmethod
@@ -257,24 +269,24 @@ class Checkpoints:
 
     def _copy(self, held: _Held, done: Callable[[], None] | None = None) -> None:
         number = held.wish.partition
-        if self.log is None or self._state is None:
+        if self._keeping is None:
             return
-        whole = held.whole or number in self.log.wanting
-        copied = self._state.whole(number) if whole else self._state.changes(number, held.next_bucket)
+        state, log_of_state = self._keeping.state, self._keeping.log
+        whole = held.whole or number in log_of_state.wanting
+        copied = state.whole(number) if whole else state.changes(number, held.next_bucket)
         held.whole = False
         held.next_bucket = copied.buckets[-1] + 1
         if held.position >= held.answered:  # else what was said of records to come lies before what this worker says
             held.said = max(held.said, self._deliveries.reached((self._decisions, number)))
         held.order = Order(number, held.wish.epoch, held.position, held.said, copied, done)
         held.saved, held.copied_at = held.position, held.order.copied_at
-        self.log.write(held.order)
+        log_of_state.write(held.order)
 
     def _offer(self, number: int, epoch: int, offset: int, metadata: str) -> None:
         self._poller().offsets.offer(Offered((self._calls, number), epoch, offset, metadata))
 
     def close(self) -> None:
         """End the threads."""
-        if self._restorer is not None:
-            self._restorer.close()
-        if self.log is not None:
-            self.log.close()
+        if self._keeping is not None:
+            self._keeping.restorer.close()
+            self._keeping.log.close()

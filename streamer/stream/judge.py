@@ -77,32 +77,24 @@ class KeepsState(Protocol):
 
     def clear(self, partition: int) -> None:
         """Forget what was put into a partition."""
-        ...
 
     def watch(self, partition: int) -> None:
         """Begin to note what changes in a partition."""
-        ...
 
     def whole(self, partition: int) -> Copied:
         """All that a watched partition holds."""
-        ...
 
     def changes(self, partition: int, first_bucket: int) -> Copied:
         """What changed in a watched partition since it was last copied, and some buckets from this one on."""
-        ...
 
     def pieces(self, copied: Copied) -> Iterator[bytes]:
         """A copy as bytes for messages. From any thread."""
-        ...
 
     def opened(self, partition: int, packed: bytes) -> Opened:
         """Bytes made sure of. From any thread. Raises `StateError`."""
-        ...
 
     def put(self, opened: Opened) -> None:
         """Take in a piece of state."""
-        ...
 
     def said_before(self, partition: int, offset: int, decision: Decision) -> None:
         """A decision in the log about a record that is yet to come: it stands."""
-        ...

@@ -81,9 +81,8 @@ class Offsets:
             self._committed.pop(place, None)
             self._ready.pop(place, None)
 
-    def lag(self, client: Client, place: Place) -> int | None:
-        """Records between what is finished and the end as of the last fetch; None before the first one."""
-        end: int = client.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+    def lag(self, place: Place, end: int) -> int | None:
+        """Records between what is finished and the end of the log; None where either is not known (a negative end)."""
         return max(end - self._done[place], 0) if end >= 0 and place in self._done else None
 
     def commit(self, client: Client, owned: Collection[Place], epoch: int) -> None:

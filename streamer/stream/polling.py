@@ -80,7 +80,7 @@ class Poller:
         self._lookout = Lookout(topics)
         self._draining = threading.Event()
         self._abandoned = False
-        self._closing = self._leaving = self._overslept = False
+        self._closing = self._overslept = False
         self._backpressure = Backpressure()
         self._second_at = self._held_up_at = 0.0
         self._pace = Pace(settings.linger_ms / 1000)
@@ -178,6 +178,7 @@ class Poller:
         self._give(batch)
 
     def _end(self, place: Place) -> int:
+        """The offset after the last record as of the last fetch, negative before the first one."""
         end: int = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
         return end
 
@@ -189,7 +190,7 @@ class Poller:
         self.offsets.commit(self._client, self.positions, self.epoch)
         self._lookout.look(self._client, now)
         self._look_for_a_stuck_batch(now)
-        lags = {place: self.offsets.lag(self._client, place) for place in self.positions}
+        lags = {place: self.offsets.lag(place, self._end(place)) for place in self.positions}
         self.lags = {place: lag for place, lag in lags.items() if lag is not None}
 
     def _look_for_a_stuck_batch(self, now: float) -> None:
@@ -243,10 +244,10 @@ class Poller:
         )
         self._forget()
         self._overslept = False
-        self._closing = self._leaving = True
-        self._client.close()
-        self._closing = self._leaving = False
         self._lose(set(self.positions))
+        self._closing = True
+        self._client.close()
+        self._closing = False
         self._backpressure = Backpressure()
         self._client = self._join()
         self._alive_at = time.monotonic()
@@ -277,9 +278,7 @@ class Poller:
 
     def _on_revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
         places = self.positions.keys() & {(p.topic, p.partition) for p in partitions}
-        if self._leaving:
-            self._lose(places)
-        else:
+        if places:
             self._finish_all()  # the partitions that stay are only delayed
             self._announce("revoked", places)
             self._finish_all()  # the agent has put their state away

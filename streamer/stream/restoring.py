@@ -96,15 +96,15 @@ class Restorer:
                     except queue.Empty:
                         client.poll(0)
                     else:
-                        self._try(client, wish)
+                        self._restore(client, wish)
             finally:
                 client.close()
         except BaseException as reason:  # a worker without its state must not go on
             self._fail(reason)
 
-    def _try(self, client: Any, wish: Wish) -> None:
+    def _restore(self, client: Any, wish: Wish) -> None:
         try:
-            self._restore(client, wish)
+            self._read_back(client, wish)
         except (StateError, TransportError):
             # Who slept through its session finds its state deleted by the next owner, a moment before it hears of that one.
             until = time.monotonic() + _HEARS_S
@@ -130,7 +130,7 @@ class Restorer:
             self._arrived()
             return
 
-    def _restore(self, client: Any, wish: Wish) -> None:
+    def _read_back(self, client: Any, wish: Wish) -> None:
         begun, partition = time.monotonic(), wish.partition
         rolled: dict[int, int] = {}
         callers = 0

@@ -55,8 +55,7 @@ class Scoring:
         self.checkpoints = Checkpoints(
             settings, judge, self.deliveries, self.control, lambda: self._poller, self._fail_from_thread, self._wake
         )
-        if self.checkpoints.log is not None:
-            app.offsets.heard = self.checkpoints.log.committed
+        app.offsets.heard = self.checkpoints.committed
         self._brake = Brake(settings, self.topics.calls)
         self._misplaced = Seldom()
         self._log_clock = LogClock()

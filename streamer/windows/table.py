@@ -225,7 +225,9 @@ def some_of(table: Table, partition: int, hashes: Any, buckets: Any) -> Any:
 
 @loop
 def _mark(table: Table, partition: int, hashes: Any, buckets: Any, marked: Any) -> None:
-    """The bits of the hash that name a segment name the bucket too, so that few segments have to be looked through."""
+    """Mark the rows that `some_of` gives. The bits of the hash that name a segment name the bucket too, so that few segments
+    have to be looked through.
+    """
     rows, directory = table.rows, table.directory
     for wanted in hashes:
         cell = find(table, wanted)

@@ -125,7 +125,7 @@ class Field:
         ends = {number: len(found) for number, found in undisturbed.log(self.settings, self.calls.topics.calls).items()}
         windows = [f"committed {offsets}, the log ends at {ends}"] if offsets != ends else []
         other = undisturbed.judged(self.settings, heed=undisturbed.said(self.settings))
-        windows += undisturbed.differences(engine, other, self.settings.partitions)
+        windows += undisturbed.differences(engine, other, range(self.settings.partitions))
         told = [
             {(d["action"], d["shadow_action"], tuple(d["reasons"]), d["policy"], d["model"]) for d, _ in found}
             for found in self.calls.decided.values()

@@ -1,9 +1,12 @@
 """A flood of one operator through a real worker: each set-up has its decision, the flood its share, the others verdicts."""
 
 import time
+from itertools import chain
 
 import pytest
 
+from streamer.throttling import BACKLOG_MS
+from tests.stream import undisturbed
 from tests.stream.live import Calls, Worker, setup, wait_until
 from tests.stream.mixed import check, control
 
@@ -26,7 +29,11 @@ def test_a_flood_has_its_share_and_nobody_else_waits_for_a_verdict_in_vain(kafka
             calls.publish(setup(f"other{number}", f"+7707{number:07d}", operator="op-b"))
             published.add(f"other{number}")
     calls.producer.flush(30)
-    time.sleep(1.1)  # what waits for longer is a backlog; nothing comes after it, so that all of it waits
+    logged = [*chain.from_iterable(undisturbed.log(kafka_settings, calls.topics.calls).values())]
+    assert len(logged) == len(published)
+    # Nothing comes after these, so that all of them wait, and each for long enough.
+    newest_ms = max(record.timestamp()[1] for record in logged)
+    wait_until(lambda: time.time() * 1000 - newest_ms > BACKLOG_MS)
     with Worker(kafka_settings, STREAMER_CHECKPOINT_S="0.5") as killed:
         assert not calls.until({"flood0", "other0"}), killed.log
         killed.kill()

@@ -113,9 +113,9 @@ def held(engine, partition):
 
 
 def differences(one, other, partitions):
-    """Where two engines differ in these partitions (a number: so many, from 0 on), in words; nothing where they hold the same."""
+    """Where two engines differ in these partitions, in words; nothing where they hold the same."""
     found = []
-    for partition in range(partitions) if isinstance(partitions, int) else partitions:
+    for partition in partitions:
         ours, theirs = held(one, partition), held(other, partition)
         for name in ours:
             if ours[name] != theirs[name]:
