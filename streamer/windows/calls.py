@@ -93,8 +93,8 @@ def is_over(table: Table, cell: int, watermark: int) -> bool:
 
 @loop
 def place(table: Table, wanted: int, watermarks: Any) -> int:
-    """A row for a new entry: an empty one, else one that is over; else the table grows, and where it may not any more the
-    entry that was silent longest has to go.
+    """An empty row for a new entry. Where there is none near its home, what is over in the segment is let go of; else the table
+    grows, and where it may not any more the entry that was silent longest has to go.
     """
     while True:
         cell = tables.vacant(table, wanted)
@@ -102,17 +102,30 @@ def place(table: Table, wanted: int, watermarks: Any) -> int:
             return cell
         first = tables.first_of(table, wanted)
         silent = np.int64(-1)
+        over = False
         for step in range(tables.PROBES):
             other = tables.near(first, wanted, step)
             watermark = watermarks[tables.partition_at(table, other)]
-            if is_over(table, other, watermark):
-                return other
+            over = over or is_over(table, other, watermark)
             if watermark - table.rows[other, tables.TOUCHED_MS] > silent:
                 silent = watermark - table.rows[other, tables.TOUCHED_MS]
                 cell = other
-        if not tables.split(table, wanted):
+        if over:
+            _let_go(table, first, first + tables.SEGMENT, watermarks)
+        elif not tables.split(table, wanted):
             table.meta[tables.EVICTED] += 1
             return cell
+
+
+@loop
+def _let_go(table: Table, cell: int, end: int, watermarks: Any) -> None:
+    """Empty the rows of a segment whose entries are over."""
+    while cell < end:
+        held = table.rows[cell, tables.HELD] != 0
+        if held and is_over(table, cell, watermarks[tables.partition_at(table, cell)]):
+            tables.remove(table, cell)
+        else:
+            cell += 1
 
 
 @loop

@@ -170,7 +170,9 @@ def remove(table: Table, cell: int) -> None:
 
 @loop
 def split(table: Table, wanted: int) -> bool:
-    """Make two segments of the one that a hash belongs to; False when the table may not grow there any more."""
+    """Make two segments of the one that a hash belongs to; False when the table may not grow there any more, or when the segment
+    has no empty row: whoever enters something has to make room before it comes to that.
+    """
     rows, directory = table.rows, table.directory
     at = (wanted >> 32) & (directory.shape[0] - 1)
     first = directory[at] & ~_LAST

@@ -113,8 +113,14 @@ def held(engine, partition):
 
 
 def differences(one, other, partitions):
-    """Where two engines differ in these partitions, in words; nothing where they hold the same."""
-    found = []
+    """Where two engines differ in these partitions, in words, and what either gave up for want of room; nothing where they hold
+    the same.
+    """
+    found = [
+        f"{engine.evicted} callers and {engine.calls_evicted} calls and pairs were given up that still counted"
+        for engine in (one, other)
+        if engine.evicted or engine.calls_evicted
+    ]
     for partition in partitions:
         ours, theirs = held(one, partition), held(other, partition)
         for name in ours:

@@ -48,6 +48,24 @@ def test_what_is_over_goes_before_what_counts_however_long_that_was_silent(kind)
     assert all(table.find(held, one) >= 0 for one in kept)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_that_counts_is_given_up_however_much_that_is_over_lies_about(kind):
+    """Nobody sweeps, so that segments are crowded by what is over when they have to grow: by then none had an empty row."""
+    held, draw, recent = kind(1_000_000), np.random.default_rng(3), []
+    keep_s = (calls.KEEP_MS if kind is calls.calls else calls.PAIR_KEEP_MS) // 1_000
+    for second in range(3 * keep_s):
+        fresh = np.zeros((min(300 + second, 1_000), held.rows.shape[1]), np.int64)
+        fresh[:, table.HASH] = draw.integers(-(2**63), 2**63, len(fresh))
+        fresh[:, table.HELD] = table.held(second % 2, calls.SETUP)
+        fresh[:, table.TOUCHED_MS] = 1_000 * second
+        calls.put(held, fresh, np.array([1_000 * second, 1_000 * second]))
+        recent = [*recent[1 - keep_s :], fresh]
+    counts = np.concatenate(recent)[:, table.HASH]
+    assert calls.evicted(held) == 0
+    assert sum(table.find(held, one) < 0 for one in counts.tolist()) == 0
+    assert held.meta[table.USED] < 4 * len(counts)
+
+
 def test_a_call_under_way_is_kept_until_its_end_at_most_six_hours():
     held = calls.calls(1_000)
     for wanted, flags in ((1, calls.SETUP), (2, calls.SETUP | calls.ANSWERED), (3, calls.ANSWERED | calls.ENDED)):
