@@ -9,7 +9,7 @@ from streamer.cache import cache_folder
 __version__ = "0.1.0"
 
 
-_COMPILED = (
+COMPILED = (
     "calls/*.py",
     "windows/*.py",
     "registers/*.py",
@@ -21,9 +21,13 @@ _COMPILED = (
     "compiled.py",
     "vector.py",
     "reach.py",
+    "answers.py",
+    "settling.py",
+    "throttling.py",
     "kernel.py",
     "outcomes.py",
 )
+"""Modules that have compiled loops, or constants that these are compiled with."""
 
 
 def _compiled_code_folder() -> str:
@@ -33,7 +37,7 @@ def _compiled_code_folder() -> str:
     """
     digest = hashlib.blake2b(digest_size=8)
     here = Path(__file__).parent
-    for source in sorted(path for place in _COMPILED for path in here.glob(place)):
+    for source in sorted(path for place in COMPILED for path in here.glob(place)):
         digest.update(source.read_bytes())
     return str(cache_folder() / "numba" / digest.hexdigest())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import streamer
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 
@@ -93,3 +94,9 @@ def test_no_module_has_a_name_that_says_nothing():
 def test_faust_finds_the_transport():
     (found,) = (point for point in entry_points(group="faust.transports") if point.name == "confluent")
     assert found.load().__module__ == "streamer.stream.transport"
+
+
+def test_every_module_with_a_compiled_loop_is_known_to_the_cache_of_compiled_code():
+    known = {path for place in streamer.COMPILED for path in (ROOT / "streamer").glob(place)}
+    loops = {path for path in MODULES if "from streamer.compiled import" in path.read_text("utf-8")}
+    assert not loops - known
