@@ -37,6 +37,7 @@ lint: env ## style, types, layers, schemas
 	@$(BIN)/lint-imports
 	@$(BIN)/streamer schemas --check
 	@$(BIN)/streamer dashboards --check
+	@$(BIN)/streamer detectors --check
 
 test: lint ## every check and test, on a real broker
 	@$(BIN)/streamer compile

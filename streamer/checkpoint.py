@@ -28,17 +28,19 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer import state_layout
+from streamer import pended_state, state_layout
 from streamer.calls.codec import encode
 from streamer.columns import State
 from streamer.errors import StateError
 from streamer.in_force import InForce, Versions
 from streamer.journal import Touched
+from streamer.pended_state import Pending
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
+from streamer.revisions import Revisions
 from streamer.state_layout import Header
 from streamer.versions import STATE_LAYOUT
-from streamer.windows import callers, calls, table
+from streamer.windows import callers, calls, originations, table
 from streamer.windows.hashing import BUCKETS
 from streamer.windows.slots import COLUMNS
 
@@ -49,7 +51,8 @@ _ALIGNED: Final = 8
 _ANEW: Final = "export it again, or let the partition begin empty"
 _decode: Final = msgspec.json.Decoder(Header).decode
 _PIECE_ROWS: Final = {"callers": 1_500, "calls": 8_000, "pairs": 8_000}
-"""Most rows of a piece: with the widest of each, 3 MiB."""
+_PIECE_WAITS: Final = 256
+"""Most rows and waiting calls of a piece: with the widest of each, 4 MiB."""
 
 
 class Seal(NamedTuple):
@@ -82,6 +85,7 @@ class Copied(NamedTuple):
     versions: Versions
     operators: list[str]
     buckets: tuple[int, ...]
+    pending: Pending
 
 
 class Opened(NamedTuple):
@@ -91,11 +95,12 @@ class Opened(NamedTuple):
     columns: dict[str, Any]
 
 
-def copy_all(state: State, known: InForce, partition: int) -> Copied:
+def copy_all(state: State, known: InForce, revisions: Revisions, partition: int) -> Copied:
     """Everything that a partition holds."""
     return _copied(
         state,
         known,
+        revisions,
         partition,
         callers.slots_of(state.callers, partition),
         table.all_of(state.calls, partition),
@@ -104,7 +109,9 @@ def copy_all(state: State, known: InForce, partition: int) -> Copied:
     )
 
 
-def copy_changes(state: State, known: InForce, partition: int, touched: Touched, first: int) -> Copied:
+def copy_changes(
+    state: State, known: InForce, revisions: Revisions, partition: int, touched: Touched, first: int
+) -> Copied:
     """What was touched of a partition, and buckets from `first` on: about as much again, at least one."""
     marked = callers.marks(state.callers)
     changed = callers.mark_touched(state.callers, partition, touched.key, marked)
@@ -117,6 +124,7 @@ def copy_changes(state: State, known: InForce, partition: int, touched: Touched,
     return _copied(
         state,
         known,
+        revisions,
         partition,
         np.flatnonzero(marked),
         table.some_of(state.calls, partition, touched.call, wanted),
@@ -126,30 +134,27 @@ def copy_changes(state: State, known: InForce, partition: int, touched: Touched,
 
 
 def _copied(
-    state: State, known: InForce, partition: int, slots: Any, said: Any, seen: Any, buckets: tuple[int, ...]
-) -> Copied:
-    return Copied(
-        partition,
-        int(state.watermark[partition]),
-        callers.copy_out(state.callers, slots),
-        state.calls.rows[said],
-        state.pairs.rows[seen],
-        known.versions,
-        list(known.operators.rows),
-        buckets,
-    )
+    state: State, known: InForce, revisions: Revisions, partition: int, slots: Any, said: Any, seen: Any,
+    buckets: tuple[int, ...],
+) -> Copied:  # fmt: skip
+    names = list(known.operators.rows)
+    rows = callers.copy_out(state.callers, slots), state.calls.rows[said], state.pairs.rows[seen]
+    pending = pended_state.copied(state, revisions, names, partition)
+    return Copied(partition, int(state.watermark[partition]), *rows, known.versions, names, buckets, pending)
 
 
 def pieces(copied: Copied) -> Iterator[Copied]:
     """The copy cut into pieces of a size that a message may have; at least one."""
     lengths = {"callers": len(copied.callers["key"]), "calls": len(copied.calls), "pairs": len(copied.pairs)}
-    count = max(1, *(-(-rows // _PIECE_ROWS[name]) for name, rows in lengths.items()))
+    waits = -(-len(copied.pending.waits) // _PIECE_WAITS)
+    count = max(1, waits, *(-(-rows // _PIECE_ROWS[name]) for name, rows in lengths.items()))
     for number in range(count):
         cut = {name: slice(number * rows // count, (number + 1) * rows // count) for name, rows in lengths.items()}
         yield copied._replace(
             callers=callers.cut(copied.callers, cut["callers"]),
             calls=copied.calls[cut["calls"]],
             pairs=copied.pairs[cut["pairs"]],
+            pending=pended_state.cut(copied.pending, number, count),
         )
 
 
@@ -177,6 +182,7 @@ def pack(copied: Copied, sealed_by: Seal) -> bytes:
             ],
             reasons=list(REASONS),
             columns=[(name, rows.dtype.str, list(rows.shape)) for name, rows in columns.items()],
+            pending=copied.pending,
         )
     )  # fmt: skip
     header += b" " * (-(_HEAD.size + len(header)) % _ALIGNED)
@@ -201,10 +207,11 @@ def unpack(state: State, packed: bytes, partition: int, sealed_by: Seal) -> Open
     _refuse(partition, state_layout.faults_of_callers(slots, partition, header.watermark))
     _refuse(partition, state_layout.faults_of_calls(columns["calls"], header))
     _refuse(partition, state_layout.faults_of_pairs(columns["pairs"], header))
+    _refuse(partition, pended_state.faults(header.pending))
     return Opened(header, columns)
 
 
-def put(state: State, known: InForce, opened: Opened) -> None:
+def put(state: State, known: InForce, revisions: Revisions, opened: Opened) -> None:
     """Take an opened piece in; what its partition holds of the same callers, calls and pairs is replaced."""
     header, columns = opened
     said, seen = _as_ours(columns["calls"], columns["pairs"], header, known)
@@ -212,6 +219,7 @@ def put(state: State, known: InForce, opened: Opened) -> None:
     callers.put(state.callers, header.partition, {name: columns[f"callers.{name}"] for name in (*COLUMNS, "wide")})
     calls.put(state.calls, said, state.watermark)
     calls.put(state.pairs, seen, state.watermark)
+    pended_state.put(state, revisions, known, header.partition, header.pending)
 
 
 def drop(state: State, partition: int) -> None:
@@ -219,6 +227,7 @@ def drop(state: State, partition: int) -> None:
     callers.drop(state.callers, partition)
     table.drop(state.calls, partition)
     table.drop(state.pairs, partition)
+    originations.drop(state.waiting, state.on_time, partition)
     state.watermark[partition] = -1
 
 

@@ -15,26 +15,28 @@ END: Final = 3
 
 # columns of `records`, int64[n, RECORD_COLUMNS]
 KIND, AT, APPENDED, PARTITION, OPERATOR = 0, 1, 2, 3, 4
-INGRESS, ATTESTATION, SCOPE, TRUNK, DIVERTED = 5, 6, 7, 8, 9
+INGRESS, ATTESTATION, SCOPE, TRUNK, DIVERTED, REGISTERED, ASSERTED, OFFSET = 5, 6, 7, 8, 9, 10, 11, 12
 RING, TALK, CAUSE = 5, 6, 7
-RECORD_COLUMNS: Final = 10
+RECORD_COLUMNS: Final = 13
 
 # columns of `verdicts`, int64[n, VERDICT_COLUMNS]
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
 VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
+WAITS: Final = 512
+"""The call waits for its origination."""
 THROTTLED: Final = 256
 """The record is, or belongs to, a set-up that was let through unjudged: it had no effect."""
 
 # columns of `said`, int64[n, SAID_COLUMNS], what was said before a restart: where the first is 1, and the others count
-STANDS, SAID_ACTION, SAID_SHADOW, SAID_REASONS, SAID_MILLIONTHS, SAID_CACHE_S, SAID_VERSIONS = range(7)
-SAID_COLUMNS: Final = 7
+STANDS, SAID_ACTION, SAID_SHADOW, SAID_REASONS, SAID_MILLIONTHS, SAID_CACHE_S, SAID_VERSIONS, SAID_REVISED = range(8)
+SAID_COLUMNS: Final = 8
 """`SAID_CACHE_S` is -1 where that is not known."""
 
 
 class State(NamedTuple):
     """What a pass changes: callers, calls, pairs, the watermark of each partition, int64[partitions], ms (-1: none yet), and
-    the operators' shares, which are no part of what is saved.
+    the operators' shares, which are no part of what is saved; for `waiting` and `on_time` see `streamer.windows.originations`.
     """
 
     callers: Any
@@ -42,6 +44,8 @@ class State(NamedTuple):
     pairs: Any
     watermark: Any
     shares: Any
+    waiting: Any
+    on_time: Any
 
 
 class World(NamedTuple):
@@ -52,6 +56,7 @@ class World(NamedTuple):
     lists: Any
     facts: Any
     operators: Any
+    trunks: Any
     rules: Any
     model: Any
     emergency: Any
@@ -106,3 +111,13 @@ def verdicts(n: int) -> Verdicts:
         np.empty((n, len(DETECTORS), 4)),
         np.empty((n, len(DETECTORS) + 1), np.uint8),
     )
+
+
+def cleared(out: Verdicts, n: int) -> Verdicts:
+    """What a pass of n records fills: the beginning of arrays that are made once, so that no batch has to touch new memory."""
+    begun = Verdicts(*(column[:n] for column in out))
+    begun.columns.fill(0)
+    begun.reasons.fill(0)
+    begun.score.fill(np.nan)
+    begun.millionths.fill(-1)
+    return begun

@@ -7,17 +7,17 @@ decisions, however the stream is cut into batches and however partitions are int
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 import numpy as np
 
-from streamer import checkpoint, columns, kernel
+from streamer import checkpoint, columns, kernel, settling
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
-from streamer.calls.events import CLAMP_BACK_MS, SKEW_MS, CallEvent
+from streamer.calls.events import CallEvent
 from streamer.calls.numbers import home_plan
 from streamer.checkpoint import Copied, Opened
 from streamer.in_force import InForce
@@ -25,9 +25,10 @@ from streamer.journal import Journal
 from streamer.outcomes import Outcomes, Reporter
 from streamer.records import Batch, read
 from streamer.registers.operators import CAPACITY
+from streamer.revisions import Revision, Revisions
 from streamer.said import Said
 from streamer.settings import Settings
-from streamer.windows import callers, calls, shares, sliding, slots
+from streamer.windows import calls, originations, shares, sliding, slots
 from streamer.windows.hashing import secret_words
 
 
@@ -57,6 +58,8 @@ class Engine:
             calls.pairs(max_calls),
             np.full(partitions, -1, np.int64),
             shares.shares(CAPACITY),
+            originations.waiting(partitions),
+            originations.on_time(partitions, CAPACITY),
         )
         self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
@@ -68,6 +71,7 @@ class Engine:
         self._seal = checkpoint.seal(secret, home, partitions)
         self._journal = Journal()
         self._said = Said()
+        self._revisions = Revisions()
 
     @classmethod
     def of(cls, settings: Settings, *, home: str | None = None, clamp: bool | None = None) -> Self:
@@ -140,19 +144,30 @@ class Engine:
             outcomes.decisions.sort(key=lambda decision: decision[0])
         return outcomes
 
-    def tick(self, partition: int, now_ms: int) -> None:
-        """The clock: lets go of what nothing can ask for any more, in a partition where no calls come too.
+    def tick(self, partition: int, now_ms: int) -> Outcomes:
+        """The clock: lets go of what nothing can ask for any more, in a partition where no calls come too, and gives the
+        revisions of calls whose time to wait is up. Those are kept until `delivered` is told of them.
 
         Only for a partition of which all is judged that was appended before `now_ms`. Then it never changes a verdict, so
         that a replay needs no ticks: a record's `at` lies at most `CLAMP_BACK_MS` before its append time, so what the
         watermark will be when the next one comes is known, but for a little.
         """
-        sure = self.state.watermark.copy()
-        if self._clamp and sure[partition] >= 0:  # history is not measured by today's clock
-            sure[partition] = max(int(sure[partition]), now_ms - CLAMP_BACK_MS - SKEW_MS)
-        callers.sweep(self.state.callers, sure, 2_000)
-        calls.sweep(self.state.calls, sure, 2_000)
-        calls.sweep(self.state.pairs, sure, 2_000)
+        if self._clamp:  # history is not measured by today's clock
+            settling.tick(self.state, self._world(now_ms), partition, now_ms)
+        outcomes = Outcomes()
+        self._collect([partition], now_ms, outcomes, saying=True)
+        return outcomes
+
+    def delivered(self, revisions: Iterable[Revision]) -> None:
+        """These revisions, which a tick gave, are in the log."""
+        self._revisions.delivered(self.state.waiting, revisions)
+
+    def _collect(self, partitions: list[int], now_ms: int, outcomes: Outcomes, *, saying: bool) -> None:
+        for partition in partitions:
+            how = (self.state.waiting, self._journal, partition, now_ms, self.policy)
+            found = self._revisions.collect(*how, saying=saying)
+            outcomes.came.update(found.came)
+            outcomes.revisions += found.revisions
 
     def _judge(
         self, batch: Batch, rows: list[int], events: list[CallEvent], now_ms: int, shed: bool, outcomes: Outcomes
@@ -163,7 +178,9 @@ class Engine:
             for at in np.flatnonzero(given.columns.skip).tolist():
                 numbers = given.numbers
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
-        out = self._verdicts(len(events))
+        if len(events) > len(self._out.score):
+            self._out = columns.verdicts(max(len(events), 2 * len(self._out.score)))
+        out = columns.cleared(self._out, len(events))
         hashes = np.empty((len(events), 2), np.int64)
         said = self._said.of(batch, rows, events, known)
         kernel.run(self.state, self._world(now_ms), given.columns, said, out, hashes, self._filled)
@@ -171,17 +188,9 @@ class Engine:
             given.columns.records[:, columns.PARTITION], given.columns.key, given.columns.call, hashes[:, 1]
         )
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
-
-    def _verdicts(self, n: int) -> columns.Verdicts:
-        """What a pass of n records fills: the beginning of arrays that are made once, so that no batch has to touch new memory."""
-        if n > len(self._out.score):
-            self._out = columns.verdicts(max(n, 2 * len(self._out.score)))
-        out = columns.Verdicts(*(column[:n] for column in self._out))
-        out.columns.fill(0)
-        out.reasons.fill(0)
-        out.score.fill(np.nan)
-        out.millionths.fill(-1)
-        return out
+        for partition, offset, pended in outcomes.pended:
+            self._revisions.add(partition, offset, pended)
+        self._collect(np.flatnonzero(self.state.waiting.settled).tolist(), now_ms, outcomes, saying=False)
 
     def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
         if batch.rekeyed[row]:
@@ -201,6 +210,7 @@ class Engine:
             known.lists.compiled,
             known.facts.compiled,
             known.operators.compiled,
+            known.trunks.compiled,
             known.rules,
             known.tables,
             self._emergency,
@@ -228,7 +238,10 @@ class Engine:
 
     def export(self, partition: int) -> bytes:
         """The whole state of a partition, for `import_state`."""
-        return checkpoint.pack(checkpoint.copy_all(self.state, self._in_force, partition), self._seal)
+        return checkpoint.pack(self._copy(partition), self._seal)
+
+    def _copy(self, partition: int) -> Copied:
+        return checkpoint.copy_all(self.state, self._in_force, self._revisions, partition)
 
     def import_state(self, partition: int, packed: bytes) -> None:
         """Put exported state in the place of what the partition holds.
@@ -238,6 +251,7 @@ class Engine:
         """
         opened = self.opened(partition, packed)
         checkpoint.drop(self.state, partition)
+        self._revisions.forget(partition)
         self.put(opened)
 
     # -- checkpoints: what changed of a partition, in pieces -----------------------------------------------
@@ -246,6 +260,7 @@ class Engine:
         """Forget the callers and calls of a partition, and what was said in it; its subscribers' facts stay."""
         checkpoint.drop(self.state, partition)
         self._said.forget(partition)
+        self._revisions.forget(partition)
 
     def watch(self, partition: int) -> None:
         """Begin to note what changes in a partition, for `changes`; until it is dropped."""
@@ -254,7 +269,7 @@ class Engine:
     def whole(self, partition: int) -> Copied:
         """All that a watched partition holds; what changed before is not asked for again."""
         self._journal.watch(partition)
-        return checkpoint.copy_all(self.state, self._in_force, partition)
+        return self._copy(partition)
 
     def changes(self, partition: int, first_bucket: int) -> Copied:
         """What changed in a watched partition since this was last asked, and some buckets from this one on; all, where that
@@ -262,8 +277,8 @@ class Engine:
         """
         touched = self._journal.take(partition)
         if touched is None:
-            return checkpoint.copy_all(self.state, self._in_force, partition)
-        return checkpoint.copy_changes(self.state, self._in_force, partition, touched, first_bucket)
+            return self._copy(partition)
+        return checkpoint.copy_changes(self.state, self._in_force, self._revisions, partition, touched, first_bucket)
 
     def pieces(self, copied: Copied) -> Iterator[bytes]:
         """A copy as bytes for messages. From any thread."""
@@ -276,8 +291,10 @@ class Engine:
 
     def put(self, opened: Opened) -> None:
         """Take in a piece; pieces of a partition come in the order in which they were made."""
-        checkpoint.put(self.state, self._in_force, opened)
+        checkpoint.put(self.state, self._in_force, self._revisions, opened)
 
     def said_before(self, partition: int, offset: int, decision: Decision) -> None:
-        """What is in the log about a record that is yet to come: it is counted, and this stands."""
+        """What is in the log about a record that is yet to come, or about a call that waits: it is counted, and this stands."""
         self._said.add(partition, offset, decision)
+        if decision.revises and self._revisions.is_about(partition, offset, decision):
+            originations.said(self.state.waiting, partition, offset)

@@ -71,6 +71,24 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("caller_dno", "0/1", "the calling number is on the do-not-originate list", False),
     Feature("caller_unallocated", "0/1", "the calling number is on the list of unallocated ranges", False),
     Feature("callee_unallocated", "0/1", "the called number is on the list of unallocated ranges", False),
+    Feature(
+        "trunk_kind", "kind", "of the trunk: 1 direct, 2 transit, 3 international, 4 enterprise; 0 unregistered", False
+    ),
+    Feature(
+        "trunk_partner",
+        "0/1",
+        "on a direct trunk: the number is its partner's own; NaN elsewhere and of unknown owners",
+        False,
+    ),
+    Feature("trunk_in_range", "0/1", "on an enterprise trunk: the number is in its ranges; NaN elsewhere", False),
+    Feature(
+        "origination_seen",
+        "0/1",
+        "the number's own operator said within 10 s that it called; NaN where that is not asked",
+        False,
+    ),
+    Feature("sim_age", "h", "time since the SIM of the calling line was changed; NaN when no change is known", False),
+    Feature("callee_protected", "0/1", "the called number is on the list of those to be protected (banks)", False),
 )
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)

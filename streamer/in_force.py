@@ -21,7 +21,7 @@ from streamer.demotions import PREFIX, Demotions
 from streamer.errors import MessageError, ModelError
 from streamer.models import scorer, snapshot
 from streamer.policy import compile_rules
-from streamer.registers import facts, lists, operators
+from streamer.registers import facts, lists, operators, trunks
 from streamer.windows.hashing import Secret
 
 _MODEL_BITS: Final = 32
@@ -80,7 +80,7 @@ class InForce:
 
     Attributes
     ----------
-    lists, facts, operators
+    lists, facts, operators, trunks
         The registers; each has its `compiled` form.
     rules, tables
         Policy and model as the compiled pass reads them.
@@ -96,6 +96,7 @@ class InForce:
         self.lists = lists.Register(secret, numbers.ids)
         self.facts = facts.Register(secret, numbers.ids)
         self.operators = operators.Register(secret)
+        self.trunks = trunks.Register(secret)
         self.demotions = Demotions(self.operators)
         self.versions = Versions()
         self._policies: dict[str, Policy] = {}
@@ -142,8 +143,7 @@ class InForce:
         elif kind.startswith("subscribers."):
             self._apply_fact(kind.removeprefix("subscribers."), key, value)
         elif kind == "trunks":
-            if value is not None:
-                codec.decode_trunk(value)
+            self._apply_trunk(key, value)
         else:
             raise ValueError(f"no control topic is called {kind!r}")
         return None
@@ -206,6 +206,20 @@ class InForce:
             self.operators.put(codec.decode_operator(value))
             self.demotions.seat()
             self._follow_demotions()
+
+    def _apply_trunk(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.trunks.remove(*(key.split("/", 1) if "/" in key else (key, "")))
+            return
+        info = codec.decode_trunk(value)
+        if key != f"{info.operator}/{info.trunk}":
+            raise MessageError(
+                "out_of_range",
+                f"trunk {info.trunk} of {info.operator} under {key!r}; its key is the operator, `/` and the trunk",
+            )
+        partner = self.operators.row(info.partner) if info.kind == "direct" else -1
+        if not self.trunks.put(info, partner):
+            raise MessageError("out_of_range", f"trunk {key}: there are {trunks.CAPACITY - 1:,} already")
 
     def _apply_fact(self, fact: str, key: str, value: bytes | None) -> None:
         if value is None:

@@ -3,7 +3,7 @@
 Everything a verdict depends on is an argument; nothing here reads a clock. The order for a set-up: clamp `at`, move the
 partition's watermark, look whether the call was answered before (then repeat that), look whether it is another
 operator's sighting of a call already counted, count it, fill the features, run the detectors and the model, decide, count
-the block, remember the verdict. Answers and ends find their set-up's entry and count in the slot of its origin class.
+the block, remember the verdict. Before each record, calls whose time to wait for their origination is up are settled. Answers and ends find their set-up's entry and count in the slot of its origin class.
 
 Before the records are judged one by one, `streamer.reach` looks at all that the pass will look at.
 """
@@ -15,29 +15,29 @@ from typing import Any, Final
 import numpy as np
 
 from streamer import columns
+from streamer.answers import count_outcome
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, SAME_CALL_MS
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
+from streamer.features import INDEX
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, LABEL, THROTTLED, decide, governed
+from streamer.policy import ALLOW, BLOCK, LABEL, OFF, THROTTLED, decide, governed
 from streamer.reach import pair_hash, reach
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
+from streamer.settling import UNVERIFIED, settle
 from streamer.throttling import is_throttled, throttle
-from streamer.vector import fill_call, fill_windows
-from streamer.windows import callers, shares, sliding, slots, table
+from streamer.vector import fill_call, fill_windows, is_asked, owner_of
+from streamer.windows import callers, originations, shares, sliding, slots, table
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
-SHORT_MS: Final = 6_000
-SHORT_RING_MS: Final = 5_000
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
-_RANG: Final = (16, 19, 31, 127)
-"""Causes (Q.850) of a call that rang and was given up; a busy line, a failing network or an absent one is no wangiri."""
+_SEEN: Final = INDEX["origination_seen"]
 
 
 @loop
@@ -93,11 +93,21 @@ def _setup(
     at_pair = table.find(pairs, hashes[row, 1])
     counted = True
     seen_own = own_line
+    originated = False
+    fact = line_facts.row_of(world.facts, key)
+    owner = owner_of(world, fact, key)
     if at_pair >= 0 and now - pairs.rows[at_pair, table.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
         seen_ms = pairs.rows[at_pair, table.TOUCHED_MS]
-        if pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR] and abs(at - seen_ms) <= recent.SIGHTING_MS:
-            counted = False
-            seen_own = table.flags_at(pairs, at_pair) & recent.OWN_LINE != 0
+        flags = table.flags_at(pairs, at_pair)
+        if abs(at - seen_ms) <= recent.SIGHTING_MS:
+            originated = flags & recent.OWN_OR_LATER != 0
+            if own_line and not originated:
+                pairs.rows[at_pair, table.HELD] |= recent.ORIGINATED << 16
+                if flags & recent.ASKED:
+                    originations.count(state.on_time, partition, owner, originations.LATE, now)
+            if pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR]:
+                counted = False
+                seen_own = flags & recent.OWN_LINE != 0
     diversion_seen = 0.0
     if record[columns.DIVERTED] != 0 and record[columns.DIVERTED] != callee:
         found = table.find(pairs, pair_hash(world, key, record[columns.DIVERTED], partition))
@@ -124,10 +134,16 @@ def _setup(
         entry[recent.OPERATOR] = record[columns.OPERATOR]
     x = out.x[row]
     fill_windows(state.callers, slot, now, x, filled)
-    fact = line_facts.row_of(world.facts, key)
     caller_lists = number_lists.lookup(world.lists, key, 0, record[columns.TRUNK], at)
     callee_lists = number_lists.lookup(world.lists, callee, 1, record[columns.TRUNK], at)
-    fill_call(world, batch, row, at, fact, caller_lists, callee_lists, diversion_seen, x)
+    fill_call(world, batch, row, at, fact, owner, caller_lists, callee_lists, diversion_seen, x)
+    x[_SEEN] = np.nan
+    if is_asked(world, batch, row, owner, callee_lists, diversion_seen):
+        x[_SEEN] = 1.0 if originated else 0.0
+        if originated:
+            originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
+        else:
+            pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
     spread = hash_words(batch.call[row], 11, world.secret)
@@ -156,7 +172,17 @@ def _setup(
         reasons, millionths = said[row, columns.SAID_REASONS], said[row, columns.SAID_MILLIONTHS]
         cache_s = said[row, columns.SAID_CACHE_S] if said[row, columns.SAID_CACHE_S] >= 0 else cache_s
         made_with = said[row, columns.SAID_VERSIONS]
-    if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0:
+    if x[_SEEN] == 0.0 and action <= LABEL and out.modes[row, UNVERIFIED] != OFF:
+        limits = world.rules.thresholds[UNVERIFIED]
+        sure = originations.is_sure(state.on_time, partition, owner, limits[2], limits[1], now)
+        due = record[columns.APPENDED] + np.int64(1_000 * limits[0])
+        waits = originations.wait(
+            state.waiting, partition, record[columns.OFFSET], due, batch.call[row], hashes[row, 1], key, at,
+            record[columns.OPERATOR], sure, said_before and said[row, columns.SAID_REVISED] != 0,
+        )  # fmt: skip
+        if waits and sure:
+            verdict[columns.FLAGS] |= columns.WAITS
+    if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0 and x[_SEEN] != 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted and action == BLOCK:
         sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
@@ -197,65 +223,6 @@ def _setup(
 
 
 @loop
-def _own_line_alone(callers: Any, partition: int, key: int) -> bool:
-    """The caller is known by own-line calls and by no others."""
-    return slots.find(callers, partition, key, 1) < 0 and slots.find(callers, partition, key, 0) >= 0
-
-
-@loop
-def _outcome(state: State, batch: Columns, row: int, at: int, out: Verdicts) -> None:
-    """An answer or an end: what it tells counts once, in the slot of the set-up's origin class."""
-    record = batch.records[row]
-    partition = record[columns.PARTITION]
-    key = batch.key[row]
-    now = state.watermark[partition]
-    calls = state.calls
-    is_end = record[columns.KIND] == columns.END
-    cell = table.find(calls, batch.call[row])
-    if cell >= 0 and recent.is_over(calls, cell, now):
-        table.remove(calls, cell)
-        cell = -1
-    if cell < 0:
-        cell = recent.place(calls, batch.call[row], state.watermark)
-        entry = calls.rows[cell]
-        entry[:] = 0
-        entry[table.HASH] = batch.call[row]
-        entry[recent.SETUP_MS] = at
-        entry[recent.SCORE] = -1
-        own = recent.OWN_LINE if _own_line_alone(state.callers, partition, key) else 0
-        entry[table.HELD] = table.held(partition, recent.COUNTED | own)
-    entry = calls.rows[cell]
-    entry[table.TOUCHED_MS] = now
-    flags = table.flags_at(calls, cell)
-    if flags & recent.ENDED or (not is_end and flags & recent.ANSWERED):
-        return
-    answered = not is_end or record[columns.TALK] > 0
-    first_answer = answered and not flags & recent.ANSWERED
-    entry[table.HELD] = table.held(
-        partition, flags | (recent.ANSWERED if answered else 0) | (recent.ENDED if is_end else 0)
-    )
-    if entry[recent.REASONS] & THROTTLED:
-        out.columns[row, columns.FLAGS] |= columns.THROTTLED
-    if not flags & recent.COUNTED or entry[recent.SAID] & 0xFF == BLOCK:
-        return
-    origin = 0 if flags & recent.OWN_LINE else 1
-    slot = callers.open_slot(state.callers, partition, key, origin, now)
-    counts = state.callers.counts[slot]
-    if first_answer:
-        sliding.add(counts, sliding.ANSWERED, at, now)
-    if not is_end:
-        return
-    if record[columns.TALK] > 0 or flags & recent.ANSWERED:
-        if record[columns.TALK] < SHORT_MS:
-            sliding.add(counts, sliding.SHORT, at, now)
-        sliding.add_talk(state.callers.talk[slot], record[columns.TALK], at, now)
-    elif 0 < record[columns.RING] < SHORT_RING_MS and (record[columns.CAUSE] < 0 or record[columns.CAUSE] in _RANG):
-        sliding.add_ten(state.callers.ten[slot], sliding.SHORT_RING, at, now)
-    if record[columns.CAUSE] == 1 or record[columns.CAUSE] == 28:
-        sliding.add_ten(state.callers.ten[slot], sliding.UNALLOCATED, at, now)
-
-
-@loop
 def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, hashes: Any, filled: Any) -> int:
     """Judge the records of a batch, those marked `skip` left out, and sweep a little. What it returns tells nothing.
 
@@ -275,6 +242,8 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
                 out.columns[row, columns.FLAGS] |= columns.CLAMPED
                 at = kept
         partition = record[columns.PARTITION]
+        if state.waiting.due[partition] <= record[columns.APPENDED]:
+            settle(state, world, partition, record[columns.APPENDED])
         if at > state.watermark[partition]:
             state.watermark[partition] = at
         elif at < state.watermark[partition] - sliding.step_ms(0):
@@ -282,7 +251,7 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
         if record[columns.KIND] == columns.SETUP:
             _setup(state, world, batch, row, said, out, at, filled, hashes)
         else:
-            _outcome(state, batch, row, at, out)
+            count_outcome(state, batch, row, at, out)
         effect = out.columns[row, columns.FLAGS] & columns.THROTTLED == 0
         shares.count(state.shares, record[columns.OPERATOR], effect)
     callers.sweep(state.callers, state.watermark, 8 + 2 * n)

@@ -32,28 +32,28 @@ from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Versions
 from streamer.policy import BLOCK, REASONS, THROTTLED, names_of
 from streamer.records import Read, trunk_of
+from streamer.revisions import BLOCKED_Q850, REJECTED, Came, Pended, Revision
 
 # what a line has beside what the writer reads
 _EVIDENCE: Final = LINE_COLUMNS
 """Whether evidence goes out."""
 _STANDS: Final = LINE_COLUMNS + 1
 """Whether it was said before a restart: it is not said again."""
-_LINE_COLUMNS: Final = LINE_COLUMNS + 2
+_WAITS: Final = LINE_COLUMNS + 2
+"""Whether the call waits for its origination."""
+_LINE_COLUMNS: Final = LINE_COLUMNS + 3
 
 # what is counted of a pass: verdicts by action, by shadow action from `_SHADOW` on, and then
 _SHADOW: Final = len(ACTIONS)
 (
     _CLAMPED, _LATE_EVENTS, _LATE, _REPEATED, _WITH_EVIDENCE, _REASONED, _GOVERNED, _SAID_BEFORE,
-) = range(2 * _SHADOW, 2 * _SHADOW + 8)  # fmt: skip
-_COUNTS: Final = 2 * _SHADOW + 8
+    _WAITING,
+) = range(2 * _SHADOW, 2 * _SHADOW + 9)  # fmt: skip
+_COUNTS: Final = 2 * _SHADOW + 9
 
 _ANALYTICS: Final = 603
 """Network blocked (ATIS-1000099)."""
-_REJECTED: Final = 608
-"""Rejected by a machine (RFC 8688)."""
 _BEHAVIOUR: Final = frozenset({"model", *(detector.id for detector in DETECTORS if detector.kind == "behaviour")})
-_BLOCKED_Q850: Final = 21
-"""Call rejected (ITU-T Q.850)."""
 
 
 @dataclass
@@ -66,6 +66,9 @@ class Outcomes:
     hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
     Counters by action, reason and operator for the metrics; `setups` and `throttled` by operator, `blocked` by (operator, trunk or "",
     mask of reasons); `delays` is append time less `at`, ms, of the last set-up of each operator.
+
+    Of calls that waited for their origination: `pended` (partition, offset, what was said) of those that begin to, `revisions`
+    what is to be said of those whose time is up, `came` how many by what came of them.
     """
 
     decisions: list[tuple[int, str, bytes]] = field(default_factory=list)
@@ -81,6 +84,9 @@ class Outcomes:
     blocked: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     throttled: Counter[str] = field(default_factory=Counter)
     delays: dict[str, int] = field(default_factory=dict)
+    pended: list[tuple[int, int, Pended]] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list)
+    came: Counter[Came] = field(default_factory=Counter)
     repeated: int = 0
     said_before: int = 0
     late: int = 0
@@ -115,14 +121,14 @@ def _words(action: int, shadow: int, reasons: list[str], policy: Policy, model: 
     blocks = action == BLOCK
     code = policy.block_sip_code
     if code == _ANALYTICS and not all(reason.split(".")[0] in _BEHAVIOUR for reason in reasons):
-        code = _REJECTED  # 603 is for analytics alone
+        code = REJECTED  # 603 is for analytics alone
     closing = {
         "action": ACTIONS[action],
         "reasons": reasons,
         "shadow_action": ACTIONS[shadow],
         "sip_code": code if blocks else None,
         "sip_reason": policy.block_sip_reason if blocks else None,
-        "q850": _BLOCKED_Q850 if blocks else None,
+        "q850": BLOCKED_Q850 if blocks else None,
         "revises": False,
         "policy": policy.version,
         "model": model,
@@ -188,6 +194,14 @@ class Reporter:
                 key = given.numbers.key_of(at)
                 outcomes.evidence.append((rows[at], key, evidence_of(values[line], key, at, given, out, known)))
 
+        if counted[_WAITING]:
+            for line in np.flatnonzero(lines[:, _WAITS]).tolist():
+                at = places[line]
+                row, key, value = rows[at], given.numbers.key_of(at), values[line]
+                told = evidence_of(value, key, at, given, out, known)
+                pended = Pended(events[at].call_id, key, given.batch.append_ms[row], value, told)
+                outcomes.pended.append((given.batch.partitions[row], given.batch.offsets[row], pended))
+
     def _written(self, given: Read, lines: Any, versions: Versions, now_ms: int) -> list[bytes]:
         """The decision of each line."""
         values = self._writer.write(given.ids, given.numbers.texts, lines, now_ms)
@@ -245,6 +259,8 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
         line[VERSIONS_SAID] = verdict[columns.VERSIONS]
         line[_EVIDENCE] = evidence
         line[_STANDS] = flags & columns.SAID_BEFORE != 0
+        line[_WAITS] = flags & columns.WAITS != 0
+        counts[_WAITING] += line[_WAITS]
         counts[_SAID_BEFORE] += line[_STANDS]
         counts[action] += 1
         counts[_SHADOW + shadow] += 1

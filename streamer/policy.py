@@ -2,7 +2,7 @@
 
 1. A call to an emergency number is allowed, whatever else holds.
 2. A block list blocks. An allow list exempts from behaviour detectors and the model, never from origin detectors.
-3. Every finding asks for its cause's action; the most severe one of the detectors in `enforce` stands. What would stand
+3. Every finding, but for those that are deferred, asks for its cause's action; the most severe one of the detectors in `enforce` stands. What would stand
    if those in `shadow` were enforced too is the shadow action.
 4. A small share of the blocks that only behaviour detectors or the model ask for is let through as `label`, drawn by a
    keyed hash of the call and marked `control`: without it nothing could be learned about blocked calls.
@@ -54,7 +54,7 @@ class Rules(NamedTuple):
     """A policy as arrays; D detectors and one row more for the model.
 
     mode uint8[D + 1], action uint8[D + 1, CAUSES], thresholds float64[D, MAX_THRESHOLDS], first_reason int64[D] (bit of a
-    detector's first cause), behaviour bool[D + 1], cache_s int64[D + 1], demoted_until int64[scopes, D + 1] ms,
+    detector's first cause), behaviour and deferred bool[D + 1], cache_s int64[D + 1], demoted_until int64[scopes, D + 1] ms,
     numbers float64[4]: the model's threshold, evidence sample, control share, kill switch.
     """
 
@@ -63,6 +63,7 @@ class Rules(NamedTuple):
     thresholds: Any
     first_reason: Any
     behaviour: Any
+    deferred: Any
     cache_s: Any
     demoted_until: Any
     numbers: Any
@@ -103,6 +104,7 @@ def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
         np.zeros((len(DETECTORS), MAX_THRESHOLDS)),
         np.zeros(len(DETECTORS), np.int64),
         np.ones(rows, np.bool_),
+        np.zeros(rows, np.bool_),
         np.zeros(rows, np.int64),
         demoted_until,
         np.array([policy.model.threshold, policy.evidence_sample, policy.control_share, float(policy.kill_switch)]),
@@ -117,6 +119,7 @@ def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
             rules.thresholds[row, place] = given.thresholds.get(name, value) if given else value
         rules.first_reason[row] = REASONS.index(f"{detector.id}.{detector.causes[0].name}")
         rules.behaviour[row] = detector.kind == "behaviour"
+        rules.deferred[row] = detector.deferred
         rules.cache_s[row] = (given.cache_s if given else detector.cache_s) if detector.kind == "behaviour" else 0
     rules.mode[MODEL_ROW] = MODES.index(policy.model.mode)
     rules.action[MODEL_ROW, 1] = ACTIONS.index(policy.model.action)
@@ -177,7 +180,7 @@ def decide(
             continue
         mode = mode_of(rules, operator_mode, row, operator, scope, at_ms)
         modes[row] = mode
-        if mode == OFF:
+        if mode == OFF or rules.deferred[row]:
             continue
         if row < detectors:
             cause = np.int64(found[row, 0])
@@ -217,7 +220,7 @@ def governed(rules: Rules, score: float, found: Any, modes: Any) -> int:
     detectors = rules.thresholds.shape[0]
     bits = 0
     for row in range(detectors + 1):
-        if modes[row] != ENFORCE:
+        if modes[row] != ENFORCE or rules.deferred[row]:
             continue
         bits |= 1 << row
         over = np.int64(1 if score > rules.numbers[0] else 0)

@@ -12,6 +12,7 @@ from streamer.calls.compiled_numbers import NumberColumns, Numbers
 from streamer.calls.events import Answer, CallEvent, End, Setup
 from streamer.calls.texts import Texts, laid_out
 from streamer.in_force import InForce
+from streamer.registers import trunks
 from streamer.windows.hashing import hash_calls
 
 _KIND: Final = {Setup: columns.SETUP, Answer: columns.ANSWER, End: columns.END}
@@ -59,6 +60,7 @@ def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbe
     records[:, columns.KIND] = [_KIND[event.__class__] for event in events]
     records[:, columns.AT] = [event.at for event in events]
     records[:, columns.APPENDED] = batch.append_ms if whole else [batch.append_ms[row] for row in rows]
+    records[:, columns.OFFSET] = batch.offsets if whole else [batch.offsets[row] for row in rows]
     records[:, columns.PARTITION] = batch.partitions if whole else [batch.partitions[row] for row in rows]
     records[:, columns.OPERATOR] = [row_of[name] for name in operators]
     setups = [event for event in events if event.__class__ is Setup]
@@ -102,6 +104,8 @@ def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbe
     records[rows, columns.SCOPE] = records[rows, columns.OPERATOR]
     if known.lists.trunks:
         records[rows, columns.TRUNK] = [known.lists.trunks.get(event.trunk, 0) for event in setups]
+    if known.trunks.rows:
+        _of_trunks(records, rows, setups, known, numbers)
     scopes = known.demotions.scopes
     if scopes:
         for row, event in zip(rows, setups, strict=True):
@@ -111,3 +115,18 @@ def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbe
     diverted = [(row, event.diverted_from) for row, event in zip(rows, setups, strict=True) if event.diverted_from]
     if diverted:
         records[[row for row, _ in diverted], columns.DIVERTED] = numbers.ids([number for _, number in diverted])
+
+
+def _of_trunks(records: Any, rows: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
+    """The rows of registered trunks, and the network's own number of set-ups over an enterprise's."""
+    at = known.trunks.rows
+    of = [at.get((event.operator, event.trunk), 0) for event in setups]
+    records[rows, columns.REGISTERED] = of
+    kinds = known.trunks.compiled.kind
+    asserted = [
+        (row, event.asserted)
+        for row, event, trunk in zip(rows, setups, of, strict=True)
+        if event.asserted and kinds[trunk] == trunks.ENTERPRISE
+    ]
+    if asserted:
+        records[[row for row, _ in asserted], columns.ASSERTED] = numbers.ids([number for _, number in asserted])

@@ -30,10 +30,14 @@ class Said:
 
     def __init__(self) -> None:
         self._held: dict[int, dict[int, Decision]] = {}
+        self._revised: dict[int, dict[int, Decision]] = {}
 
     def add(self, partition: int, offset: int, decision: Decision) -> None:
-        """Remember a decision; the first for a record stands."""
-        self._held.setdefault(partition, {}).setdefault(offset, decision)
+        """Remember a decision; the first for a record stands, and that it was revised."""
+        if decision.revises:
+            self._revised.setdefault(partition, {}).setdefault(offset, decision)
+        else:
+            self._held.setdefault(partition, {}).setdefault(offset, decision)
 
     def of(self, batch: Batch, rows: list[int], events: list[CallEvent], known: InForce) -> Any:
         """`streamer.columns`' int64[n, SAID_COLUMNS] of events in these rows of the batch, or without rows when nothing was
@@ -45,10 +49,12 @@ class Said:
         for at, row in enumerate(rows):
             held = self._held.get(batch.partitions[row])
             if held:
-                decision = held.pop(batch.offsets[row], None)
-                event = events[at]
-                if decision is not None and (decision.call_id, decision.operator) == (event.call_id, event.operator):
+                offset, event = batch.offsets[row], events[at]
+                decision = held.pop(offset, None)
+                revision = self._revised.get(batch.partitions[row], {}).pop(offset, None)
+                if decision is not None and _is_about(decision, event):
                     found[at] = _columns(decision, known.versions)
+                    found[at, columns.SAID_REVISED] = revision is not None and _is_about(revision, event)
         return found if found[:, columns.STANDS].any() else _NOTHING
 
     def stands(self, partition: int, offset: int, value: bytes | None) -> bool:
@@ -60,6 +66,11 @@ class Said:
     def forget(self, partition: int) -> None:
         """Nothing was said in this partition."""
         self._held.pop(partition, None)
+        self._revised.pop(partition, None)
+
+
+def _is_about(decision: Decision, event: CallEvent) -> bool:
+    return (decision.call_id, decision.operator) == (event.call_id, event.operator)
 
 
 def _columns(decision: Decision, versions: Versions) -> tuple[int, ...]:
@@ -76,6 +87,7 @@ def _columns(decision: Decision, versions: Versions) -> tuple[int, ...]:
         -1 if decision.score is None else round(decision.score * MILLIONTHS),
         _cache_s(decision),
         versions.word_of(policy, (decision.model or "")[:_LONGEST] or None),
+        0,
     )
 
 

@@ -18,6 +18,7 @@ from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS, Operator
 from streamer.columns import State
 from streamer.features import WINDOWS
+from streamer.pended_state import NOTHING, Pending
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.windows import calls, distinct, sliding, table
@@ -28,7 +29,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
 _MOST_CACHE_S: Final = 86_400
 _FLAGS: Final = calls.SETUP | calls.COUNTED | calls.ANSWERED | calls.ENDED | calls.OWN_LINE
-_PAIR_FLAGS: Final = calls.OWN_LINE | calls.LET_THROUGH
+_PAIR_FLAGS: Final = calls.OWN_LINE | calls.LET_THROUGH | calls.ORIGINATED | calls.ASKED
 UNNAMED: Final = CAPACITY - 1
 """The row that operators past the capacity share; it is the same for every worker and has no name."""
 
@@ -38,7 +39,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `watermark` in ms, -1 without one; `terms` see `terms`; `versions` (word, policy, model) of all that the calls name;
     `operators` (row, name) of all that the pairs name; `reasons` the meaning of the bits of a call's reasons, in order;
-    `columns` (name, dtype, shape).
+    `columns` (name, dtype, shape); `pending` see `streamer.pended_state`.
     """
 
     partition: int
@@ -48,6 +49,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     operators: list[tuple[int, Operator]]
     reasons: Annotated[list[Name], Meta(max_length=63)]
     columns: list[tuple[str, str, list[Count]]]
+    pending: Pending = NOTHING
 
 
 def terms(home: str, partitions: int) -> dict[str, str]:

@@ -7,17 +7,20 @@ from typing import Any, Final
 import numpy as np
 
 from streamer.calls.plan import NOT_VALID, SHORT_NUMBER, VALID
-from streamer.columns import ATTESTATION, DIVERTED, INGRESS, Columns, World
+from streamer.columns import ASSERTED, ATTESTATION, DIVERTED, INGRESS, REGISTERED, Columns, World
 from streamer.compiled import loop
 from streamer.features import INDEX, WINDOWS
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
+from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
 _UNALLOCATED: Final = number_lists.BIT["unallocated"]
 _MSRN: Final = number_lists.BIT["roaming_numbers"]
+_PROTECTED: Final = number_lists.BIT["protected"]
+_MS_AN_HOUR: Final = 3_600_000.0
 
 _PER_WINDOW: Final = 7
 _ORDER: Final = tuple(
@@ -56,6 +59,11 @@ _AT_MSRN = INDEX["callee_roaming_number"]
 _AT_DNO = INDEX["caller_dno"]
 _AT_UNALLOCATED_CALLER = INDEX["caller_unallocated"]
 _AT_UNALLOCATED_CALLEE = INDEX["callee_unallocated"]
+_AT_TRUNK_KIND = INDEX["trunk_kind"]
+_AT_TRUNK_PARTNER = INDEX["trunk_partner"]
+_AT_TRUNK_IN_RANGE = INDEX["trunk_in_range"]
+_AT_SIM_AGE = INDEX["sim_age"]
+_AT_PROTECTED = INDEX["callee_protected"]
 
 
 @loop
@@ -114,11 +122,55 @@ def fill_windows(callers: Any, slot: int, now_ms: int, x: Any, filled: Any) -> N
 
 
 @loop
+def _fill_trunk(world: World, record: Any, key: int, owner: int, known: bool, x: Any) -> None:
+    """What the registry says of a number on the trunk it came over; `owner` is the row of the operator of `key`, -1: none."""
+    trunk = record[REGISTERED]
+    kind = world.trunks.kind[trunk]
+    x[_AT_TRUNK_KIND] = kind
+    x[_AT_TRUNK_PARTNER] = np.nan
+    x[_AT_TRUNK_IN_RANGE] = np.nan
+    number = key
+    if record[DIVERTED] != 0:
+        number = record[DIVERTED]
+        known = True
+    if kind == known_trunks.DIRECT and record[INGRESS] == 1:
+        if record[DIVERTED] != 0:
+            owner = owner_by_range(world.operators, number)
+        if known and owner >= 0 and world.trunks.partner[trunk] >= 0:
+            x[_AT_TRUNK_PARTNER] = 1.0 if owner == world.trunks.partner[trunk] else 0.0
+    elif kind == known_trunks.ENTERPRISE:
+        if record[ASSERTED] != 0:
+            number = record[ASSERTED]
+            known = True
+        if known:
+            x[_AT_TRUNK_IN_RANGE] = known_trunks.has(world.trunks, trunk, number)
+
+
+@loop
+def owner_of(world: World, fact: int, number: int) -> int:
+    """The row of the operator that has a number, `fact` being the row of what is known of its line (-1: nothing); -1: nobody."""
+    if fact >= 0 and world.facts.owner[fact] > 0:
+        return int(world.facts.owner[fact] - 1)
+    return int(owner_by_range(world.operators, number))
+
+
+@loop
+def is_asked(world: World, batch: Columns, row: int, owner: int, callee_lists: int, diversion_seen: float) -> bool:
+    """Whether the operator of the calling number should have said that this call began on its line."""
+    if batch.records[row, INGRESS] != 1 or owner < 0 or not world.operators.publishes[owner, 0]:
+        return False
+    exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0
+    return bool(batch.key_status[row] == VALID and not batch.withheld[row] and not exempt)
+
+
+@loop
 def fill_call(
-    world: World, batch: Columns, row: int, at: int, fact: int, caller_lists: int, callee_lists: int,
+    world: World, batch: Columns, row: int, at: int, fact: int, owner: int, caller_lists: int, callee_lists: int,
     diversion_seen: float, x: Any,
 ) -> None:  # fmt: skip
-    """The columns that tell of the call itself; `fact` is the row of the caller's facts (-1: none), the lists are masks."""
+    """The columns that tell of the call itself; `fact` is the row of the caller's facts, `owner` that of the caller's operator
+    (-1: none), the lists are masks.
+    """
     record = batch.records[row]
     key = batch.key[row]
     callee = batch.callee[row]
@@ -146,11 +198,11 @@ def fill_call(
     x[_AT_ATTESTED] = record[ATTESTATION] if record[ATTESTATION] > 0 else np.nan
     x[_AT_HOUR] = at // 3_600_000 % 24
     x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, at)
-    owner = -1
-    if fact >= 0 and world.facts.owner[fact] > 0:
-        owner = world.facts.owner[fact] - 1
-    else:
-        owner = owner_by_range(world.operators, key)
+    _fill_trunk(world, record, key, owner, known, x)
+    x[_AT_SIM_AGE] = np.nan
+    if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:
+        x[_AT_SIM_AGE] = (at - world.facts.sim_ms[fact]) / _MS_AN_HOUR
+    x[_AT_PROTECTED] = 1.0 if callee_lists & _PROTECTED else 0.0
     x[_AT_UNPUBLISHED] = 0.0 if owner >= 0 and world.operators.publishes[owner, 1] else 1.0
     x[_AT_CALLER_SHORT] = 1.0 if status == SHORT_NUMBER else 0.0
     x[_AT_DIVERSION_SEEN] = diversion_seen

@@ -29,7 +29,8 @@ def warm() -> None:
     engine = Engine(partitions=1, max_callers=1_000)
     engine.adopt(0)
     engine.watch(0)
-    engine.apply("operators", "o", b'{"operator":"o","ranges":["+7701"]}')
+    engine.apply("operators", "o", b'{"operator":"o","ranges":["+7701"],"publishes_originations":true}')
+    engine.apply("trunks", "o/t", b'{"operator":"o","trunk":"t","kind":"enterprise","ranges":["+7701"]}')
     entry = {"list": "block", "match": "exact", "number": _LISTED, "side": "caller"}
     engine.apply("lists", "listed", orjson.dumps(entry))
     engine.apply("policy", "policy@warm", b'{"version":"warm","evidence_sample":1.0}')
@@ -46,13 +47,13 @@ def warm() -> None:
         fact = {"number": f"+770200000{number:02d}", "at": 1, "fact": "location", "value": "home", "operator": "o"}
         engine.apply("subscribers.location", str(number), orjson.dumps(fact))
     records = [
-        _call("setup", ingress="national", diverted_from="+77010000003"),
+        _call("setup", ingress="national", diverted_from="+77010000003", trunk="t"),
         _call("answer"),
         _call("end", talk_ms=1_000, ring_ms=1, cause=16),
     ]
     for _ in range(2):  # the second time the words that decisions share are known
         engine.process(Batch([0] * 3, [0, 1, 2], [1, 2, 3], list(records), [False] * 3), 3)
-    engine.tick(0, 10)
+    engine.tick(0, 10_000)
     engine.changes(0, 0)
     engine.import_state(0, engine.export(0))
     engine.apply("lists", "listed", None)

@@ -76,7 +76,7 @@ def test_fields_that_nobody_knows_yet_change_nothing(sample, data):
 
 @pytest.mark.parametrize("packed", STATE, ids=lambda path: path.stem)
 def test_state_of_every_layout_is_taken_in_or_refused_by_its_number(packed):
-    """What a worker of that layout exported, and what it knew: verdicts to be repeated, counters of a caller."""
+    """What a worker of that layout exported, and what it knew: verdicts to be repeated, a call that waits, counters of a caller."""
     known = json.loads(packed.with_suffix(".json").read_text("utf-8"))
     held, partition = engine(), known["partition"]
     if packed.stem != f"layout-{versions.STATE_LAYOUT}":
@@ -88,6 +88,8 @@ def test_state_of_every_layout_is_taken_in_or_refused_by_its_number(packed):
     expected = [{name: said[name] for name in ("action", "shadow_action", "reasons")} for said in known["said"]]
     assert [{name: found[name] for name in expected[0]} for found in again] == expected
     ask = known["next"]
+    waits = known["waits"]
+    assert [told.call_id for told in held.tick(partition, waits["due_ms"]).revisions] == [waits["call_id"]]
     features = attempts(held, ask["caller"], ask["at"])
     assert {name: features[name] for name in ask["features"]} == ask["features"]
 

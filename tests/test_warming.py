@@ -22,11 +22,17 @@ for n in range(300):
     held.apply("lists", str(n), orjson.dumps({"list": "allow", "match": "exact", "number": f"+7705{n:07d}", "side": "caller"}))
 for n in range(300):
     held.apply("lists", str(n), None)
-held.apply("operators", "o", b'{"operator":"o","ranges":["+7703"],"publishes_locations":true}')
+held.apply("operators", "o", b'{"operator":"o","ranges":["+7703"],"publishes_locations":true,"publishes_originations":true}')
+held.apply("policy", "policy@w", b'{"version":"w","detectors":{"unverified_origin":{"thresholds":{"matches":0}}}}')
+held.apply("policy", "current", b'{"version":"w"}')
+for kind in ("direct", "enterprise"):
+    told = {"trunk": kind, "operator": "op-a", "partner": "o", "kind": kind, "ranges": ["+7703"]}
+    held.apply("trunks", f"op-a/{kind}", orjson.dumps(told))
+waits = [setup(f"w{n}", "+77030000001", f"+7705000000{n}", NOW + n, trunk=("direct", "enterprise")[n % 2]) for n in range(4)]
 odd = [setup("\\u00e9", "\\u0663", "+77010000001"), setup("a", "anonymous", "112", asserted="+77010000001", diverted_from="+77010000009")]
-held.process(batch([*traffic(3, 200), *odd, end("zz", "+77010000001", "1")]), NOW)
+held.process(batch([*traffic(3, 200), *odd, *waits, end("zz", "+77010000001", "1")]), NOW)
 for partition in range(4):
-    held.tick(partition, NOW)
+    held.delivered(held.tick(partition, NOW + 1_000_000).revisions)
     state = held.export(partition)
     held.drop(partition)
     held.import_state(partition, state)

@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "why": ("streamer.commands.why", "A past decision with every finding and feature."),
     "kill-switch": ("streamer.commands.kill_switch", "Turn every action into allow, or back."),
     "config": ("streamer.commands.config", "What settings are in force and where they come from; the page of all."),
+    "detectors": ("streamer.commands.detectors", "Write or check the page that explains every detector."),
     "schemas": ("streamer.commands.schemas", "Write or check JSON Schemas, the AsyncAPI document and test vectors."),
     "dashboards": ("streamer.commands.dashboards", "Write or check the Grafana dashboards."),
     "compile": ("streamer.commands.compile", "Compile the hot loops ahead of the first call."),

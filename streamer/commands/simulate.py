@@ -55,8 +55,8 @@ def simulate(
     """Make mixed honest and fraudulent traffic at a set rate, as messages of the contract that `replay` reads.
 
     A file holds the end of every call. Into Kafka, operators, trunks and facts go first, and it stops after the given
-    seconds, calls under way or not; Ctrl-C stops it earlier. Fraud types: cli_spoofing, number_invalid, robocall, wangiri,
-    range_probing, scam_centre.
+    seconds, calls under way or not; Ctrl-C stops it earlier. Fraud types: cli_spoofing, trunk_mismatch,
+    unverified_origin, number_invalid, robocall, wangiri, range_probing, scam_centre.
     """
     from streamer.lab import control as controls
     from streamer.lab.files import opened

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from streamer.detectors import cli_spoofing, number_invalid, range_probing, robocall, wangiri
+from streamer.detectors import (
+    cli_spoofing,
+    number_invalid,
+    range_probing,
+    robocall,
+    sim_swap,
+    trunk_mismatch,
+    unverified_origin,
+    wangiri,
+)
 from streamer.detectors.base import Detector, chain
 
 DETECTORS: Final[tuple[Detector, ...]] = (
@@ -13,6 +22,9 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     robocall.DETECTOR,
     range_probing.DETECTOR,
     wangiri.DETECTOR,
+    trunk_mismatch.DETECTOR,
+    sim_swap.DETECTOR,
+    unverified_origin.DETECTOR,
 )
 
 judge_all = chain(DETECTORS)

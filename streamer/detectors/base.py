@@ -42,7 +42,8 @@ class Detector(NamedTuple):
     `kind`: `origin` judges where a call comes from (allow lists never exempt from it, the governor never demotes it),
     `behaviour` judges what a caller does. `judge(x, p)` is compiled: x float64[features.COUNT], p float64[MAX_THRESHOLDS]
     in the order of `thresholds`; it returns (cause, observed, threshold, window_s), cause being 1 + an index into
-    `causes`, or 0. `cache_s` is for how long switches may repeat its block by default.
+    `causes`, or 0. `cache_s` is for how long switches may repeat its block by default. What a `deferred` one finds is not
+    acted on at once: the call waits (`streamer.windows.originations`).
     """
 
     id: str
@@ -52,6 +53,7 @@ class Detector(NamedTuple):
     judge: Any
     cache_s: int
     doc: str
+    deferred: bool = False
 
 
 def chain(detectors: tuple[Detector, ...]) -> Any:

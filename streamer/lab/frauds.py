@@ -7,114 +7,10 @@ profiles, Sahin et al. (EuroS&P 2017) on the kinds of telephone fraud, published
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from random import Random
-from typing import ClassVar, Final, NamedTuple, TypeVar
+from typing import Final
 
-from streamer.calls.events import FraudType
-from streamer.lab.drafts import Course, Draft, Ingress, Releaser
-from streamer.lab.population import Foreign, Population
-
-T = TypeVar("T")
-
-
-class Line(NamedTuple):
-    """A number at work: what it shows, how its calls come in, which block of numbers it calls, how often it called."""
-
-    caller: str
-    ingress: Ingress
-    country: str | None = None
-    operator: str = ""
-    block: str = ""
-    first: int = 0
-    used: int = 0
-
-
-class Campaign(ABC):
-    """A fraud type in action: what it shows, whom it calls and how a call goes are up to each.
-
-    `share` is its part of all set-ups by default, `calls_a_minute` the pace of one line, `calls_a_line` how many calls a
-    number makes before it is given up.
-    """
-
-    label: ClassVar[FraudType]
-    share: ClassVar[float]
-    calls_a_minute: ClassVar[float]
-    calls_a_line: ClassVar[int]
-
-    def __init__(self, population: Population, rng: Random, calls_a_second: float) -> None:
-        self.population = population
-        self.rng = rng
-        count = max(1, round(calls_a_second * 60 / self.calls_a_minute))
-        # Lines are at different points of their lives when the simulation begins.
-        self.lines = [self.new_line()._replace(used=which * self.calls_a_line // (2 * count)) for which in range(count)]
-        self.turn = 0
-
-    @abstractmethod
-    def new_line(self) -> Line:
-        """A fresh number; one without a caller shows the called number."""
-
-    @abstractmethod
-    def course(self) -> Course:
-        """How a call goes."""
-
-    def victim(self, line: Line) -> tuple[str, str]:
-        """Operator and number of the called line: any subscriber, unless the campaign has a plan."""
-        return self.population.line(int(self.population.subscribers * self.rng.random()))
-
-    def draft(self) -> Draft:
-        """The campaign's next call."""
-        which = self.turn = (self.turn + 1) % len(self.lines)
-        line = self.lines[which]
-        if line.used >= self.calls_a_line:
-            line = self.new_line()
-        line = self.lines[which] = line._replace(used=line.used + 1)
-        operator, callee = self.victim(line)
-        ring, talk, cause, by = self.course()
-        trunk = f"igw-{operator}" if line.ingress == "international" else f"transit-{operator}"
-        caller = line.caller or callee
-        return Draft(operator, caller, callee, line.ingress, trunk, line.country, ring, talk, cause, by, self.label)
-
-    def one_of(self, choices: Sequence[T]) -> T:
-        """Any of `choices`, each as likely."""
-        return choices[int(len(choices) * self.rng.random())]
-
-    def digits(self, count: int) -> str:
-        """`count` random digits."""
-        return f"{int(10**count * self.rng.random()):0{count}d}"
-
-    def abroad(self, countries: Sequence[Foreign]) -> Line:
-        """A number of one of `countries`, on an international trunk."""
-        country, prefix, digits = self.one_of(countries)
-        return Line(prefix + self.digits(digits), "international", country)
-
-
-class TalkingCampaign(Campaign):
-    """A campaign that wants to be heard: it rings until it is answered or nobody comes (Q.850 cause 19).
-
-    `ring_ms` is between which times it rings, `answered` how many of its calls are, `released_by` who ends those.
-    """
-
-    ring_ms: ClassVar[tuple[int, int]]
-    answered: ClassVar[float]
-    released_by: ClassVar[Releaser]
-
-    @abstractmethod
-    def talk_ms(self) -> int:
-        """How long an answered call lasts."""
-
-    def course(self) -> Course:
-        """Answered or not, by chance."""
-        shortest, longest = self.ring_ms
-        ring = shortest + int((longest - shortest) * self.rng.random())
-        if self.rng.random() < self.answered:
-            return ring, self.talk_ms(), 16, self.released_by
-        return ring, 0, 19, "network"
-
-    def about(self, mean_ms: int) -> int:
-        """An exponentially distributed time."""
-        return int(self.rng.expovariate(1 / mean_ms))
+from streamer.lab.campaigns import Campaign, Line, TalkingCampaign
+from streamer.lab.drafts import Course
 
 
 class Spoofing(TalkingCampaign):
@@ -131,6 +27,67 @@ class Spoofing(TalkingCampaign):
     def new_line(self) -> Line:
         """Somebody else's number."""
         return Line(self.population.line(self.population.located(self.rng))[1], "international", "GB")
+
+    def talk_ms(self) -> int:
+        """Well under a minute."""
+        return 1_000 + self.about(40_000)
+
+
+class TrunkMismatch(TalkingCampaign):
+    """Numbers of one operator's subscribers over the direct trunk of another."""
+
+    label = "trunk_mismatch"
+    share = 0.006
+    calls_a_minute = 6.0
+    calls_a_line = 3
+    ring_ms = (4_000, 13_000)
+    answered = 0.6
+    released_by = "callee"
+
+    def new_line(self) -> Line:
+        """Somebody else's number, and the trunk of an operator that is not his."""
+        carriers = self.population.network.carriers
+        here = self.one_of(carriers).operator
+        partner = self.one_of([carrier.operator for carrier in carriers if carrier.operator != here])
+        owner, number = partner, ""
+        while owner == partner:
+            owner, number = self.population.line(int(self.population.subscribers * self.rng.random()))
+        return Line(number, "national", None, here, trunk=f"{partner}-{here}")
+
+    def victim(self, line: Line) -> tuple[str, str]:
+        """Any subscriber of the operator at whose end of the trunk the call comes out."""
+        operator, number = "", ""
+        while operator != line.operator:
+            operator, number = super().victim(line)
+        return operator, number
+
+    def talk_ms(self) -> int:
+        """Well under a minute."""
+        return 1_000 + self.about(40_000)
+
+
+class UnverifiedOrigin(TalkingCampaign):
+    """Numbers of another operator's subscribers over a transit trunk, while those lines make no call."""
+
+    label = "unverified_origin"
+    share = 0.006
+    calls_a_minute = 6.0
+    calls_a_line = 3
+    ring_ms = (4_000, 13_000)
+    answered = 0.6
+    released_by = "callee"
+
+    def new_line(self) -> Line:
+        """Somebody else's number."""
+        owner, number = self.population.line(int(self.population.subscribers * self.rng.random()))
+        return Line(number, "national", operator=owner)
+
+    def victim(self, line: Line) -> tuple[str, str]:
+        """Any subscriber of another operator than the number's."""
+        operator, number = line.operator, ""
+        while operator == line.operator:
+            operator, number = super().victim(line)
+        return operator, number
 
     def talk_ms(self) -> int:
         """Well under a minute."""
@@ -268,6 +225,8 @@ class ScamCentre(TalkingCampaign):
 
 CAMPAIGNS: Final[tuple[type[Campaign], ...]] = (
     Spoofing,
+    TrunkMismatch,
+    UnverifiedOrigin,
     InvalidNumber,
     Robocall,
     Wangiri,

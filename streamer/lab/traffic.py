@@ -28,8 +28,9 @@ from streamer.calls.events import (
     SubscriberFact,
     TrunkInfo,
 )
+from streamer.lab.campaigns import Campaign
 from streamer.lab.drafts import CENTRES, COURIERS, Draft, honest
-from streamer.lab.frauds import CAMPAIGNS, Campaign
+from streamer.lab.frauds import CAMPAIGNS
 from streamer.lab.population import KAZAKHSTAN, Network, Population
 
 DEFAULT_START_MS: Final = 1_763_953_200_000
@@ -44,6 +45,9 @@ RHYTHM: Final = (25, 15, 10, 8, 8, 12, 30, 60, 95, 125, 140, 145,
 # fmt: on
 """Calls by local hour of day, in hundredths of the mean (background knowledge, to be calibrated on data)."""
 
+LATE: Final = 0.0004
+"""Part of the calls between operators whose origination is published after the other operator saw the call come in."""
+_LATE_MS: Final = 1_800
 _CALLS_A_DAY = 8
 _NEVER = float("inf")
 
@@ -51,17 +55,19 @@ _NEVER = float("inf")
 class _Call:
     """A call under way: the next of its events is due on the heap under number `due`."""
 
-    __slots__ = ("answered", "draft", "due", "setup")
+    __slots__ = ("answered", "begun", "draft", "due", "setup")
 
     def __init__(self, setup: Setup, draft: Draft) -> None:
         self.setup = setup
         self.draft = draft
         self.due = 0
+        self.begun = False
         self.answered = False
 
 
 class Traffic:
-    """An iterator of (time in ms, event, fraud type or None), events in order of time.
+    """An iterator of (time in ms, event, fraud type or None), in order of the time at which each is published, which is its own
+    but for a few originations that come late.
 
     Memory is bounded by the calls under way, which is rate times about 60 s.
 
@@ -176,7 +182,8 @@ class Traffic:
                 break
         self.now_ms = at
         setup, draft = call.setup, call.draft
-        if setup.at == at and setup.call_id not in self._open:
+        if not call.begun:
+            call.begun = True
             self._open[setup.call_id] = call
             after = at + draft.ring_ms
             self._schedule(after if draft.talk_ms else max(after, at + 1), call)
@@ -241,7 +248,8 @@ class Traffic:
         else:
             draft = honest(self.population, self._rng)
         self._made += 1
-        self._put(at, draft)
+        late = _LATE_MS * self._rng.random() if draft.sighting and self._rng.random() < LATE else 0.0
+        self._put(at, draft, int(late))
         if draft.sighting:
             trunk = f"{draft.operator}-{draft.sighting}"
             ring = max(0, draft.ring_ms - 180)
@@ -251,7 +259,8 @@ class Traffic:
             self._arrive()
         self._arrive()
 
-    def _put(self, at: int, draft: Draft) -> None:
+    def _put(self, at: int, draft: Draft, late_ms: int = 0) -> None:
+        """Begin a call; its events are published so much later than they happen."""
         index = draft.line
         own = draft.ingress == "subscriber" and index >= 0
         setup = Setup(
@@ -267,7 +276,7 @@ class Traffic:
             imei=f"35693803{index % 10_000_000:07d}" if own else None,
             cell=f"401-01-{index % 4_099:05d}" if own else None,
         )
-        self._schedule(at, _Call(setup, draft))
+        self._schedule(at + late_ms, _Call(setup, draft))
 
     @staticmethod
     def _end(call: _Call, at: int) -> End:

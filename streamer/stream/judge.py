@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol, runtime_checkable
 
 from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.checkpoint import Copied, Opened
 from streamer.outcomes import Outcomes
 from streamer.records import Batch
+from streamer.revisions import Revision
 
 _NO_POLICY: Final = Policy(version="")
 
@@ -32,8 +33,12 @@ class Judge(Protocol):
     def drop(self, partition: int) -> None:
         """Forget a partition."""
 
-    def tick(self, partition: int, now_ms: int) -> None:
-        """The clock of a partition."""
+    def tick(self, partition: int, now_ms: int) -> Outcomes:
+        """The clock of a partition; gives revisions, which are kept until `delivered` is told of them."""
+        return Outcomes()
+
+    def delivered(self, revisions: Iterable[Revision]) -> None:
+        """These revisions are in the log."""
 
     @property
     def policy(self) -> Policy:

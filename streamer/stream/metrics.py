@@ -120,6 +120,12 @@ class Metrics:
         )
         self.repeated = Counter("streamer_repeated", "Set-ups answered again with the same content", **own)
         self.late = Counter("streamer_late_decisions", "Verdicts after the operator's deadline", **own)
+        self.awaiting = Counter(
+            "streamer_originations",
+            "Calls that had to wait for their origination, by what came of them: verified (late), answered, shadow, revised",
+            ["came"],
+            **own,
+        )
         self.in_flight = Gauge("streamer_batches_in_flight", "Batches whose messages are not all delivered", **own)
         self.partitions = Gauge("streamer_partitions", "Partitions owned", **own)
         self.bad_share = Gauge("streamer_bad_input_share", "Share of bad records among the last looked back on", **own)
@@ -259,6 +265,12 @@ class Metrics:
             self.state.said_before.inc(outcomes.said_before)
         if outcomes.late:
             self.late.inc(outcomes.late)
+        self.waited(outcomes)
+
+    def waited(self, outcomes: Any) -> None:
+        """Count what came of calls that had to wait."""
+        for came, n in outcomes.came.items():
+            self.awaiting.labels(came).inc(n)
 
     def _clock(self, operator: str, delay_s: float) -> None:
         delay_s = max(-_MOST_SKEW_S, min(_MOST_SKEW_S, delay_s))

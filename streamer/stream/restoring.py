@@ -217,16 +217,22 @@ class Restorer:
             )
 
     def _said(self, client: Any, wish: Wish, first: int, high: int, end: int) -> None:
-        """Hand over the decisions from `first` to before `high` that answer records from the origin to before `end`."""
+        """Hand over the decisions from `first` to before `high` that answer records from the origin to before `end`, or revise what
+        was said of any before.
+        """
         topic, origin = self._topics.decisions, wish.origin.offset
         for message in self._log(client, wish, topic, first, high):
             source = whole_in(dict(headers_of(message)).get("source.offset"))
-            if source is not None and origin <= source < end:
-                try:
-                    decision = decode_decision(message.value())
-                except MessageError as error:
-                    log.warning("%s[%d]@%d is no decision: %s", topic, wish.partition, message.offset(), error)
-                else:
+            if source is None or source >= end:
+                continue
+            if source < origin and b'"revises":true' not in (message.value() or b""):
+                continue
+            try:
+                decision = decode_decision(message.value())
+            except MessageError as error:
+                log.warning("%s[%d]@%d is no decision: %s", topic, wish.partition, message.offset(), error)
+            else:
+                if source >= origin or decision.revises:
                     self._hand_over(SaidSince(wish, source, decision))
 
     def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -33,7 +34,10 @@ from streamer.stream.seldom import Seldom
 
 log = logging.getLogger("streamer.scoring")
 
-_TICK_S: Final = 1.0
+_TICK_S: Final = 0.25
+"""Between looks at the clock: a call that waits for its origination is settled so much late at most."""
+_GAUGES_EVERY: Final = 4
+"""Ticks."""
 
 
 class Scoring:
@@ -135,18 +139,39 @@ class Scoring:
         await self.checkpoints.run()
 
     async def tick(self) -> None:
-        """Once a second: the engine's clock, in partitions where nothing waits to be judged, and gauges."""
-        while True:
+        """The engine's clock, in partitions where nothing waits to be judged, and once a second gauges."""
+        for turn in itertools.count(1):
             await asyncio.sleep(_TICK_S)
             now = self._log_clock.now_ms()
             lags = self._poller.lags if self._app.consumer.poller is not None else {}
             if now is not None:
                 for partition in self.checkpoints.caught_up & {number for (_, number), lag in lags.items() if not lag}:
-                    self.judge.tick(partition, now)
+                    await self._revise(self.judge.tick(partition, now))
+            if turn % _GAUGES_EVERY:
+                continue
             if self.control.ready and self.settings.clamp:
                 lifted = self.governing.lift(self.judge.demotions, now or int(time.time() * 1000))
                 await self.deliveries.send(lifted, lambda: None)
             self._show_gauges()
+
+    async def _revise(self, outcomes: Outcomes) -> None:
+        """Say what a tick gave."""
+        self.metrics.waited(outcomes)
+        if outcomes.revisions:
+
+            def delivered() -> None:
+                self._loop.call_soon_threadsafe(self.judge.delivered, outcomes.revisions)
+
+            await self.deliveries.send([*self._revisions(outcomes)], delivered)
+
+    def _revisions(self, outcomes: Outcomes) -> Iterator[Message]:
+        topics = self.topics
+        for told in outcomes.revisions:
+            if told.decision is not None:
+                headers = [self._partition_headers[told.partition], ("source.offset", b"%d" % told.offset)]
+                yield topics.decisions, told.decision, told.call_id, told.partition, headers
+            if told.evidence is not None:
+                yield topics.evidence, told.evidence, told.key, told.partition, None
 
     def _show_gauges(self) -> None:
         if self._app.consumer.poller is not None:
@@ -213,6 +238,7 @@ class Scoring:
             yield decisions, value, call_id, partition, [of[partition], ("source.offset", b"%d" % offsets[row])]
         for row, key, value in outcomes.evidence:
             yield topics.evidence, value, key, partitions[row], None
+        yield from self._revisions(outcomes)
         for row, reason, text in outcomes.rejected:
             record = records[row]
             self.metrics.dead.labels(topics.calls, reason).inc()

@@ -60,6 +60,11 @@ ENDED: Final = 8
 OWN_LINE: Final = 16
 LET_THROUGH: Final = 32
 """Flag of a pair: the call went through with its number shown, and its origin was not doubted."""
+ORIGINATED: Final = 64
+"""Flag of a pair that another network reported first: the caller's own line was reported to make the call, after that."""
+OWN_OR_LATER: Final = OWN_LINE | ORIGINATED
+ASKED: Final = 128
+"""Flag of a pair: when another network reported it, the caller's operator had to have said so before, and had not."""
 DIVERSION_BACK_MS: Final = 5_000
 """How far the clock of the operator that diverts may be behind; that the first leg came first the log tells."""
 

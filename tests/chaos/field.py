@@ -11,7 +11,7 @@ import psutil
 from streamer.kafka import topics
 from tests.stream import undisturbed
 from tests.stream.live import Calls, Worker, wait_until
-from tests.stream.mixed import EVIL, Mixed, control
+from tests.stream.mixed import EVIL, Mixed, account, control, rules
 
 BLOCKED = {"list": "block", "match": "exact", "number": EVIL, "side": "caller"}
 
@@ -47,6 +47,7 @@ class Field:
         self.environment = {"STREAMER_CHECKPOINT_S": "0.5", **environment}
         self._program = program
         topics.ensure(settings)
+        rules(settings)
         self.calls = Calls(settings)
         self.workers, self.faults, self._peak = [], [], 0.0
         self.load = Mixed(self.calls, rate, seed)
@@ -124,16 +125,20 @@ class Field:
         engine, offsets = undisturbed.saved(self.settings)
         ends = {number: len(found) for number, found in undisturbed.log(self.settings, self.calls.topics.calls).items()}
         windows = [f"committed {offsets}, the log ends at {ends}"] if offsets != ends else []
-        other = undisturbed.judged(self.settings, heed=undisturbed.said(self.settings))
-        windows += undisturbed.differences(engine, other, range(self.settings.partitions))
+        windows += account(self.settings, self.calls, engine)
         told = [
-            {(d["action"], d["shadow_action"], tuple(d["reasons"]), d["policy"], d["model"]) for d, _ in found}
+            {
+                (d["action"], d["shadow_action"], tuple(d["reasons"]), d["policy"], d["model"])
+                for d, _ in found
+                if d["revises"] is by
+            }
             for found in self.calls.decided.values()
+            for by in (False, True)
         ]
         sources = [
-            tuple(record.headers()[1]) + (record.partition(),)
+            (*record.headers()[1], record.partition(), decision["revises"])
             for found in self.calls.decided.values()
-            for _, record in found
+            for decision, record in found
         ]
         return Account(
             name, len(self.faults), len(self.load.published), len(missing), sum(len(each) > 1 for each in told), windows,

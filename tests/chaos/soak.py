@@ -14,8 +14,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,13 +135,17 @@ def accounted(settings):
     names, differences, missing, again, records = topics.Topics(settings), [], 0, 0, 0
     engine, _ = undisturbed.saved(settings)
     for number in range(settings.partitions):
-        answered, other, waiting = np.zeros(1, np.int32), Engine.of(settings), []
+        answered, other, waiting, revised = np.zeros(1, np.int32), Engine.of(settings), [], (Counter(), Counter())
         for message in _log(settings, names.decisions, number):
+            decision = decode_decision(message.value())
+            if decision.revises:
+                revised[0][message.key().decode()] += 1
+                continue
             offset = int(dict(message.headers())["source.offset"])
             if offset >= len(answered):
                 answered = np.concatenate([answered, np.zeros(max(offset + 1, len(answered)), np.int32)])
             if not answered[offset]:  # demotions came and went meanwhile: what was said stands
-                other.said_before(number, offset, decode_decision(message.value()))
+                other.said_before(number, offset, decision)
             answered[offset] += 1
         for topic in (*names.control, *names.facts):
             for message in _log(settings, topic, number if topic in names.facts else 0):
@@ -147,17 +153,26 @@ def accounted(settings):
         for message in _log(settings, names.calls, number):
             waiting.append(message)
             if len(waiting) == 2_000:
-                asked, unsaid = _judged(other, waiting)
+                asked, unsaid = _judged(other, waiting, revised[1])
                 records, missing, waiting = records + asked, missing + unsaid, []
-        asked, unsaid = _judged(other, waiting)
-        records, missing, again = records + asked, missing + unsaid, again + int(np.count_nonzero(answered > 1))
+        asked, unsaid = _judged(other, waiting, revised[1])
+        revised[1].update(undisturbed.settled(other, [number]))
+        revised[0].update(undisturbed.settled(engine, [number]) - set(revised[0]))
+        if set(revised[0]) != set(revised[1]):
+            lost, made_up = (sorted(set(revised[a]) - set(revised[1 - a])) for a in (1, 0))
+            differences.append(
+                f"partition {number}: {len(lost)} of {len(revised[1])} calls were not revised, {len(made_up)} wrongly"
+            )
+        records, missing = records + asked, missing + unsaid
+        again += int(np.count_nonzero(answered > 1)) + sum(times > 1 for times in revised[0].values())
         differences += undisturbed.differences(engine, other, [number])
     return records, missing, again, differences
 
 
-def _judged(engine, messages):
-    """(records that ask for a decision, those of them that have none in the log)."""
+def _judged(engine, messages, revised):
+    """(records that ask for a decision, those of them that have none in the log); counts the calls that are revised."""
     outcomes = engine.process(undisturbed.as_batch(messages), 0)
+    revised.update(told.call_id for told in outcomes.revisions if told.decision)
     unsaid = len(outcomes.decisions)
     return unsaid + outcomes.said_before, unsaid
 
@@ -217,15 +232,17 @@ def told_of(samples, faults, rate, account):
         first, last = (
             statistics.median(getattr(s, name) for s in part) for part in (settled[:third], settled[-third:])
         )
-        return f"{first:,.1f} in the first third, {last:,.1f} in the last"
+        return f"{first:,.0f} and {last:,.0f}"
 
-    return (
-        f"{samples[-1].at_s / 60:.0f} minutes at {rate:,} set-ups a second of lab traffic, {len(faults)} faults on the other workers and the "
-        f"broker ({', '.join(FAULTS)}). Of {records:,} set-ups {missing} have no decision, {again} have it twice alike; "
-        f"{len(differences)} windows or counters differ from an undisturbed engine's. The worker that was left alone, medians: memory "
-        f"{flat('memory_mib')} MiB, callers held, whose windows last for 28 hours, {flat('callers')}, file handles {flat('handles')}, threads {flat('threads')}, lag {flat('lag_records')} records, p50 "
-        f"{flat('p50_ms')} ms, p99 {flat('p99_ms')} ms.\n\n![The worker that was left alone](soak.svg)\n"
+    text = (
+        f"{samples[-1].at_s / 60:.0f} minutes at {rate:,} set-ups a second of lab traffic, {len(faults)} faults on the other worker and "
+        f"the broker ({', '.join(FAULTS)}). Of {records:,} set-ups {missing} have no decision and {again} have it twice; "
+        f"{len(differences)} windows, counters, remembered calls or revisions differ from an undisturbed engine's. The worker that was "
+        f"left alone, medians of the first and the last third: file handles {flat('handles')}, threads {flat('threads')}, lag "
+        f"{flat('lag_records')} records, p50 {flat('p50_ms')} ms, p99 {flat('p99_ms')} ms, memory {flat('memory_mib')} MiB with "
+        f"{flat('callers')} callers held, whose windows last for 28 hours."
     )
+    return f"{textwrap.fill(text, 130)}\n\n![The worker that was left alone](soak.svg)\n"
 
 
 def main():

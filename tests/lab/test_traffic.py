@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import Answer, End, Setup
+from streamer.lab.campaigns import Campaign
 from streamer.lab.drafts import MAX_TALK_MS, honest
-from streamer.lab.frauds import CAMPAIGNS, Campaign, Wangiri
+from streamer.lab.frauds import CAMPAIGNS, Wangiri
 from streamer.lab.population import KAZAKHSTAN, Population
 from streamer.lab.reports import report
 from streamer.lab.traffic import DEFAULT_START_MS, FRAUDS, Traffic

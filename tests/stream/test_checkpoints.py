@@ -12,7 +12,7 @@ from streamer.kafka import clients
 from streamer.kafka.topics import Topics
 from tests.stream import undisturbed
 from tests.stream.live import Calls, Worker, setup, wait_until
-from tests.stream.mixed import EVIL, Mixed, check, control
+from tests.stream.mixed import EVIL, Mixed, check, control, rules
 
 pytestmark = pytest.mark.broker
 
@@ -20,6 +20,7 @@ SETTINGS = {"STREAMER_CHECKPOINT_S": "0.5"}
 
 
 def test_an_orderly_hand_over_repeats_nothing_and_keeps_every_window(kafka_settings):
+    rules(kafka_settings)
     calls = Calls(kafka_settings)
     with Worker(kafka_settings, **SETTINGS) as first:
         first.says("partitions gained")
@@ -37,7 +38,9 @@ def test_an_orderly_hand_over_repeats_nothing_and_keeps_every_window(kafka_setti
             assert third.stop() == 0, third.log
     calls.rest()
     repeated = [
-        found for found in calls.decided.values() if len({record.headers()[1] for _, record in found}) < len(found)
+        found
+        for found in calls.decided.values()
+        if len({(record.headers()[1], decision["revises"]) for decision, record in found}) < len(found)
     ]
     log = first.log + second.log + third.log
     assert not repeated, f"{repeated[:3]} {log}"
@@ -46,6 +49,7 @@ def test_an_orderly_hand_over_repeats_nothing_and_keeps_every_window(kafka_setti
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka_settings, seed):
+    rules(kafka_settings)
     calls, draw = Calls(kafka_settings), random.Random(seed)
     entry = {"list": "block", "match": "exact", "number": EVIL, "side": "caller"}
     running = [Worker(kafka_settings, **SETTINGS) for _ in range(2)]
@@ -77,6 +81,7 @@ def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka
 
 
 def test_the_log_of_state_stays_near_what_is_held(kafka_settings):
+    rules(kafka_settings)
     calls = Calls(kafka_settings)
     with Worker(kafka_settings, STREAMER_CHECKPOINT_S="0.2") as worker:
         worker.says("partitions gained")

@@ -8,7 +8,7 @@ import pytest
 from streamer.throttling import BACKLOG_MS
 from tests.stream import undisturbed
 from tests.stream.live import Calls, Worker, setup, wait_until
-from tests.stream.mixed import check, control
+from tests.stream.mixed import check, control, rules
 
 pytestmark = pytest.mark.broker
 
@@ -17,6 +17,7 @@ FLOOD, SHARE, OFTEN = 40_000, 0.1, 40
 
 
 def test_a_flood_has_its_share_and_nobody_else_waits_for_a_verdict_in_vain(kafka_settings):
+    rules(kafka_settings)
     calls, published = Calls(kafka_settings), set()
     control(kafka_settings, calls.topics.operators, "op-a", {"operator": "op-a", "max_share": SHARE})
     listed = {"list": "block", "match": "prefix", "number": "+7707", "side": "caller"}

@@ -38,18 +38,30 @@ def as_batch(records):
     )
 
 
-def judged(settings, control=(), heed=()):
+def judged(settings, control=(), heed=(), revised=None):
     """An engine after the whole log of calls. `control` records are in force from the start; the decisions of the log
-    stand where `heed` has them, so that lists and policies that changed on the way are what they were then.
+    stand where `heed` has them, so that lists and policies that changed on the way are what they were then. The set `revised`
+    is given the ids of calls whose verdicts it revises.
     """
+    revised = set() if revised is None else revised
     engine = Engine.of(settings)
     for record in control:
         engine.apply(*record)
     for number, records in log(settings, Topics(settings).calls).items():
         for offset, decision in heed.get(number, {}).items() if heed else ():
             engine.said_before(number, offset, decision)
-        engine.process(as_batch(records), 0)
+        revised |= {told.call_id for told in engine.process(as_batch(records), 0).revisions if told.decision}
     return engine
+
+
+def settled(engine, partitions):
+    """Let the time of all calls that wait in these partitions be up; gives the ids of those whose verdicts are revised."""
+    found = set()
+    for partition in partitions:
+        outcomes = engine.tick(partition, int(engine.state.watermark[partition]) + 60_000)
+        engine.delivered(outcomes.revisions)
+        found |= {told.call_id for told in outcomes.revisions if told.decision}
+    return found
 
 
 def said(settings):
@@ -59,7 +71,9 @@ def said(settings):
         of = found.setdefault(number, {})
         for record in records:
             try:
-                of.setdefault(int(dict(record.headers())["source.offset"]), decode_decision(record.value()))
+                decision = decode_decision(record.value())
+                if not decision.revises:
+                    of.setdefault(int(dict(record.headers())["source.offset"]), decision)
             except (MessageError, ValueError):
                 continue  # put there to poison it
     return found

@@ -1,0 +1,76 @@
+"""Answers and ends: what they tell of a call counts once, in the slot of its set-up's origin class."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streamer import columns
+from streamer.columns import Columns, State, Verdicts
+from streamer.compiled import loop
+from streamer.policy import BLOCK, THROTTLED
+from streamer.windows import callers, sliding, slots, table
+from streamer.windows import calls as recent
+
+SHORT_MS: Final = 6_000
+SHORT_RING_MS: Final = 5_000
+_RANG: Final = (16, 19, 31, 127)
+"""Causes (Q.850) of a call that rang and was given up; a busy line, a failing network or an absent one is no wangiri."""
+
+
+@loop
+def _own_line_alone(callers: Any, partition: int, key: int) -> bool:
+    """The caller is known by own-line calls and by no others."""
+    return bool(slots.find(callers, partition, key, 1) < 0 and slots.find(callers, partition, key, 0) >= 0)
+
+
+@loop
+def count_outcome(state: State, batch: Columns, row: int, at: int, out: Verdicts) -> None:
+    """An answer or an end: what it tells counts once, in the slot of the set-up's origin class."""
+    record = batch.records[row]
+    partition = record[columns.PARTITION]
+    key = batch.key[row]
+    now = state.watermark[partition]
+    calls = state.calls
+    is_end = record[columns.KIND] == columns.END
+    cell = table.find(calls, batch.call[row])
+    if cell >= 0 and recent.is_over(calls, cell, now):
+        table.remove(calls, cell)
+        cell = -1
+    if cell < 0:
+        cell = recent.place(calls, batch.call[row], state.watermark)
+        entry = calls.rows[cell]
+        entry[:] = 0
+        entry[table.HASH] = batch.call[row]
+        entry[recent.SETUP_MS] = at
+        entry[recent.SCORE] = -1
+        own = recent.OWN_LINE if _own_line_alone(state.callers, partition, key) else 0
+        entry[table.HELD] = table.held(partition, recent.COUNTED | own)
+    entry = calls.rows[cell]
+    entry[table.TOUCHED_MS] = now
+    flags = table.flags_at(calls, cell)
+    if flags & recent.ENDED or (not is_end and flags & recent.ANSWERED):
+        return
+    answered = not is_end or record[columns.TALK] > 0
+    first_answer = answered and not flags & recent.ANSWERED
+    entry[table.HELD] = table.held(
+        partition, flags | (recent.ANSWERED if answered else 0) | (recent.ENDED if is_end else 0)
+    )
+    if entry[recent.REASONS] & THROTTLED:
+        out.columns[row, columns.FLAGS] |= columns.THROTTLED
+    if not flags & recent.COUNTED or entry[recent.SAID] & 0xFF == BLOCK:
+        return
+    origin = 0 if flags & recent.OWN_LINE else 1
+    slot = callers.open_slot(state.callers, partition, key, origin, now)
+    counts = state.callers.counts[slot]
+    if first_answer:
+        sliding.add(counts, sliding.ANSWERED, at, now)
+    if not is_end:
+        return
+    if record[columns.TALK] > 0 or flags & recent.ANSWERED:
+        if record[columns.TALK] < SHORT_MS:
+            sliding.add(counts, sliding.SHORT, at, now)
+        sliding.add_talk(state.callers.talk[slot], record[columns.TALK], at, now)
+    elif 0 < record[columns.RING] < SHORT_RING_MS and (record[columns.CAUSE] < 0 or record[columns.CAUSE] in _RANG):
+        sliding.add_ten(state.callers.ten[slot], sliding.SHORT_RING, at, now)
+    if record[columns.CAUSE] == 1 or record[columns.CAUSE] == 28:
+        sliding.add_ten(state.callers.ten[slot], sliding.UNALLOCATED, at, now)

@@ -1,0 +1,44 @@
+"""A call that comes in from another network with a number whose own operator never said that it called.
+
+Source: the domain page's row of the same name; Russia's Antifrod, where the terminating operator asks whether the number's
+owner really originated the call (400 to 600 million checks a day); AB Handshake validates between both ends alike.
+Originations may come late, so the call is let through first, and one `block` revises that within three seconds when none
+has come: `wait_s` after the append time of its set-up. Nothing is said of operators whose originations come in time less
+often than `on_time_share`, over the last 24 hours and at least `matches` calls of the partition.
+Exempt: numbers of operators that publish no originations or that nobody knows, roaming numbers and others that stand for
+another called number (the list `roaming_numbers`: freephone numbers that the network translates belong on it), diverted
+calls whose first leg was seen, withheld and invalid numbers, and calls that were answered before the time was up.
+Fails on spoofed calls while the owner of the number calls the same line; where networks change the called number on the way; on
+ported numbers without a fact whose new operator publishes nothing; on more than 4,096 calls that wait in one partition, of which
+the rest is let through; and whoever shows a number that he also calls from, at once, makes its operator's originations look late.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.compiled import loop
+from streamer.detectors.base import NONE, Cause, Detector
+from streamer.features import INDEX
+
+_SEEN = INDEX["origination_seen"]
+
+
+@loop
+def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
+    """See the module; observed are originations in the ten seconds before and after, of which one is needed."""
+    if x[_SEEN] == 0.0:
+        return 1, 0.0, 1.0, 10
+    return NONE
+
+
+DETECTOR = Detector(
+    id="unverified_origin",
+    kind="origin",
+    causes=(Cause("not_originated", "block", "originations of the call by the number's own operator"),),
+    thresholds={"wait_s": 2, "on_time_share": 0.999, "matches": 1_000},
+    judge=judge,
+    cache_s=0,
+    doc=__doc__,
+    deferred=True,
+)

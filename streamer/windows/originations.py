@@ -1,0 +1,184 @@
+"""Calls that wait for their origination, and how often each operator's originations come in time.
+
+An operator that publishes its originations says of each call from its own lines that it began. A call of one of its numbers
+that comes in from another network without that was made by somebody else; but an origination may come late. So such a
+call waits: it is let through at first, and what came of it is looked at once its time is up.
+
+Both are kept by partition, so that partitions never touch each other. Time is that of the log: a call's time is up when a
+record of its partition was appended so late, or when the clock says that none appended before then is to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from streamer.compiled import loop
+
+MOST: Final = 4_096
+"""Calls of a partition that may wait; those beyond are let through and not asked about again."""
+NEVER: Final = np.iinfo(np.int64).max
+
+OFFSET, DUE_MS, CALL, PAIR, KEY, AT, OPERATOR, SURE, BEFORE, STATE = range(10)
+"""Words of a waiting call: the offset of its set-up; when its time is up; the bits of its hash and of its pair's; the caller;
+`at` as clamped; the operator that reported it; whether its owner's originations come in time often enough to say anything;
+whether it was revised before a restart; and what came of it."""
+WORDS: Final = 10
+
+WAITING, REVISED, SHADOW, ANSWERED, VERIFIED, SAYING = range(6)
+"""What came of a call: nothing yet; to be blocked after all; would be if that were enforced; too late, it was answered or is
+over; its origination came; what was revised is on its way to the log."""
+
+STEPS: Final = 7
+STEP_MS: Final = 4 * 3_600_000
+"""Shares are looked at over the last 24 to 28 hours."""
+IN_TIME, LATE = 0, 1
+
+
+class Waiting(NamedTuple):
+    """By partition: `rows` int64[partitions, MOST, WORDS], of which the first `count` int64[partitions] are in use; `due` int64:
+    when the next one's time is up (`NEVER`: none waits); `settled` int64: how many wait no more and were not taken yet.
+    """
+
+    rows: Any
+    count: Any
+    due: Any
+    settled: Any
+
+
+class OnTime(NamedTuple):
+    """By partition and operator: `step` int32[partitions, operators, STEPS] (which span of `STEP_MS` a place stands for) and
+    `counts` int32[partitions, operators, STEPS, 2]: calls whose origination was there first, and that it came after.
+    """
+
+    step: Any
+    counts: Any
+
+
+def waiting(partitions: int) -> Waiting:
+    """Nothing waits."""
+    return Waiting(
+        np.zeros((partitions, MOST, WORDS), np.int64),
+        np.zeros(partitions, np.int64),
+        np.full(partitions, NEVER, np.int64),
+        np.zeros(partitions, np.int64),
+    )
+
+
+def on_time(partitions: int, operators: int) -> OnTime:
+    """Nothing was counted."""
+    return OnTime(
+        np.zeros((partitions, operators, STEPS), np.int32), np.zeros((partitions, operators, STEPS, 2), np.int32)
+    )
+
+
+@loop
+def count(on_time: OnTime, partition: int, operator: int, which: int, now_ms: int) -> None:
+    """Count a call of an operator's number: its origination was there `IN_TIME`, or came `LATE`."""
+    step = now_ms // STEP_MS
+    place = step % STEPS
+    if on_time.step[partition, operator, place] != step:
+        on_time.step[partition, operator, place] = step
+        on_time.counts[partition, operator, place, IN_TIME] = 0
+        on_time.counts[partition, operator, place, LATE] = 0
+    on_time.counts[partition, operator, place, which] += 1
+
+
+@loop
+def is_sure(on_time: OnTime, partition: int, operator: int, least: float, share: float, now_ms: int) -> bool:
+    """At least so many calls of the operator's numbers met their origination, and it was there first in this share of them."""
+    step = now_ms // STEP_MS
+    in_time = np.int64(0)
+    late = np.int64(0)
+    for place in range(STEPS):
+        if step - on_time.step[partition, operator, place] < STEPS:
+            in_time += on_time.counts[partition, operator, place, IN_TIME]
+            late += on_time.counts[partition, operator, place, LATE]
+    return bool(in_time + late >= least and in_time >= share * (in_time + late))
+
+
+@loop
+def wait(
+    waiting: Waiting, partition: int, offset: int, due_ms: int, call: int, pair: int, key: int, at: int, operator: int, sure: bool,
+    before: bool,
+) -> bool:  # fmt: skip
+    """Let a call wait; False when too many do."""
+    place = waiting.count[partition]
+    if place == MOST:
+        return False
+    row = waiting.rows[partition, place]
+    row[OFFSET], row[DUE_MS], row[CALL], row[PAIR], row[KEY] = offset, due_ms, call, pair, key
+    row[AT], row[OPERATOR], row[SURE], row[BEFORE], row[STATE] = at, operator, sure, before, WAITING
+    waiting.count[partition] = place + 1
+    waiting.due[partition] = min(waiting.due[partition], due_ms)
+    return True
+
+
+def settled(waiting: Waiting, partition: int) -> Any:
+    """int64[n, WORDS]: copies of the calls of a partition that wait no more, in the order of their offsets."""
+    rows = waiting.rows[partition, : waiting.count[partition]]
+    rows = rows[(rows[:, STATE] != WAITING) & (rows[:, STATE] != SAYING)]
+    return rows[np.argsort(rows[:, OFFSET])]
+
+
+def take(waiting: Waiting, partition: int, offsets: Any, kept: Sequence[int] = ()) -> None:
+    """Forget these calls, but those that are `kept`: what is to be said of them is on its way."""
+    rows = waiting.rows[partition, : waiting.count[partition]]
+    saying = np.isin(rows[:, OFFSET], kept)
+    rows[saying, STATE] = SAYING
+    left = rows[saying | ~np.isin(rows[:, OFFSET], offsets)]
+    waiting.rows[partition, : len(left)] = left
+    waiting.count[partition] = len(left)
+    _look_again(waiting, partition)
+
+
+def said(waiting: Waiting, partition: int, offset: int) -> None:
+    """That a call is revised is in the log already: it stands."""
+    rows = waiting.rows[partition, : waiting.count[partition]]
+    rows[rows[:, OFFSET] == offset, BEFORE] = 1
+
+
+def held(waiting: Waiting, partition: int) -> Any:
+    """int64[n, WORDS]: a copy of all; what is on its way to the log is to be said again by whoever goes on from here."""
+    rows = waiting.rows[partition, : waiting.count[partition]].copy()
+    rows[rows[:, STATE] == SAYING, STATE] = REVISED
+    return rows
+
+
+def put(waiting: Waiting, partition: int, rows: Any) -> None:
+    """What `held` gave takes the place of what waits."""
+    waiting.rows[partition, : len(rows)] = rows
+    waiting.count[partition] = len(rows)
+    _look_again(waiting, partition)
+
+
+def _look_again(waiting: Waiting, partition: int) -> None:
+    rows = waiting.rows[partition, : waiting.count[partition]]
+    due = rows[rows[:, STATE] == WAITING, DUE_MS]
+    waiting.due[partition] = due.min() if due.size else NEVER
+    waiting.settled[partition] = np.count_nonzero((rows[:, STATE] != WAITING) & (rows[:, STATE] != SAYING))
+
+
+def shares_of(on_time: OnTime, partition: int) -> list[tuple[int, int, int, int]]:
+    """(operator's row, step, in time, late) of all that is counted of a partition."""
+    rows, places = np.nonzero(on_time.counts[partition].any(axis=2))
+    return [
+        (row, int(on_time.step[partition, row, place]), *on_time.counts[partition, row, place].tolist())
+        for row, place in zip(rows.tolist(), places.tolist(), strict=True)
+    ]
+
+
+def put_share(on_time: OnTime, partition: int, operator: int, step: int, in_time: int, late: int) -> None:
+    """Take in one of what `shares_of` gave."""
+    place = step % STEPS
+    on_time.step[partition, operator, place] = step
+    on_time.counts[partition, operator, place] = in_time, late
+
+
+def drop(waiting: Waiting, on_time: OnTime, partition: int) -> None:
+    """Forget a partition."""
+    put(waiting, partition, np.zeros((0, WORDS), np.int64))
+    on_time.step[partition] = 0
+    on_time.counts[partition] = 0

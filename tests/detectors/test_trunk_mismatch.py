@@ -1,0 +1,110 @@
+"""Numbers on trunks that cannot carry them, through the engine."""
+
+from itertools import count
+
+import orjson
+import pytest
+
+from streamer.engine import Engine
+from streamer.errors import MessageError
+from streamer.registers import trunks
+from tests.test_engine import NOW, PARTITIONS, judge, setup
+
+IDS = count(1)
+OF_B, OF_C, FIXED, ABROAD = "+77051234567", "+77071234567", "+77272345678", "+447400123456"
+
+
+def register(held, trunk, kind, partner="", ranges=(), operator="op-a"):
+    told = {"trunk": trunk, "operator": operator, "partner": partner, "kind": kind, "ranges": list(ranges)}
+    held.apply("trunks", f"{operator}/{trunk}", orjson.dumps(told))
+
+
+@pytest.fixture
+def held():
+    made = Engine(partitions=PARTITIONS, max_callers=10_000)
+    for name, prefix in (("op-a", "+7701"), ("op-b", "+7705"), ("op-c", "+7707")):
+        made.apply("operators", name, orjson.dumps({"operator": name, "ranges": [prefix]}))
+    made.apply("policy", "policy@t", b'{"version":"t","control_share":0.0}')
+    made.apply("policy", "current", b'{"version":"t"}')
+    register(made, "from-b", "direct", "op-b")
+    register(made, "transit", "transit", "carrier")
+    register(made, "pbx", "enterprise", "bank", ["+7727234", "+77019990000"])
+    return made
+
+
+def say(held, caller, trunk, **more):
+    decision = judge(held, [setup(str(next(IDS)), caller, "+77011111111", trunk=trunk, **more)])[0]
+    return decision["action"], decision["reasons"]
+
+
+OTHER, OUTSIDE = ("block", ["trunk_mismatch.other_operator"]), ("block", ["trunk_mismatch.outside_ranges"])
+REFILED, DIVERTED = ("label", ["trunk_mismatch.refiled"]), ["trunk_mismatch.diverted_by_other"]
+PASSES = ("allow", [])
+
+
+@pytest.mark.parametrize(
+    ("caller", "trunk", "said"),
+    [
+        (OF_B, "from-b", PASSES),
+        (OF_C, "from-b", OTHER),
+        ("+77011234567", "from-b", OTHER),
+        (OF_C, "transit", PASSES),
+        (OF_C, "nobody-registered-it", PASSES),
+        (FIXED, "from-b", PASSES),  # in nobody's ranges: nothing is known
+        ("anonymous", "from-b", PASSES),
+        (ABROAD, "from-b", REFILED),
+        (ABROAD, "transit", REFILED),
+        (FIXED, "pbx", PASSES),
+        ("+77019990000", "pbx", PASSES),
+        ("+77019990001", "pbx", OUTSIDE),
+        (OF_C, "pbx", OUTSIDE),
+        (ABROAD, "pbx", OUTSIDE),
+        ("anonymous", "pbx", PASSES),
+    ],
+)
+def test_who_may_come_over_which_trunk(held, caller, trunk, said):
+    assert say(held, caller, trunk) == said
+
+
+def test_a_ported_number_is_its_new_operators(held):
+    fact = {"number": OF_C, "at": NOW, "fact": "network", "value": "ported", "owner": "op-b", "operator": "op-c"}
+    held.apply("subscribers.network", OF_C, orjson.dumps(fact))
+    assert say(held, OF_C, "from-b") == PASSES
+
+
+def test_on_an_enterprises_own_line_the_number_that_the_network_asserts_is_judged(held):
+    assert say(held, OF_C, "pbx", ingress="subscriber", asserted=FIXED) == PASSES
+    assert say(held, FIXED, "pbx", ingress="subscriber", asserted=OF_C) == OUTSIDE
+
+
+def test_of_a_diverted_call_the_diverting_number_is_judged_and_never_blocked_for(held):
+    assert say(held, OF_C, "from-b", diverted_from=OF_B)[0] == "label"  # its first leg was not seen
+    action, reasons = say(held, "+77071234568", "from-b", diverted_from="+77071111111")
+    assert action == "label"
+    assert set(DIVERTED) <= set(reasons)
+
+
+def test_a_trunk_that_is_forgotten_or_changed_tells_nothing_of_what_it_was(held):
+    held.apply("trunks", "op-a/from-b", None)
+    assert say(held, OF_C, "from-b") == PASSES
+    register(held, "pbx", "enterprise", "bank", ["+7707"])
+    assert say(held, OF_C, "pbx") == PASSES
+    assert say(held, "+77272345679", "pbx") == OUTSIDE
+
+
+def test_a_trunk_of_one_operator_is_not_anothers(held):
+    decision = judge(held, [setup("1", OF_C, "+77011111111", trunk="from-b", operator="op-z")])[0]
+    assert decision["action"] == "allow"
+
+
+def test_a_wrong_key_and_too_many_trunks_are_refused(held):
+    with pytest.raises(MessageError, match="op-a/x"):
+        held.apply("trunks", "op-a/x", b'{"trunk":"y","operator":"op-a"}')
+    for number in range(4, trunks.CAPACITY):
+        register(held, f"t{number}", "direct", "op-b")
+    with pytest.raises(MessageError, match="already"):
+        register(held, "one-more", "direct", "op-b")
+    held.apply("trunks", "op-a/t9", None)
+    register(held, "one-more", "enterprise", "bank", ["+7727"])
+    assert say(held, OF_C, "one-more") == OUTSIDE
+    assert say(held, OF_C, f"t{trunks.CAPACITY - 1}") == OTHER

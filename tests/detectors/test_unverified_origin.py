@@ -1,0 +1,413 @@
+"""Calls whose originations come in time, late or never, through the engine: what is said at first, and what revises it."""
+
+import random
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.calls.codec import decode_decision, decode_evidence
+from streamer.engine import Engine
+from streamer.errors import StateError
+from streamer.records import Batch
+from streamer.revisions import MOST_EVIDENCE
+from streamer.windows import originations
+from tests.test_engine import NOW, PARTITIONS, batch, end, setup, windows
+
+A, B, C, FIXED = "+77011234567", "+77051234567", "+77051111111", "+77272345678"
+NOT_ORIGINATED = ["unverified_origin.not_originated"]
+
+
+def policy(held, version="t", mode="enforce", **thresholds):
+    told = {
+        "version": version,
+        "control_share": 0.0,
+        "detectors": {"unverified_origin": {"mode": mode, "thresholds": {"matches": 0} | thresholds}},
+    }
+    held.apply("policy", f"policy@{version}", orjson.dumps(told))
+    held.apply("policy", "current", orjson.dumps({"version": version}))
+
+
+@pytest.fixture
+def held():
+    return engine()
+
+
+def engine(**more):
+    made = Engine(partitions=PARTITIONS, max_callers=10_000, **more)
+    for name, prefix, publishes in (("op-a", "+7701", True), ("op-b", "+7705", True), ("op-c", "+7707", False)):
+        told = {"operator": name, "ranges": [prefix], "publishes_originations": publishes}
+        made.apply("operators", name, orjson.dumps(told))
+    policy(made)
+    return made
+
+
+def own(call_id, caller=A, callee=B, at=NOW, operator="op-a", **more):
+    return setup(call_id, caller, callee, at, operator=operator, ingress="subscriber", **more)
+
+
+def come_in(call_id, caller=A, callee=B, at=NOW, operator="op-b", **more):
+    return setup(call_id, caller, callee, at, operator=operator, ingress="national", trunk="transit", **more)
+
+
+class Log:
+    """Records in log order, their offsets going on from batch to batch, as a worker gets them."""
+
+    def __init__(self, held):
+        self.held, self.offset, self.decisions, self.revisions, self.evidence = held, 0, [], [], []
+
+    def judge(self, *messages, appended=None):
+        given = batch(messages)
+        offsets = list(range(self.offset, self.offset + len(messages)))
+        self.offset += len(messages)
+        append_ms = given.append_ms if appended is None else [appended] * len(messages)
+        return self.heard(self.held.process(given._replace(offsets=offsets, append_ms=append_ms), append_ms[-1] + 5))
+
+    def tick(self, now, delivered=True):
+        for partition in range(PARTITIONS):
+            outcomes = self.heard(self.held.tick(partition, now))
+            if delivered:
+                self.held.delivered(outcomes.revisions)
+
+    def heard(self, outcomes):
+        self.decisions += [orjson.loads(value) for *_, value in outcomes.decisions]
+        self.revisions += [orjson.loads(told.decision) for told in outcomes.revisions if told.decision]
+        kept = [told.evidence for told in outcomes.revisions if told.evidence]
+        self.evidence += [orjson.loads(told) for told in kept]
+        for told in kept:
+            decode_evidence(told)
+        self.came = outcomes.came
+        return outcomes
+
+
+def waiting(held):
+    return int(held.state.waiting.count.sum())
+
+
+def test_a_call_that_was_never_originated_is_allowed_and_blocked_two_seconds_later(held):
+    log = Log(held)
+    log.judge(come_in("1"))
+    assert [(one["action"], one["reasons"], one["revises"]) for one in log.decisions] == [("allow", [], False)]
+    log.tick(NOW + 1_999)
+    assert not log.revisions
+    log.tick(NOW + 2_000)
+    (said,) = log.revisions
+    first = log.decisions[0]
+    assert (said["action"], said["reasons"], said["revises"], said["late"]) == ("block", NOT_ORIGINATED, True, False)
+    assert (said["sip_code"], said["q850"], said["cache_until"], said["decided_at"]) == (608, 21, None, NOW + 2_000)
+    assert {
+        name: said[name] for name in ("call_id", "at", "operator", "caller", "callee", "score", "policy", "model")
+    } == {name: first[name] for name in ("call_id", "at", "operator", "caller", "callee", "score", "policy", "model")}
+    decode_decision(orjson.dumps(said))
+    (evidence,) = log.evidence
+    assert evidence["decision"] == said
+    (finding,) = evidence["findings"]
+    assert (finding["detector"], finding["observed"], finding["threshold"], finding["window_s"]) == (
+        "unverified_origin",
+        0,
+        1,
+        10,
+    )
+    assert evidence["features"]["origination_seen"] == 0
+    assert waiting(held) == 0
+
+
+def test_it_is_settled_by_the_log_too_before_the_first_record_that_was_appended_so_late(held):
+    log = Log(held)
+    log.judge(come_in("1"))
+    log.judge(end("x", A, C, NOW + 1_999))
+    assert not log.revisions
+    log.judge(own("late", at=NOW + 2_000))  # its origination, as it were, but too late
+    assert [one["call_id"] for one in log.revisions] == ["1"]
+
+
+@pytest.mark.parametrize("ahead", [-9_000, -100, 0, 1_900])
+def test_a_call_that_was_originated_in_time_or_a_little_late_is_left_alone(held, ahead):
+    log = Log(held)
+    first, second = own("a", at=NOW + ahead), come_in("1")
+    log.judge(*sorted((first, second), key=lambda one: one["at"]))
+    log.tick(NOW + 20_000)
+    assert [one["action"] for one in log.decisions] == ["allow", "allow"]
+    assert not log.revisions
+    assert waiting(held) == 0
+
+
+def test_an_origination_of_another_call_or_long_before_is_none(held):
+    log = Log(held)
+    log.judge(own("a", at=NOW - 10_001), own("b", callee=C), come_in("1"))
+    log.tick(NOW + 2_000)
+    assert [one["call_id"] for one in log.revisions] == ["1"]
+
+
+def test_a_number_that_comes_back_to_its_own_operator_has_to_be_originated_too(held):
+    log = Log(held)
+    log.judge(come_in("1", callee=C, operator="op-a"))
+    log.judge(come_in("2", operator="op-a", at=NOW + 10), own("own", at=NOW + 900))
+    log.tick(NOW + 3_000)
+    assert [one["call_id"] for one in log.revisions] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        come_in("1", caller="+77071234567"),  # its operator publishes none
+        come_in("1", caller=FIXED),  # nobody's
+        come_in("1", caller="anonymous"),
+        come_in("1", caller="+447400123456"),
+        own("1", operator="op-b"),
+        come_in("1") | {"ingress": "international"},  # `cli_spoofing` sees to that
+    ],
+)
+def test_what_is_not_asked_waits_for_nothing(held, call):
+    log = Log(held)
+    log.judge(call)
+    assert waiting(held) == 0
+
+
+def test_a_diverted_call_is_let_be_where_its_first_leg_was_seen(held):
+    log = Log(held)
+    log.judge(
+        own("leg", callee=B, at=NOW - 30_000), come_in("1", callee="+77071111111", operator="op-c", diverted_from=B)
+    )
+    assert waiting(held) == 0
+    log.judge(come_in("2", callee="+77072222222", operator="op-c", diverted_from="+77059999999", at=NOW + 1))
+    assert waiting(held) == 1
+
+
+def test_roaming_numbers_and_others_that_stand_for_another_are_exempt(held):
+    held.apply("lists", "m", orjson.dumps({"list": "roaming_numbers", "match": "exact", "number": B, "side": "called"}))
+    Log(held).judge(come_in("1"))
+    assert waiting(held) == 0
+
+
+def test_emergency_calls_wait_for_nothing(held):
+    Log(held).judge(come_in("1", callee="112"))
+    assert waiting(held) == 0
+
+
+@pytest.mark.parametrize("kind", ["answer", "end"])
+def test_what_was_answered_or_is_over_by_then_is_let_be(held, kind):
+    log = Log(held)
+    outcome = end("1", A, B, NOW + 900, operator="op-b", talk_ms=100) | {"type": kind}
+    log.judge(come_in("1"), outcome)
+    log.tick(NOW + 5_000)
+    assert not log.revisions
+    assert waiting(held) == 0
+
+
+@pytest.mark.parametrize("how", ["shadow", "kill switch", "operator", "action", "off"])
+def test_where_it_is_not_enforced_nothing_is_revised_and_the_evidence_says_what_would_be(held, how):
+    log = Log(held)
+    if how == "off":
+        policy(held, "off", "off")
+    log.judge(come_in("1"))
+    if how == "shadow":
+        policy(held, "s", "shadow")
+    elif how == "kill switch":
+        held.apply("policy", "policy@k", b'{"version":"k","kill_switch":true}')
+        held.apply("policy", "current", b'{"version":"k"}')
+    elif how == "operator":
+        held.apply("operators", "op-b", b'{"operator":"op-b","mode":"shadow"}')
+    elif how == "action":
+        told = {"version": "l", "detectors": {"unverified_origin": {"actions": {"not_originated": "label"}}}}
+        held.apply("policy", "policy@l", orjson.dumps(told))
+        held.apply("policy", "current", b'{"version":"l"}')
+    log.tick(NOW + 2_000)
+    assert not log.revisions
+    said = [(one["decision"]["action"], one["decision"]["shadow_action"]) for one in log.evidence]
+    assert said == ([] if how == "off" else [("allow", "block")])
+
+
+def test_an_operator_whose_originations_come_late_too_often_or_were_seldom_met_is_not_acted_on(held):
+    policy(held, "many", matches=100, on_time_share=0.95)
+    log = Log(held)
+    spoofed = iter(range(1, 1_000))
+
+    def revised_after(calls):
+        for call in calls:
+            log.judge(call)
+        at, before = calls[-1]["at"], len(log.revisions)
+        log.judge(come_in(f"s{next(spoofed)}", callee=C, at=at + 20_000))
+        log.tick(at + 30_000)
+        return len(log.revisions) - before
+
+    def met(number, at, late):
+        first, second = own(f"a{number}", at=at), come_in(f"b{number}", at=at + (-500 if late else 200))
+        return [second, first] if late else [first, second]
+
+    calls = [call for n in range(99) for call in met(n, NOW + 30_000 * n, False)]
+    assert revised_after(calls) == 0  # 99 are too few
+    at = calls[-1]["at"] + 60_000
+    assert revised_after(met(100, at, False)) == 1
+    late = [call for n in range(6) for call in met(200 + n, at + 60_000 + 30_000 * n, True)]
+    assert revised_after(late) == 0  # 6 of 106 were late
+    day = late[-1]["at"] + 29 * 3_600_000
+    assert revised_after([call for n in range(100) for call in met(300 + n, day + 30_000 * n, False)]) == 1
+
+
+def test_a_revised_call_counts_as_blocked_and_a_retry_is_told_so(held):
+    log = Log(held)
+    log.judge(come_in("1"))
+    log.judge(come_in("2", callee=C, at=NOW + 2_500), come_in("1", at=NOW + 2_600))
+    assert log.decisions[-1]["action"] == "block"
+    assert log.decisions[-1]["reasons"] == NOT_ORIGINATED
+    log.judge(come_in("3", callee=FIXED, at=NOW + 60_000))
+    log.tick(NOW + 62_000)
+    assert log.evidence[-1]["features"]["blocked_10m"] == 2
+
+
+def test_a_revision_later_than_three_seconds_says_so(held):
+    log = Log(held)
+    log.judge(come_in("1"))
+    log.tick(NOW + 3_001)
+    assert log.revisions[0]["late"]
+
+
+def test_too_many_that_wait_are_let_through_and_not_asked_about(held):
+    log = Log(held)
+    log.judge(*(come_in(str(n), caller=f"+7701{n:07d}") for n in range(5 * originations.MOST)))
+    assert held.state.waiting.count.tolist() == PARTITIONS * [originations.MOST]
+    other = engine()
+    for partition in range(PARTITIONS):  # they are handed over in pieces of a size that a message may have
+        packed = [*held.pieces(held.whole(partition))]
+        assert max(map(len, packed)) < 1_500_000
+        for piece in packed:
+            other.put(other.opened(partition, piece))
+    log.held = other
+    log.tick(NOW + 2_000)
+    assert len(log.revisions) == PARTITIONS * originations.MOST
+    assert len(log.evidence) == PARTITIONS * MOST_EVIDENCE
+    assert waiting(other) == 0
+
+
+# -- nothing lost, nothing doubled ---------------------------------------------------------------------------
+
+
+def mixed(seed, n=300):
+    """Spoofed calls, originations in time, late or too late, answers; in order of appending."""
+    draw, found = random.Random(seed), []
+    lines = [f"+7701{n:07d}" for n in range(8)]
+    for number in range(n):
+        at = NOW + 700 * number
+        caller, callee = draw.choice(lines), f"+7705{draw.randrange(40):07d}"
+        call = come_in(f"i{number}", caller, callee, at)
+        found.append(call)
+        if draw.random() < 0.6:
+            found.append(own(f"o{number}", caller, callee, at + draw.randrange(-3_000, 4_000)))
+        if draw.random() < 0.4:
+            talk = draw.choice([0, 9_000])
+            found.append(
+                end(f"i{number}", caller, callee, at + draw.randrange(500, 9_000), operator="op-b", talk_ms=talk)
+            )
+    return sorted(found, key=lambda one: one["at"])
+
+
+def lenient():
+    made = engine()
+    policy(made, "any", on_time_share=0.0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    log = Log(lenient())
+    for message in mixed(1):
+        log.judge(message)
+    assert len(log.revisions) > 30
+    return log
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_any_cutting_ticks_and_hand_overs_give_equal_revisions_and_windows(undisturbed, seed):
+    draw, messages, log = random.Random(seed), mixed(1), Log(lenient())
+    while messages:
+        count = draw.randrange(1, 60)
+        part, messages = messages[:count], messages[count:]
+        log.judge(*part)
+        if draw.random() < 0.3 and messages:  # the clock, where nothing waits to be judged
+            log.tick(messages[0]["at"])
+        if draw.random() < 0.3:
+            other = lenient()
+            for partition in range(PARTITIONS):
+                other.import_state(partition, log.held.export(partition))
+            log.held = other
+    assert [windows(log.held, p) for p in range(PARTITIONS)] == [
+        windows(undisturbed.held, p) for p in range(PARTITIONS)
+    ]
+
+    def told(of):
+        return sorted((one["call_id"], one["action"], one["reasons"]) for one in of.revisions)
+
+    assert told(log) == told(undisturbed)
+
+
+def test_what_a_tick_said_is_said_again_by_whoever_goes_on_from_before_it_was_delivered(held):
+    log = Log(held)
+    log.judge(come_in("1"))
+    partition = int(held.state.waiting.count.argmax())
+    said = log.heard(held.tick(partition, NOW + 2_000)).revisions
+    first = log.revisions[0]
+    log.tick(NOW + 2_100, delivered=False)
+    assert len(log.revisions) == 1  # it is on its way
+    packed = held.export(partition)
+    for delivered in (False, True):
+        other = engine()
+        other.import_state(partition, packed)
+        if delivered:
+            other.said_before(partition, 0, decode_decision(orjson.dumps(first)))
+        again = Log(other)
+        again.tick(NOW + 2_500)
+        assert [one["call_id"] for one in again.revisions] == ([] if delivered else ["1"])
+        assert waiting(other) == 0
+        assert windows(other, partition) == windows(held, partition)
+    held.delivered(said)
+    assert waiting(held) == 0
+
+
+@pytest.mark.parametrize("revised", [True, False])
+def test_a_call_that_is_judged_again_is_revised_as_the_log_says_whatever_the_policy_is_by_now(held, revised):
+    log = Log(held)
+    log.judge(come_in("1"))
+    log.tick(NOW + 2_000)
+    partition = int(held.state.watermark.argmax())
+    other = engine()
+    other.said_before(partition, 0, decode_decision(orjson.dumps(log.decisions[0])))
+    if revised:
+        other.said_before(partition, 0, decode_decision(orjson.dumps(log.revisions[0])))
+        policy(other, "shadow", "shadow")
+    again = Log(other)
+    again.judge(come_in("1"))
+    again.tick(NOW + 2_400)
+    assert again.decisions == []
+    assert [one["call_id"] for one in again.revisions] == ([] if revised else ["1"])
+    assert windows(other, partition) == windows(held, partition)
+
+
+def test_shares_of_originations_are_handed_over(held):
+    policy(held, "many", matches=5)
+    log = Log(held)
+    for n in range(5):
+        log.judge(own(f"a{n}", at=NOW + 30_000 * n), come_in(f"b{n}", at=NOW + 30_000 * n + 100))
+    other = engine()
+    policy(other, "many", matches=5)
+    for partition in range(PARTITIONS):
+        other.import_state(partition, held.export(partition))
+    again = Log(other)
+    again.judge(come_in("s", callee=C, at=NOW + 300_000))
+    again.tick(NOW + 302_000)
+    assert [one["call_id"] for one in again.revisions] == ["s"]
+
+
+def test_a_state_with_unsound_waiting_calls_is_refused(held):
+    Log(held).judge(come_in("1"))
+    partition = int(held.state.waiting.count.argmax())
+    rows = held.state.waiting.rows[partition]
+    rows[1], held.state.waiting.count[partition] = rows[0], 2
+    with pytest.raises(StateError, match="one offset"):
+        engine().import_state(partition, held.export(partition))
+
+
+def test_no_batch_is_too_small():
+    assert not engine().process(Batch([], [], [], [], []), NOW).revisions
