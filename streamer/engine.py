@@ -129,9 +129,7 @@ class Engine:
     # -- records ---------------------------------------------------------------------------------------
 
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
-        """Judge a batch. `now_ms` becomes `decided_at`, and tells which records are a backlog; `shed` leaves the sampled
-        evidence out.
-        """
+        """Judge a batch. `now_ms` becomes `decided_at` and tells which records are a backlog; `shed`: no sampled evidence."""
         outcomes = Outcomes()
         rows, events, refused = codec.decode_calls(batch.values)
         outcomes.rejected = [(row, error.reason, str(error)) for row, error in refused]
@@ -144,13 +142,16 @@ class Engine:
             outcomes.decisions.sort(key=lambda decision: decision[0])
         return outcomes
 
-    def tick(self, partition: int, now_ms: int) -> Outcomes:
-        """The clock: lets go of what nothing can ask for any more, in a partition where no calls come too, and gives the
-        revisions of calls whose time to wait is up. Those are kept until `delivered` is told of them.
+    def due(self, partition: int) -> int | None:
+        """When a tick has a call to settle, ms since 1970; None when none waits."""
+        return originations.due(self.state.waiting, partition)
 
-        Only for a partition of which all is judged that was appended before `now_ms`. Then it never changes a verdict, so
-        that a replay needs no ticks: a record's `at` lies at most `CLAMP_BACK_MS` before its append time, so what the
-        watermark will be when the next one comes is known, but for a little.
+    def tick(self, partition: int, now_ms: int) -> Outcomes:
+        """The clock: lets go of what nothing can ask for any more, and gives revisions of calls whose time to wait is up, which
+        are kept until `delivered` is told of them.
+
+        Only for a partition of which all is judged that was appended before `now_ms`; nearly all, where nothing is `due`. Then it
+        changes no verdict: an `at` lies at most `CLAMP_BACK_MS` before its append time, so what the watermark will be is known.
         """
         if self._clamp:  # history is not measured by today's clock
             settling.tick(self.state, self._world(now_ms), partition, now_ms)
@@ -163,9 +164,9 @@ class Engine:
         self._revisions.delivered(self.state.waiting, revisions)
 
     def _collect(self, partitions: list[int], now_ms: int, outcomes: Outcomes, *, saying: bool) -> None:
+        waiting, journal = self.state.waiting, self._journal
         for partition in partitions:
-            how = (self.state.waiting, self._journal, partition, now_ms, self.policy)
-            found = self._revisions.collect(*how, saying=saying)
+            found = self._revisions.collect(waiting, journal, partition, now_ms, self.policy, saying=saying)
             outcomes.came.update(found.came)
             outcomes.revisions += found.revisions
 
@@ -272,9 +273,7 @@ class Engine:
         return self._copy(partition)
 
     def changes(self, partition: int, first_bucket: int) -> Copied:
-        """What changed in a watched partition since this was last asked, and some buckets from this one on; all, where that
-        was too much to note.
-        """
+        """What changed in a watched partition since this was last asked, and some buckets from this one on; all, if it was much."""
         touched = self._journal.take(partition)
         if touched is None:
             return self._copy(partition)

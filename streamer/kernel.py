@@ -49,6 +49,14 @@ def _is_emergency(world: World, number: int) -> bool:
 
 
 @loop
+def _clock(state: State, world: World, record: Any, at: int) -> int:
+    """What time it is when a record is judged: that of the log, of history that of the events."""
+    if world.constants[2] != 0:
+        return record[columns.APPENDED]
+    return max(at, state.watermark[record[columns.PARTITION]])
+
+
+@loop
 def _repeat(calls: Any, cell: int, row: int, out: Verdicts) -> None:
     """Say again what was said of a call."""
     entry = calls.rows[cell]
@@ -103,7 +111,7 @@ def _setup(
             originated = flags & recent.OWN_OR_LATER != 0
             if own_line and not originated:
                 pairs.rows[at_pair, table.HELD] |= recent.ORIGINATED << 16
-                if flags & recent.ASKED:
+                if flags & recent.ASKED and owner >= 0:
                     originations.count(state.on_time, partition, owner, originations.LATE, now)
             if pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR]:
                 counted = False
@@ -175,7 +183,7 @@ def _setup(
     if x[_SEEN] == 0.0 and action <= LABEL and out.modes[row, UNVERIFIED] != OFF:
         limits = world.rules.thresholds[UNVERIFIED]
         sure = originations.is_sure(state.on_time, partition, owner, limits[2], limits[1], now)
-        due = record[columns.APPENDED] + np.int64(1_000 * limits[0])
+        due = _clock(state, world, record, at) + np.int64(1_000 * limits[0])
         waits = originations.wait(
             state.waiting, partition, record[columns.OFFSET], due, batch.call[row], hashes[row, 1], key, at,
             record[columns.OPERATOR], sure, said_before and said[row, columns.SAID_REVISED] != 0,
@@ -242,8 +250,8 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
                 out.columns[row, columns.FLAGS] |= columns.CLAMPED
                 at = kept
         partition = record[columns.PARTITION]
-        if state.waiting.due[partition] <= record[columns.APPENDED]:
-            settle(state, world, partition, record[columns.APPENDED])
+        if state.waiting.due[partition] <= _clock(state, world, record, at):
+            settle(state, world, partition, _clock(state, world, record, at))
         if at > state.watermark[partition]:
             state.watermark[partition] = at
         elif at < state.watermark[partition] - sliding.step_ms(0):

@@ -244,6 +244,9 @@ class _Run:
             if record.topic() == self.topics.evidence:
                 self.watch.evidence(found)
                 continue
+            if found["revises"]:
+                self.traffic.blocked(found["call_id"])
+                continue
             sent = self.sent.pop(found["call_id"], None)
             if sent is None:
                 continue

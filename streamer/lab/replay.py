@@ -94,8 +94,9 @@ def through_engine(
         count = len(values)
         batch = Batch(partitions.copy(), places.copy(), [reached.latest_ms] * count, values.copy(), [False] * count)
         outcomes = engine.process(batch, reached.latest_ms)
-        for _, _, value in outcomes.decisions:
-            write(value + b"\n")
+        for value in (*(said for _, _, said in outcomes.decisions), *(told.decision for told in outcomes.revisions)):
+            if value is not None:
+                write(value + b"\n")
         summary.decided += len(outcomes.decisions)
         summary.dead_letters += len(outcomes.rejected)
         summary.actions.update(outcomes.actions)

@@ -157,6 +157,11 @@ class Checkpoints:
             if held.awake and held.restored is not None and held.position >= held.restored.end
         }
 
+    def position(self, partition: int) -> int | None:
+        """The offset behind the last record judged of a partition of ours; None while its records rest."""
+        held = self._held.get(partition)
+        return held.position if held is not None and held.awake else None
+
     @property
     def trouble(self) -> str | None:
         """What librdkafka is retrying at the moment."""

@@ -33,6 +33,10 @@ class Judge(Protocol):
     def drop(self, partition: int) -> None:
         """Forget a partition."""
 
+    def due(self, partition: int) -> int | None:
+        """When a tick has a call to settle, ms since 1970; None when none waits."""
+        return None
+
     def tick(self, partition: int, now_ms: int) -> Outcomes:
         """The clock of a partition; gives revisions, which are kept until `delivered` is told of them."""
         return Outcomes()

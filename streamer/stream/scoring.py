@@ -24,6 +24,7 @@ from streamer.stream.brake import Brake
 from streamer.stream.checkpoints import Checkpoints
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries, Message
+from streamer.stream.ends import Ends
 from streamer.stream.governing import Governing
 from streamer.stream.heeding import Heeding
 from streamer.stream.judge import Judge
@@ -60,6 +61,7 @@ class Scoring:
             settings, judge, self.deliveries, self.control, lambda: self._poller, self._fail_from_thread, self._wake
         )
         app.offsets.heard = self.checkpoints.committed
+        self._ends = Ends(settings)
         self._brake = Brake(settings, self.topics.calls)
         self._misplaced = Seldom()
         self._log_clock = LogClock()
@@ -145,8 +147,11 @@ class Scoring:
             now = self._log_clock.now_ms()
             lags = self._poller.lags if self._app.consumer.poller is not None else {}
             if now is not None:
-                for partition in self.checkpoints.caught_up & {number for (_, number), lag in lags.items() if not lag}:
-                    await self._revise(self.judge.tick(partition, now))
+                quiet = self.checkpoints.caught_up & {number for (_, number), lag in lags.items() if not lag}
+                due = {number for number in quiet if (when := self.judge.due(number)) is not None and when <= now}
+                await self._settle(due, now)
+                for partition in quiet - due:
+                    self.judge.tick(partition, now)
             if turn % _GAUGES_EVERY:
                 continue
             if self.control.ready and self.settings.clamp:
@@ -154,8 +159,14 @@ class Scoring:
                 await self.deliveries.send(lifted, lambda: None)
             self._show_gauges()
 
+    async def _settle(self, partitions: set[int], now_ms: int) -> None:
+        """Revise what was said of calls whose time is up, where all is judged that was appended before `now_ms`."""
+        ends = await self._ends.of(partitions) if partitions else {}
+        for partition, end in ends.items():
+            if partition in self._owned and self.checkpoints.position(partition) == end:
+                await self._revise(self.judge.tick(partition, now_ms))
+
     async def _revise(self, outcomes: Outcomes) -> None:
-        """Say what a tick gave."""
         self.metrics.waited(outcomes)
         if outcomes.revisions:
 

@@ -134,6 +134,12 @@ def take(waiting: Waiting, partition: int, offsets: Any, kept: Sequence[int] = (
     _look_again(waiting, partition)
 
 
+def due(waiting: Waiting, partition: int) -> int | None:
+    """When there is something to do for a partition's calls, ms: 0 for what is settled and not taken yet, None for nothing."""
+    when = int(waiting.due[partition])
+    return 0 if waiting.settled[partition] else None if when == NEVER else when
+
+
 def said(waiting: Waiting, partition: int, offset: int) -> None:
     """That a call is revised is in the log already: it stands."""
     rows = waiting.rows[partition, : waiting.count[partition]]

@@ -91,7 +91,9 @@ def test_a_call_that_was_never_originated_is_allowed_and_blocked_two_seconds_lat
     assert [(one["action"], one["reasons"], one["revises"]) for one in log.decisions] == [("allow", [], False)]
     log.tick(NOW + 1_999)
     assert not log.revisions
+    assert [due for p in range(PARTITIONS) if (due := held.due(p)) is not None] == [NOW + 2_000]
     log.tick(NOW + 2_000)
+    assert not any(map(held.due, range(PARTITIONS)))
     (said,) = log.revisions
     first = log.decisions[0]
     assert (said["action"], said["reasons"], said["revises"], said["late"]) == ("block", NOT_ORIGINATED, True, False)
@@ -262,6 +264,21 @@ def test_a_revision_later_than_three_seconds_says_so(held):
     log.judge(come_in("1"))
     log.tick(NOW + 3_001)
     assert log.revisions[0]["late"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_of_history_the_events_tell_what_time_it_is_however_it_is_cut(together):
+    log = Log(engine(clamp=False))
+    calls = [
+        come_in("1"),
+        end("x", A, C, NOW + 1_999),
+        own("a", callee=C, at=NOW + 2_000),
+        come_in("2", callee=C, at=NOW + 2_100),
+    ]
+    calls.append(end("y", A, C, NOW + 9_000))
+    for part in [calls] if together else [[call] for call in calls]:
+        log.judge(*part, appended=NOW + 99_000)
+    assert [one["call_id"] for one in log.revisions] == ["1"]
 
 
 def test_too_many_that_wait_are_let_through_and_not_asked_about(held):
