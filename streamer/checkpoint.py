@@ -28,13 +28,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer import pended_state, state_layout
+from streamer import pending, state_layout
 from streamer.calls.codec import encode
 from streamer.columns import State
 from streamer.errors import StateError
 from streamer.in_force import InForce, Versions
 from streamer.journal import Touched
-from streamer.pended_state import Pending
+from streamer.pending import Pending
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.revisions import Revisions
@@ -139,8 +139,8 @@ def _copied(
 ) -> Copied:  # fmt: skip
     names = list(known.operators.rows)
     rows = callers.copy_out(state.callers, slots), state.calls.rows[said], state.pairs.rows[seen]
-    pending = pended_state.copied(state, revisions, names, partition)
-    return Copied(partition, int(state.watermark[partition]), *rows, known.versions, names, buckets, pending)
+    waits = pending.copied(state, revisions, names, partition)
+    return Copied(partition, int(state.watermark[partition]), *rows, known.versions, names, buckets, waits)
 
 
 def pieces(copied: Copied) -> Iterator[Copied]:
@@ -154,7 +154,7 @@ def pieces(copied: Copied) -> Iterator[Copied]:
             callers=callers.cut(copied.callers, cut["callers"]),
             calls=copied.calls[cut["calls"]],
             pairs=copied.pairs[cut["pairs"]],
-            pending=pended_state.cut(copied.pending, number, count),
+            pending=pending.cut(copied.pending, number, count),
         )
 
 
@@ -207,7 +207,7 @@ def unpack(state: State, packed: bytes, partition: int, sealed_by: Seal) -> Open
     _refuse(partition, state_layout.faults_of_callers(slots, partition, header.watermark))
     _refuse(partition, state_layout.faults_of_calls(columns["calls"], header))
     _refuse(partition, state_layout.faults_of_pairs(columns["pairs"], header))
-    _refuse(partition, pended_state.faults(header.pending))
+    _refuse(partition, pending.faults(header.pending))
     return Opened(header, columns)
 
 
@@ -219,7 +219,7 @@ def put(state: State, known: InForce, revisions: Revisions, opened: Opened) -> N
     callers.put(state.callers, header.partition, {name: columns[f"callers.{name}"] for name in (*COLUMNS, "wide")})
     calls.put(state.calls, said, state.watermark)
     calls.put(state.pairs, seen, state.watermark)
-    pended_state.put(state, revisions, known, header.partition, header.pending)
+    pending.put(state, revisions, known, header.partition, header.pending)
 
 
 def drop(state: State, partition: int) -> None:

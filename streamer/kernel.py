@@ -29,7 +29,7 @@ from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle
 from streamer.throttling import is_throttled, throttle
-from streamer.vector import fill_call, fill_windows, is_asked, owner_of
+from streamer.vector import fill_call, fill_windows, owner_of
 from streamer.windows import callers, originations, shares, sliding, slots, table
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
@@ -144,14 +144,11 @@ def _setup(
     fill_windows(state.callers, slot, now, x, filled)
     caller_lists = number_lists.lookup(world.lists, key, 0, record[columns.TRUNK], at)
     callee_lists = number_lists.lookup(world.lists, callee, 1, record[columns.TRUNK], at)
-    fill_call(world, batch, row, at, fact, owner, caller_lists, callee_lists, diversion_seen, x)
-    x[_SEEN] = np.nan
-    if is_asked(world, batch, row, owner, callee_lists, diversion_seen):
-        x[_SEEN] = 1.0 if originated else 0.0
-        if originated:
-            originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
-        else:
-            pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
+    fill_call(world, batch, row, at, fact, owner, caller_lists, callee_lists, diversion_seen, originated, x)
+    if x[_SEEN] == 1.0:
+        originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
+    elif x[_SEEN] == 0.0:
+        pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
     spread = hash_words(batch.call[row], 11, world.secret)
@@ -250,8 +247,9 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
                 out.columns[row, columns.FLAGS] |= columns.CLAMPED
                 at = kept
         partition = record[columns.PARTITION]
-        if state.waiting.due[partition] <= _clock(state, world, record, at):
-            settle(state, world, partition, _clock(state, world, record, at))
+        clock = _clock(state, world, record, at)
+        if state.waiting.due[partition] <= clock:
+            settle(state, world, partition, clock)
         if at > state.watermark[partition]:
             state.watermark[partition] = at
         elif at < state.watermark[partition] - sliding.step_ms(0):

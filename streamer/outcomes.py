@@ -27,12 +27,11 @@ from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS
 from streamer.columns import Verdicts
 from streamer.compiled import loop
-from streamer.detectors import DETECTORS
 from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Versions
-from streamer.policy import BLOCK, REASONS, THROTTLED, names_of
+from streamer.policy import BLOCK, REASONS, THROTTLED, names_of, refusal
 from streamer.records import Read, trunk_of
-from streamer.revisions import BLOCKED_Q850, REJECTED, Came, Pended, Revision
+from streamer.revisions import Came, Pended, Revision
 
 # what a line has beside what the writer reads
 _EVIDENCE: Final = LINE_COLUMNS
@@ -51,9 +50,7 @@ _SHADOW: Final = len(ACTIONS)
 ) = range(2 * _SHADOW, 2 * _SHADOW + 9)  # fmt: skip
 _COUNTS: Final = 2 * _SHADOW + 9
 
-_ANALYTICS: Final = 603
-"""Network blocked (ATIS-1000099)."""
-_BEHAVIOUR: Final = frozenset({"model", *(detector.id for detector in DETECTORS if detector.kind == "behaviour")})
+_NO_REFUSAL: Final = {"sip_code": None, "sip_reason": None, "q850": None}
 
 
 @dataclass
@@ -118,17 +115,11 @@ class Outcomes:
 
 def _words(action: int, shadow: int, reasons: list[str], policy: Policy, model: str | None) -> bytes:
     """The members of a decision that many share, and its closing brace; after a comma."""
-    blocks = action == BLOCK
-    code = policy.block_sip_code
-    if code == _ANALYTICS and not all(reason.split(".")[0] in _BEHAVIOUR for reason in reasons):
-        code = REJECTED  # 603 is for analytics alone
     closing = {
         "action": ACTIONS[action],
         "reasons": reasons,
         "shadow_action": ACTIONS[shadow],
-        "sip_code": code if blocks else None,
-        "sip_reason": policy.block_sip_reason if blocks else None,
-        "q850": BLOCKED_Q850 if blocks else None,
+        **(refusal(policy, reasons) if action == BLOCK else _NO_REFUSAL),
         "revises": False,
         "policy": policy.version,
         "model": model,
@@ -188,19 +179,16 @@ class Reporter:
             for line in np.flatnonzero(lines[:, ACTIONS_SAID] & 0xFF == BLOCK).tolist():
                 at = places[line]
                 outcomes.blocked[operators[line], trunk_of(events[at]), int(lines[line, REASONS_SAID])] += 1
-        if counted[_WITH_EVIDENCE]:
-            for line in np.flatnonzero(lines[:, _EVIDENCE]).tolist():
+        if counted[_WITH_EVIDENCE] or counted[_WAITING]:
+            for line in np.flatnonzero(lines[:, _EVIDENCE] | lines[:, _WAITS]).tolist():
                 at = places[line]
-                key = given.numbers.key_of(at)
-                outcomes.evidence.append((rows[at], key, evidence_of(values[line], key, at, given, out, known)))
-
-        if counted[_WAITING]:
-            for line in np.flatnonzero(lines[:, _WAITS]).tolist():
-                at = places[line]
-                row, key, value = rows[at], given.numbers.key_of(at), values[line]
-                told = evidence_of(value, key, at, given, out, known)
-                pended = Pended(events[at].call_id, key, given.batch.append_ms[row], value, told)
-                outcomes.pended.append((given.batch.partitions[row], given.batch.offsets[row], pended))
+                row, key = rows[at], given.numbers.key_of(at)
+                told = evidence_of(values[line], key, at, given, out, known)
+                if lines[line, _EVIDENCE]:
+                    outcomes.evidence.append((row, key, told))
+                if lines[line, _WAITS]:
+                    pended = Pended(events[at].call_id, key, given.batch.append_ms[row], values[line], told)
+                    outcomes.pended.append((given.batch.partitions[row], given.batch.offsets[row], pended))
 
     def _written(self, given: Read, lines: Any, versions: Versions, now_ms: int) -> list[bytes]:
         """The decision of each line."""

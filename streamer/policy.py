@@ -42,6 +42,13 @@ REASONS: Final[tuple[str, ...]] = (
 THROTTLED: Final = 1 << REASONS.index("input.throttled")
 """The mask of a set-up that was let through unjudged, since its operator had its share while the input lagged."""
 
+_BEHAVIOUR: Final = frozenset({"model", *(detector.id for detector in DETECTORS if detector.kind == "behaviour")})
+_ANALYTICS: Final = 603
+"""Network blocked (ATIS-1000099)."""
+_REJECTED: Final = 608
+"""Rejected by a machine (RFC 8688)."""
+_CALL_REJECTED: Final = 21
+"""Q.850's cause."""
 _LIST_BLOCK: Final = np.uint64(1)
 _MODEL_SCORE: Final = np.uint64(2)
 _BLOCK_BIT: Final = BIT["block"]
@@ -228,6 +235,14 @@ def governed(rules: Rules, score: float, found: Any, modes: Any) -> int:
         if cause != 0 and rules.action[row, cause] == BLOCK:
             bits |= 1 << (ASKED + row)
     return bits
+
+
+def refusal(policy: Policy, reasons: list[str]) -> dict[str, Any]:
+    """The codes that a block for these reasons carries: members of a decision."""
+    code = policy.block_sip_code
+    if code == _ANALYTICS and not all(reason.split(".")[0] in _BEHAVIOUR for reason in reasons):
+        code = _REJECTED  # 603 is for analytics alone
+    return {"sip_code": code, "sip_reason": policy.block_sip_reason, "q850": _CALL_REJECTED}
 
 
 def names_of(mask: int) -> list[str]:

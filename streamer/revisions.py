@@ -14,17 +14,13 @@ import orjson
 from streamer.calls.decisions import Decision, Policy
 from streamer.detectors import DETECTORS
 from streamer.journal import Journal
+from streamer.policy import refusal
 from streamer.settling import UNVERIFIED
 from streamer.windows import originations
 
 REASON: Final = f"{DETECTORS[UNVERIFIED].id}.{DETECTORS[UNVERIFIED].causes[0].name}"
 REVISION_MS: Final = 3_000
 """So long after its set-up was appended a call may be revised; a switch ignores what comes later."""
-REJECTED: Final = 608
-"""Rejected by a machine (RFC 8688)."""
-BLOCKED_Q850: Final = 21
-"""Call rejected (ITU-T Q.850)."""
-
 MOST_EVIDENCE: Final = 256
 """Calls of a partition whose evidence is kept while they wait: two kilobytes each, which every checkpoint copies."""
 Came = Literal["revised", "shadow", "answered", "verified"]
@@ -55,7 +51,6 @@ class Revision(NamedTuple):
     offset: int
     call_id: str
     key: str
-    append_ms: int
     decision: bytes | None
     evidence: bytes | None
 
@@ -144,25 +139,20 @@ class Revisions:
             return came, None
         said = orjson.loads(pended.decision) | {"shadow_action": "block"}
         if came == "revised":
+            reasons = [*said["reasons"], REASON]
             said |= {
                 "decided_at": now_ms,
                 "action": "block",
-                "reasons": [*said["reasons"], REASON],
-                "sip_code": policy.block_sip_code if policy.block_sip_code != _ANALYTICS else REJECTED,
-                "sip_reason": policy.block_sip_reason,
-                "q850": BLOCKED_Q850,
+                "reasons": reasons,
+                **refusal(policy, reasons),
                 "cache_until": None,
                 "revises": True,
                 "late": now_ms > pended.append_ms + REVISION_MS,
                 "policy": policy.version,
             }
         told = orjson.dumps(orjson.loads(pended.evidence) | {"decision": said}) if pended.evidence else None
-        return came, Revision(
-            partition, offset, pended.call_id, pended.key, pended.append_ms,
-            orjson.dumps(said) if came == "revised" else None, told,
-        )  # fmt: skip
+        revision = orjson.dumps(said) if came == "revised" else None
+        return came, Revision(partition, offset, pended.call_id, pended.key, revision, told)
 
 
-_ANALYTICS: Final = 603
-"""Network blocked (ATIS-1000099), for analytics alone."""
 assert sum(detector.deferred for detector in DETECTORS) == 1, "one kind of call waits"

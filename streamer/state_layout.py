@@ -18,7 +18,7 @@ from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS, Operator
 from streamer.columns import State
 from streamer.features import WINDOWS
-from streamer.pended_state import NOTHING, Pending
+from streamer.pending import NOTHING, Pending
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.windows import calls, distinct, sliding, table
@@ -39,7 +39,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `watermark` in ms, -1 without one; `terms` see `terms`; `versions` (word, policy, model) of all that the calls name;
     `operators` (row, name) of all that the pairs name; `reasons` the meaning of the bits of a call's reasons, in order;
-    `columns` (name, dtype, shape); `pending` see `streamer.pended_state`.
+    `columns` (name, dtype, shape); `pending` see `streamer.pending`.
     """
 
     partition: int

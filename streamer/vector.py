@@ -62,6 +62,7 @@ _AT_UNALLOCATED_CALLEE = INDEX["callee_unallocated"]
 _AT_TRUNK_KIND = INDEX["trunk_kind"]
 _AT_TRUNK_PARTNER = INDEX["trunk_partner"]
 _AT_TRUNK_IN_RANGE = INDEX["trunk_in_range"]
+_AT_ORIGINATION = INDEX["origination_seen"]
 _AT_SIM_AGE = INDEX["sim_age"]
 _AT_PROTECTED = INDEX["callee_protected"]
 
@@ -155,7 +156,7 @@ def owner_of(world: World, fact: int, number: int) -> int:
 
 
 @loop
-def is_asked(world: World, batch: Columns, row: int, owner: int, callee_lists: int, diversion_seen: float) -> bool:
+def _is_asked(world: World, batch: Columns, row: int, owner: int, callee_lists: int, diversion_seen: float) -> bool:
     """Whether the operator of the calling number should have said that this call began on its line."""
     if batch.records[row, INGRESS] != 1 or owner < 0 or not world.operators.publishes[owner, 0]:
         return False
@@ -166,10 +167,10 @@ def is_asked(world: World, batch: Columns, row: int, owner: int, callee_lists: i
 @loop
 def fill_call(
     world: World, batch: Columns, row: int, at: int, fact: int, owner: int, caller_lists: int, callee_lists: int,
-    diversion_seen: float, x: Any,
+    diversion_seen: float, originated: bool, x: Any,
 ) -> None:  # fmt: skip
     """The columns that tell of the call itself; `fact` is the row of the caller's facts, `owner` that of the caller's operator
-    (-1: none), the lists are masks.
+    (-1: none), the lists are masks; `originated`: the caller's own line was reported to make this call.
     """
     record = batch.records[row]
     key = batch.key[row]
@@ -199,6 +200,9 @@ def fill_call(
     x[_AT_HOUR] = at // 3_600_000 % 24
     x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, at)
     _fill_trunk(world, record, key, owner, known, x)
+    x[_AT_ORIGINATION] = np.nan
+    if _is_asked(world, batch, row, owner, callee_lists, diversion_seen):
+        x[_AT_ORIGINATION] = 1.0 if originated else 0.0
     x[_AT_SIM_AGE] = np.nan
     if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:
         x[_AT_SIM_AGE] = (at - world.facts.sim_ms[fact]) / _MS_AN_HOUR

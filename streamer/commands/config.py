@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer import configuration
+from streamer.commands import pages
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,13 +44,4 @@ def page(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the page differs.")] = False,
 ) -> None:
     """Write the page that lists every setting, its variable, type, default, range and meaning."""
-    wanted = configuration.page()
-    if check:
-        if not out.exists() or out.read_text("utf-8") != wanted:
-            typer.echo(f"{out} differs: run `streamer config page` and commit what it wrote", err=True)
-            raise typer.Exit(1)
-        typer.echo(f"{out} says what the code does")
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(wanted, encoding="utf-8")
-    typer.echo(f"{out} written")
+    pages.write(out, configuration.page(), "streamer config page", check=check)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from streamer.commands import pages
+
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -18,13 +20,4 @@ def detectors(
     """Write the page that explains every detector: its signal, sources, causes, thresholds and how it fails."""
     from streamer import detection
 
-    wanted = detection.page()
-    if check:
-        if not out.exists() or out.read_text("utf-8") != wanted:
-            typer.echo(f"{out} differs: run `streamer detectors` and commit what it wrote", err=True)
-            raise typer.Exit(1)
-        typer.echo(f"{out} says what the code does")
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(wanted, encoding="utf-8")
-    typer.echo(f"{out} written")
+    pages.write(out, detection.page(), "streamer detectors", check=check)

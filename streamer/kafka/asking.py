@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streamer.errors import TopicError, TransportError
 from streamer.kafka.clients import FINAL_ERRORS, GoOn, always, metadata
@@ -20,6 +22,8 @@ _GONE: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 _PAUSE_S: Final = 0.05
+_SPEC: Final[Any] = OffsetSpec  # its methods carry no types
+Asked = dict[tuple[str, int], "Future[Any]"]
 _T = TypeVar("_T")
 
 
@@ -31,6 +35,13 @@ def is_final(error: Any) -> bool:
 def is_end(error: Any) -> bool:
     """Whether a reader only hears that it has come to the end of a partition."""
     return bool(error.code() == KafkaError._PARTITION_EOF)  # noqa: SLF001
+
+
+def offsets(client: AdminClient, places: Iterable[tuple[str, int]], *, ends: bool, wait_s: float) -> Asked:
+    """By topic and partition the future of its first offset, or, with `ends`, of the one after its last; see `.offset` of the result."""
+    which = _SPEC.latest() if ends else _SPEC.earliest()
+    asked = client.list_offsets({TopicPartition(*place): which for place in places}, request_timeout=wait_s)
+    return {(place.topic, place.partition): future for place, future in asked.items()}
 
 
 def partition_count(client: Consumer, topic: str, wait_s: float = ANSWER_S, go_on: GoOn = always) -> int:

@@ -7,17 +7,15 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec
 
 from streamer.errors import StoppedError, TransportError
-from streamer.kafka.asking import is_end, is_final, partition_count
+from streamer.kafka.asking import is_end, is_final, offsets, partition_count
 from streamer.kafka.clients import GoOn, admin, always, consumer
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
 
 _BOUNDS_S: Final = 2.0
-_SPEC: Final[Any] = OffsetSpec  # its methods carry no types
 
 
 class Change(NamedTuple):
@@ -95,20 +93,17 @@ class TableReader:
 
     def _bounds(self, places: list[Place]) -> dict[Place, tuple[int, int]]:
         """First and next offset of partitions; left out where the brokers do not say at once."""
-        asked = [TopicPartition(*place) for place in places]
-        found = []
-        for which in (_SPEC.earliest(), _SPEC.latest()):
-            offsets = {}
-            for place, future in self._admin.list_offsets(
-                dict.fromkeys(asked, which), request_timeout=_BOUNDS_S
-            ).items():
-                try:
-                    offsets[place.topic, place.partition] = future.result().offset
-                except KafkaException as reason:
-                    self.trouble = reason.args[0].str()
-            found.append(offsets)
-        begins, ends = found
+        begins, ends = (self._offsets(places, ends=which) for which in (False, True))
         return {place: (begins[place], ends[place]) for place in places if place in begins and place in ends}
+
+    def _offsets(self, places: list[Place], *, ends: bool) -> dict[Place, int]:
+        found = {}
+        for place, future in offsets(self._admin, places, ends=ends, wait_s=_BOUNDS_S).items():
+            try:
+                found[place] = int(future.result().offset)
+            except KafkaException as reason:
+                self.trouble = reason.args[0].str()
+        return found
 
     def remove(self, topic: str, partitions: Iterable[int]) -> None:
         """Read these partitions no more; nothing of them is handed out after this."""

@@ -62,6 +62,10 @@ class Campaign(ABC):
 
     def victim(self, line: Line) -> tuple[str, str]:
         """Operator and number of the called line: any subscriber, unless the campaign has a plan."""
+        return self.anyone()
+
+    def anyone(self) -> tuple[str, str]:
+        """Operator and number of any subscriber."""
         return self.population.line(int(self.population.subscribers * self.rng.random()))
 
     def draft(self) -> Draft:

@@ -1,7 +1,6 @@
 """How fraudsters call in simulated traffic: one campaign class a fraud type, with the published parameters.
 
-A campaign hands out `Draft`s: one call each, complete with how it would go if nobody stopped it. Lines are taken in turn
-and given up after a set number of calls, as real campaigns rotate their numbers. Sources: TransNexus and ATIS on robocall
+Sources: TransNexus and ATIS on robocall
 profiles, Sahin et al. (EuroS&P 2017) on the kinds of telephone fraud, published wangiri thresholds.
 """
 
@@ -13,36 +12,36 @@ from streamer.lab.campaigns import Campaign, Line, TalkingCampaign
 from streamer.lab.drafts import Course
 
 
-class Spoofing(TalkingCampaign):
-    """Numbers of home subscribers who are at home, shown on an international trunk."""
+class Borrowing(TalkingCampaign):
+    """Somebody else's number, another one after a few calls; those who answer talk for well under a minute."""
 
-    label = "cli_spoofing"
-    share = 0.012
     calls_a_minute = 6.0
     calls_a_line = 3
     ring_ms = (4_000, 13_000)
     answered = 0.6
     released_by = "callee"
-
-    def new_line(self) -> Line:
-        """Somebody else's number."""
-        return Line(self.population.line(self.population.located(self.rng))[1], "international", "GB")
 
     def talk_ms(self) -> int:
         """Well under a minute."""
         return 1_000 + self.about(40_000)
 
 
-class TrunkMismatch(TalkingCampaign):
+class Spoofing(Borrowing):
+    """Numbers of home subscribers who are at home, shown on an international trunk."""
+
+    label = "cli_spoofing"
+    share = 0.012
+
+    def new_line(self) -> Line:
+        """Somebody else's number."""
+        return Line(self.population.line(self.population.located(self.rng))[1], "international", "GB")
+
+
+class TrunkMismatch(Borrowing):
     """Numbers of one operator's subscribers over the direct trunk of another."""
 
     label = "trunk_mismatch"
     share = 0.006
-    calls_a_minute = 6.0
-    calls_a_line = 3
-    ring_ms = (4_000, 13_000)
-    answered = 0.6
-    released_by = "callee"
 
     def new_line(self) -> Line:
         """Somebody else's number, and the trunk of an operator that is not his."""
@@ -51,7 +50,7 @@ class TrunkMismatch(TalkingCampaign):
         partner = self.one_of([carrier.operator for carrier in carriers if carrier.operator != here])
         owner, number = partner, ""
         while owner == partner:
-            owner, number = self.population.line(int(self.population.subscribers * self.rng.random()))
+            owner, number = self.anyone()
         return Line(number, "national", None, here, trunk=f"{partner}-{here}")
 
     def victim(self, line: Line) -> tuple[str, str]:
@@ -61,25 +60,16 @@ class TrunkMismatch(TalkingCampaign):
             operator, number = super().victim(line)
         return operator, number
 
-    def talk_ms(self) -> int:
-        """Well under a minute."""
-        return 1_000 + self.about(40_000)
 
-
-class UnverifiedOrigin(TalkingCampaign):
+class UnverifiedOrigin(Borrowing):
     """Numbers of another operator's subscribers over a transit trunk, while those lines make no call."""
 
     label = "unverified_origin"
     share = 0.006
-    calls_a_minute = 6.0
-    calls_a_line = 3
-    ring_ms = (4_000, 13_000)
-    answered = 0.6
-    released_by = "callee"
 
     def new_line(self) -> Line:
         """Somebody else's number."""
-        owner, number = self.population.line(int(self.population.subscribers * self.rng.random()))
+        owner, number = self.anyone()
         return Line(number, "national", operator=owner)
 
     def victim(self, line: Line) -> tuple[str, str]:
@@ -88,10 +78,6 @@ class UnverifiedOrigin(TalkingCampaign):
         while operator == line.operator:
             operator, number = super().victim(line)
         return operator, number
-
-    def talk_ms(self) -> int:
-        """Well under a minute."""
-        return 1_000 + self.about(40_000)
 
 
 class InvalidNumber(TalkingCampaign):

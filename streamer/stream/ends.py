@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka import KafkaException
 
+from streamer.kafka.asking import offsets
 from streamer.kafka.clients import admin
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
@@ -28,11 +28,13 @@ class Ends:
 
     async def of(self, partitions: Iterable[int]) -> dict[int, int]:
         """The offset after the last record of each partition for which an answer came within a second."""
-        places = {TopicPartition(self._topic, partition): OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]
-        asked = self._admin.list_offsets(places, request_timeout=_ANSWER_S)
+        places = [(self._topic, partition) for partition in partitions]
+        asked = offsets(self._admin, places, ends=True, wait_s=_ANSWER_S)
         answers = await asyncio.gather(*map(asyncio.wrap_future, asked.values()), return_exceptions=True)
-        return {
-            place.partition: found.offset
-            for place, found in zip(asked, answers, strict=True)
-            if not isinstance(found, BaseException)
-        }
+        found = {}
+        for (_, partition), answer in zip(asked, answers, strict=True):
+            if not isinstance(answer, BaseException):
+                found[partition] = int(answer.offset)
+            elif not isinstance(answer, KafkaException):
+                raise answer
+        return found

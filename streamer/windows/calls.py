@@ -124,10 +124,16 @@ def place(table: Table, wanted: int, watermarks: Any) -> int:
 
 @loop
 def _let_go(table: Table, cell: int, end: int, watermarks: Any) -> None:
-    """Empty the rows of a segment whose entries are over."""
+    """Empty those of the rows from `cell` to before `end` whose entries are over."""
+    rows = table.rows
+    newest = np.int64(-1)
+    for watermark in watermarks:
+        newest = max(newest, watermark)
+    young = newest - (PAIR_KEEP_MS if rows.shape[1] == _PAIR_WORDS else KEEP_MS)
     while cell < end:
-        held = table.rows[cell, tables.HELD] != 0
-        if held and is_over(table, cell, watermarks[tables.partition_at(table, cell)]):
+        # One question that is nearly always answered alike: full and empty rows lie mixed, and a guess for each would fail.
+        old = (rows[cell, tables.HELD] != 0) & (rows[cell, tables.TOUCHED_MS] < young)
+        if old and is_over(table, cell, watermarks[tables.partition_at(table, cell)]):
             tables.remove(table, cell)
         else:
             cell += 1
@@ -135,24 +141,11 @@ def _let_go(table: Table, cell: int, end: int, watermarks: Any) -> None:
 
 @loop
 def sweep(table: Table, watermarks: Any, look: int) -> None:
-    """Look at so many rows and empty those that are over."""
-    used = table.meta[tables.USED]
-    cell = table.meta[tables.HAND]
-    rows = table.rows
-    newest = np.int64(-1)
-    for watermark in watermarks:
-        newest = max(newest, watermark)
-    young = newest - (PAIR_KEEP_MS if rows.shape[1] == _PAIR_WORDS else KEEP_MS)
-    for _ in range(min(look, used)):
-        # One question that is nearly always answered alike: full and empty rows lie mixed, and a guess for each would fail.
-        old = (rows[cell, tables.HELD] != 0) & (rows[cell, tables.TOUCHED_MS] < young)
-        if old and is_over(table, cell, watermarks[tables.partition_at(table, cell)]):
-            tables.remove(table, cell)
-        else:
-            cell += 1
-            if cell == used:
-                cell = 0
-    table.meta[tables.HAND] = cell
+    """Look at so many rows, from where the last sweep ended, and empty those that are over; the last row ends it early."""
+    begin = table.meta[tables.HAND]
+    end = min(begin + look, table.meta[tables.USED])
+    _let_go(table, begin, end, watermarks)
+    table.meta[tables.HAND] = end if end < table.meta[tables.USED] else 0
 
 
 @loop

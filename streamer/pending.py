@@ -26,7 +26,7 @@ _LATEST_STEP: Final = LATEST_MS // originations.STEP_MS
 _UNNAMED: Final = CAPACITY - 1
 
 
-class Said(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class PendedText(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """`streamer.revisions.Pended`, as JSON within JSON."""
 
     call_id: str
@@ -49,7 +49,7 @@ class Waits(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     sure: _Bit
     before: _Bit
     state: Annotated[int, Meta(ge=originations.WAITING, le=originations.VERIFIED)]
-    said: Said | None
+    said: PendedText | None
 
 
 class Share(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -92,7 +92,7 @@ def copied(state: State, revisions: Revisions, names: list[str], partition: int)
                 sure,
                 before,
                 came,
-                Said(told.call_id, told.key, told.append_ms, told.decision.decode(), told.evidence.decode())
+                PendedText(told.call_id, told.key, told.append_ms, told.decision.decode(), told.evidence.decode())
                 if told
                 else None,
             )
