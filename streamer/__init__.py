@@ -26,6 +26,7 @@ COMPILED = (
     "throttling.py",
     "kernel.py",
     "outcomes.py",
+    "signals/*.py",
 )
 """Modules that have compiled loops, or constants that these are compiled with."""
 

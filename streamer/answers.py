@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from streamer import columns
 from streamer.columns import Columns, State, Verdicts
 from streamer.compiled import loop
 from streamer.policy import BLOCK, THROTTLED
-from streamer.windows import callers, sliding, slots, table
+from streamer.windows import callers, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 
 SHORT_MS: Final = 6_000
@@ -24,8 +26,17 @@ def _own_line_alone(callers: Any, partition: int, key: int) -> bool:
 
 
 @loop
-def count_outcome(state: State, batch: Columns, row: int, at: int, out: Verdicts) -> None:
-    """An answer or an end: what it tells counts once, in the slot of the set-up's origin class."""
+def _brief(record: Any, answered: bool) -> bool:
+    """A call ended after a talk, or a ring, that was too short to be one."""
+    if answered:
+        return bool(record[columns.TALK] < SHORT_MS)
+    rang = 0 < record[columns.RING] < SHORT_RING_MS
+    return bool(rang and (record[columns.CAUSE] < 0 or record[columns.CAUSE] in _RANG))
+
+
+@loop
+def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int, out: Verdicts) -> None:
+    """An answer or an end: what it tells counts once, in the slot of the set-up's origin class; `clock_ms` is the log's time."""
     record = batch.records[row]
     partition = record[columns.PARTITION]
     key = batch.key[row]
@@ -64,13 +75,19 @@ def count_outcome(state: State, batch: Columns, row: int, at: int, out: Verdicts
     counts = state.callers.counts[slot]
     if first_answer:
         sliding.add(counts, sliding.ANSWERED, at, now)
+    talked = record[columns.TALK] > 0 or flags & recent.ANSWERED != 0
+    brief = is_end and _brief(record, talked)
+    if first_answer or brief:
+        bits = (1 << tallies.ANSWERED if first_answer else 0) | (1 << tallies.BRIEF if brief else 0)
+        block = np.int64(0) if origin == 0 else tallies.block_of(key)
+        tallies.note(state.tallies, partition, clock_ms, batch.callee[row], block, 0, bits)
     if not is_end:
         return
-    if record[columns.TALK] > 0 or flags & recent.ANSWERED:
-        if record[columns.TALK] < SHORT_MS:
+    if talked:
+        if brief:
             sliding.add(counts, sliding.SHORT, at, now)
         sliding.add_talk(state.callers.talk[slot], record[columns.TALK], at, now)
-    elif 0 < record[columns.RING] < SHORT_RING_MS and (record[columns.CAUSE] < 0 or record[columns.CAUSE] in _RANG):
+    elif brief:
         sliding.add_ten(state.callers.ten[slot], sliding.SHORT_RING, at, now)
     if record[columns.CAUSE] == 1 or record[columns.CAUSE] == 28:
         sliding.add_ten(state.callers.ten[slot], sliding.UNALLOCATED, at, now)

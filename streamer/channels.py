@@ -143,6 +143,23 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         headers=_AGAIN,
     ),
     Channel(
+        "counts",
+        (("partial-sums", "the partition whose calls are summed up"), ("busy-line", "the line")),
+        receives=True,
+        sends=True,
+        note="What no partition sees whole: scoring workers add up their calls to each called number, over each registered "
+        "trunk and from each block of numbers, once a second of the log. One partition: whoever owns it merges the sums. "
+        "A number that comes again is counted once.",
+    ),
+    Channel(
+        "signals",
+        (("signal", "kind/subject; a tombstone ends it"),),
+        receives=True,
+        sends=True,
+        note="Subjects that stand out over all partitions, held by every scoring worker until they expire. Compacted.",
+        headers=_AGAIN,
+    ),
+    Channel(
         "state", (), receives=True, sends=True, note="Internal: what scoring workers remember, by input partition."
     ),
     Channel(

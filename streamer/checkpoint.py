@@ -7,28 +7,18 @@ caller, call or pair.
 
 So that pieces do not have to be kept for ever, everything belongs to one of `BUCKETS` buckets by its hash, and each copy of
 changes also holds a few buckets whole. Once every bucket was written again, what was written before is needed no more.
-
-Layout of a piece: the magic `STRM`, a uint16 version, a uint32 header length, eight bytes that tell the secret from others,
-the header as JSON (`streamer.state_layout.Header`) with blanks after it, the columns' bytes in the header's order, and an
-HMAC-SHA-256 (RFC 2104) of everything before it. Header and columns begin and end at multiples of eight bytes, so that
-loops find their numbers aligned. The HMAC's key comes from the secret that all workers share: who can write state but
-does not know the secret cannot make any that is taken in. What is taken in is looked at all the same
-(`streamer.state_layout`), since a fault in an exporter would otherwise write past the arrays of its importers.
+What the bytes are like see `streamer.sealed`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
-import struct
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import numpy as np
 
-from streamer import pending, state_layout
+from streamer import pending, state_layout, tallied
 from streamer.calls.codec import encode
 from streamer.columns import State
 from streamer.errors import StateError
@@ -38,38 +28,16 @@ from streamer.pending import Pending
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.revisions import Revisions
+from streamer.sealed import ANEW, Seal, columns_of, joined, opened
 from streamer.state_layout import Header
-from streamer.versions import STATE_LAYOUT
-from streamer.windows import callers, calls, originations, table
+from streamer.tallied import Tallied
+from streamer.windows import callers, calls, originations, table, tallies
 from streamer.windows.hashing import BUCKETS
 from streamer.windows.slots import COLUMNS
 
-_MAGIC: Final = b"STRM"
-_HEAD: Final = struct.Struct("<4sHI8s")
-_DIGEST_BYTES: Final = 32
-_ALIGNED: Final = 8
-_ANEW: Final = "export it again, or let the partition begin empty"
-_decode: Final = msgspec.json.Decoder(Header).decode
 _PIECE_ROWS: Final = {"callers": 1_500, "calls": 8_000, "pairs": 8_000}
 _PIECE_WAITS: Final = 256
 """Most rows and waiting calls of a piece: with the widest of each, 4 MiB."""
-
-
-class Seal(NamedTuple):
-    """What exporter and importer must have in common: the `key` of the HMAC, and see `streamer.state_layout.terms`."""
-
-    key: bytes
-    terms: dict[str, str]
-
-
-def seal(secret: bytes, home: str, partitions: int) -> Seal:
-    """The seal of workers with these settings."""
-    key = hashlib.blake2b(secret, digest_size=_DIGEST_BYTES, person=b"streamer.state").digest()
-    return Seal(key, state_layout.terms(home, partitions))
-
-
-def _mark(key: bytes) -> bytes:
-    return hmac.digest(key, _MAGIC, "sha256")[:8]
 
 
 class Copied(NamedTuple):
@@ -86,6 +54,8 @@ class Copied(NamedTuple):
     operators: list[str]
     buckets: tuple[int, ...]
     pending: Pending
+    tallies: Any
+    tallied: Tallied
 
 
 class Opened(NamedTuple):
@@ -140,7 +110,10 @@ def _copied(
     names = list(known.operators.rows)
     rows = callers.copy_out(state.callers, slots), state.calls.rows[said], state.pairs.rows[seen]
     waits = pending.copied(state, revisions, names, partition)
-    return Copied(partition, int(state.watermark[partition]), *rows, known.versions, names, buckets, waits)
+    counted = tallies.held(state.tallies, partition)
+    sums = tallied.copied(state, known.trunks.names, partition)
+    watermark = int(state.watermark[partition])
+    return Copied(partition, watermark, *rows, known.versions, names, buckets, waits, counted, sums)
 
 
 def pieces(copied: Copied) -> Iterator[Copied]:
@@ -155,6 +128,7 @@ def pieces(copied: Copied) -> Iterator[Copied]:
             calls=copied.calls[cut["calls"]],
             pairs=copied.pairs[cut["pairs"]],
             pending=pending.cut(copied.pending, number, count),
+            tallies=copied.tallies[: None if number == 0 else 0],
         )
 
 
@@ -164,6 +138,7 @@ def pack(copied: Copied, sealed_by: Seal) -> bytes:
         **{f"callers.{name}": rows for name, rows in copied.callers.items()},
         "calls": copied.calls,
         "pairs": copied.pairs,
+        "tallies": copied.tallies,
     }
     versions, names = copied.versions, copied.operators
     header = encode(
@@ -183,30 +158,24 @@ def pack(copied: Copied, sealed_by: Seal) -> bytes:
             reasons=list(REASONS),
             columns=[(name, rows.dtype.str, list(rows.shape)) for name, rows in columns.items()],
             pending=copied.pending,
+            tallied=copied.tallied,
         )
     )  # fmt: skip
-    header += b" " * (-(_HEAD.size + len(header)) % _ALIGNED)
-    parts: list[Any] = [_HEAD.pack(_MAGIC, STATE_LAYOUT, len(header), _mark(sealed_by.key)), header]
-    for rows in columns.values():
-        flat = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
-        parts += [flat, bytes(-flat.size % _ALIGNED)]
-    digest = hmac.new(sealed_by.key, digestmod="sha256")
-    for part in parts:
-        digest.update(part)
-    return b"".join([*parts, digest.digest()])
+    return joined(header, columns.values(), sealed_by.key)
 
 
 def unpack(state: State, packed: bytes, partition: int, sealed_by: Seal) -> Opened:
     """Open a piece; `state` is only asked for what its columns are like. Raises `StateError`."""
     if not 0 <= partition < len(state.watermark):
         raise StateError(f"partition {partition}: there are {len(state.watermark)} partitions, counted from 0")
-    header, at = _opened(packed, partition, sealed_by.key)
+    header, at = opened(packed, partition, sealed_by.key)
     _refuse(partition, state_layout.faults_of_header(header, partition, sealed_by.terms, state))
-    columns = _columns(packed, at, header)
+    columns = columns_of(packed, at, header)
     slots = {name: columns[f"callers.{name}"] for name in (*COLUMNS, "wide")}
     _refuse(partition, state_layout.faults_of_callers(slots, partition, header.watermark))
     _refuse(partition, state_layout.faults_of_calls(columns["calls"], header))
     _refuse(partition, state_layout.faults_of_pairs(columns["pairs"], header))
+    _refuse(partition, tallied.faults(columns["tallies"], header.tallied))
     _refuse(partition, pending.faults(header.pending))
     return Opened(header, columns)
 
@@ -220,6 +189,9 @@ def put(state: State, known: InForce, revisions: Revisions, opened: Opened) -> N
     calls.put(state.calls, said, state.watermark)
     calls.put(state.pairs, seen, state.watermark)
     pending.put(state, revisions, known, header.partition, header.pending)
+    if header.pending.begins:
+        counted = tallied.as_ours(columns["tallies"], header.tallied, known.trunks.rows)
+        tallies.put(state.tallies, header.partition, counted, header.tallied.number, header.tallied.filled)
 
 
 def drop(state: State, partition: int) -> None:
@@ -228,54 +200,13 @@ def drop(state: State, partition: int) -> None:
     table.drop(state.calls, partition)
     table.drop(state.pairs, partition)
     originations.drop(state.waiting, state.on_time, partition)
+    tallies.drop(state.tallies, partition)
     state.watermark[partition] = -1
 
 
 def _refuse(partition: int, faults: Iterator[str]) -> None:
     for fault in faults:
-        raise StateError(f"partition {partition}: {fault}; {_ANEW}")
-
-
-def _opened(packed: bytes, partition: int, key: bytes) -> tuple[Header, int]:
-    """The header of what is sealed with the key, and where the columns begin."""
-    if len(packed) < _HEAD.size + _DIGEST_BYTES or packed[:4] != _MAGIC:
-        raise StateError(f"partition {partition}: this is no exported state; {_ANEW}")
-    _, version, length, mark = _HEAD.unpack_from(packed)
-    if version != STATE_LAYOUT:
-        raise StateError(
-            f"partition {partition}: state of layout {version}, this version reads layout {STATE_LAYOUT} alone; restore it with "
-            "the version that wrote it, or let the partition begin empty"
-        )
-    if not hmac.compare_digest(mark, _mark(key)):
-        raise StateError(f"partition {partition}: exported under another secret; set STREAMER_SECRET to the same value")
-    sealed = memoryview(packed)[:-_DIGEST_BYTES]
-    if not hmac.compare_digest(hmac.digest(key, sealed, "sha256"), packed[-_DIGEST_BYTES:]):
-        raise StateError(f"partition {partition}: the state is damaged or forged (its HMAC differs); {_ANEW}")
-    try:
-        header = _decode(sealed[_HEAD.size : _HEAD.size + length])
-        encode(header)  # its names are said in decisions: what cannot be written then is refused now
-    except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise StateError(f"partition {partition}: the header cannot be read: {error}; {_ANEW}") from None
-    return header, _HEAD.size + length
-
-
-def _columns(packed: bytes, at: int, header: Header) -> dict[str, Any]:
-    """The columns that a sound header describes, not to be written to."""
-    end = at + sum(_room(dtype, shape) for _, dtype, shape in header.columns) + _DIGEST_BYTES
-    if end != len(packed) or at % _ALIGNED:
-        raise StateError(
-            f"partition {header.partition}: {len(packed)} bytes, where the header speaks of {end}; {_ANEW}"
-        )
-    found = {}
-    for name, dtype, shape in header.columns:
-        found[name] = np.frombuffer(packed, np.dtype(dtype), math.prod(shape), at).reshape(shape)
-        at += _room(dtype, shape)
-    return found
-
-
-def _room(dtype: str, shape: list[int]) -> int:
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    return size + -size % _ALIGNED
+        raise StateError(f"partition {partition}: {fault}; {ANEW}")
 
 
 def _as_ours(said: Any, seen: Any, header: Header, known: InForce) -> tuple[Any, Any]:

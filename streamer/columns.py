@@ -23,6 +23,8 @@ RECORD_COLUMNS: Final = 13
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
 VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
+BUSY: Final = 1024
+"""The call is one by which an own line that calls many numbers is told about, see `streamer.calls.signals.BusyLine`."""
 WAITS: Final = 512
 """The call waits for its origination."""
 THROTTLED: Final = 256
@@ -36,7 +38,8 @@ SAID_COLUMNS: Final = 8
 
 class State(NamedTuple):
     """What a pass changes: callers, calls, pairs, the watermark of each partition, int64[partitions], ms (-1: none yet), and
-    the operators' shares, which are no part of what is saved; for `waiting` and `on_time` see `streamer.windows.originations`.
+    the operators' shares, which are no part of what is saved; for `waiting` and `on_time` see `streamer.windows.originations`,
+    for `tallies` the module of that name.
     """
 
     callers: Any
@@ -46,6 +49,7 @@ class State(NamedTuple):
     shares: Any
     waiting: Any
     on_time: Any
+    tallies: Any
 
 
 class World(NamedTuple):
@@ -57,6 +61,7 @@ class World(NamedTuple):
     facts: Any
     operators: Any
     trunks: Any
+    signals: Any
     rules: Any
     model: Any
     emergency: Any

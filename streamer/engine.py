@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from streamer import checkpoint, columns, kernel, settling
+from streamer import checkpoint, columns, kernel, sealed, settling, summing
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
@@ -28,7 +28,7 @@ from streamer.registers.operators import CAPACITY
 from streamer.revisions import Revision, Revisions
 from streamer.said import Said
 from streamer.settings import Settings
-from streamer.windows import calls, originations, shares, sliding, slots
+from streamer.windows import calls, originations, shares, sliding, slots, tallies
 from streamer.windows.hashing import secret_words
 
 
@@ -60,6 +60,7 @@ class Engine:
             shares.shares(CAPACITY),
             originations.waiting(partitions),
             originations.on_time(partitions, CAPACITY),
+            tallies.tallies(partitions),
         )
         self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
@@ -68,7 +69,7 @@ class Engine:
         self._emergency = np.unique(self._numbers.ids([*emergency, *URGENT]))
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
-        self._seal = checkpoint.seal(secret, home, partitions)
+        self._seal = sealed.seal(secret, home, partitions)
         self._journal = Journal()
         self._said = Said()
         self._revisions = Revisions()
@@ -130,9 +131,8 @@ class Engine:
 
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
         """Judge a batch. `now_ms` becomes `decided_at` and tells which records are a backlog; `shed`: no sampled evidence."""
-        outcomes = Outcomes()
         rows, events, refused = codec.decode_calls(batch.values)
-        outcomes.rejected = [(row, error.reason, str(error)) for row, error in refused]
+        outcomes = Outcomes(rejected=[(row, error.reason, str(error)) for row, error in refused])
         if events:
             self._judge(batch, rows, events, now_ms, shed, outcomes)
         if outcomes.rejected:
@@ -173,24 +173,24 @@ class Engine:
     def _judge(
         self, batch: Batch, rows: list[int], events: list[CallEvent], now_ms: int, shed: bool, outcomes: Outcomes
     ) -> None:
-        known = self._in_force
-        given = read(batch, rows, events, known, self._numbers, self._secret)
+        given = read(batch, rows, events, known := self._in_force, self._numbers, self._secret)
         if given.columns.skip.any():
+            numbers = given.numbers
             for at in np.flatnonzero(given.columns.skip).tolist():
-                numbers = given.numbers
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         if len(events) > len(self._out.score):
             self._out = columns.verdicts(max(len(events), 2 * len(self._out.score)))
         out = columns.cleared(self._out, len(events))
         hashes = np.empty((len(events), 2), np.int64)
         said = self._said.of(batch, rows, events, known)
+        self.state = self.state._replace(tallies=tallies.with_room(self.state.tallies, len(events)))
         kernel.run(self.state, self._world(now_ms), given.columns, said, out, hashes, self._filled)
-        self._journal.note(
-            given.columns.records[:, columns.PARTITION], given.columns.key, given.columns.call, hashes[:, 1]
-        )
+        outcomes.counts += summing.messages(self.state.tallies, known.trunks.names)
+        of = given.columns
+        self._journal.note(of.records[:, columns.PARTITION], of.key, of.call, hashes[:, 1])
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
-        for partition, offset, pended in outcomes.pended:
-            self._revisions.add(partition, offset, pended)
+        for pended in outcomes.pended:
+            self._revisions.add(*pended)
         self._collect(np.flatnonzero(self.state.waiting.settled).tolist(), now_ms, outcomes, saying=False)
 
     def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
@@ -212,6 +212,7 @@ class Engine:
             known.facts.compiled,
             known.operators.compiled,
             known.trunks.compiled,
+            known.signals.compiled,
             known.rules,
             known.tables,
             self._emergency,

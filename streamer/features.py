@@ -89,6 +89,31 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ),
     Feature("sim_age", "h", "time since the SIM of the calling line was changed; NaN when no change is known", False),
     Feature("callee_protected", "0/1", "the called number is on the list of those to be protected (banks)", False),
+    # What no partition sees whole (`streamer.signals`); NaN where nothing stands out.
+    *(
+        Feature(name, unit, f"{source} (signal)", learnable=False)
+        for name, unit, source in (
+            ("callee_callers_1m", "callers", "different callers of the called number, last 1m"),
+            ("callee_fresh_1m", "callers", "of these, first calls of a caller in a day"),
+            ("callee_usual", "callers", "callers a minute that the called number usually has"),
+            ("callee_watched", "h", "how long calls have been counted"),
+            ("trunk_attempts_10m", "calls", "set-ups over the trunk, last 10m"),
+            ("trunk_fresh_10m", "calls", "of these, first calls of a caller in a day"),
+            ("trunk_neighbours_10m", "calls", "of these, calls of a number like the called one"),
+            ("trunk_victims_10m", "lines", "called numbers that a burst of callers came to over the trunk, last 10m"),
+            ("trunk_burst_10m", "calls", "set-ups in such bursts over the trunk, last 10m"),
+            ("block_attempts_10m", "calls", "set-ups from the caller's block of a thousand numbers, last 10m"),
+            ("block_fresh_10m", "calls", "of these, first calls of a caller in a day"),
+            ("block_answered_10m", "calls", "answered calls of the block, last 10m"),
+            ("block_brief_10m", "calls", "calls of the block that ended within seconds, last 10m"),
+            ("block_burst_10m", "calls", "set-ups of the block in bursts of callers on one number, last 10m"),
+            ("line_incoming", "calls", "calls to the calling line since it is watched"),
+            ("line_watched", "h", "how long the calling line is watched, since it calls many numbers"),
+            ("line_imei_lines", "lines", "busy lines on the calling line's device, last 24h"),
+            ("line_cell_lines", "lines", "busy lines in the calling line's cell, last 24h"),
+            ("line_holder_lines", "lines", "busy lines of the calling line's holder, last 24h"),
+        )
+    ),
 )
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)

@@ -17,11 +17,12 @@ from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import ModelSnapshot, Policy
 from streamer.calls.numbers import HomePlan, normalise, utf8
 from streamer.calls.partitioner import partition_of
+from streamer.calls.signals import Signal
 from streamer.demotions import PREFIX, Demotions
 from streamer.errors import MessageError, ModelError
 from streamer.models import scorer, snapshot
 from streamer.policy import compile_rules
-from streamer.registers import facts, lists, operators, trunks
+from streamer.registers import facts, lists, operators, signals, trunks
 from streamer.windows.hashing import Secret
 
 _MODEL_BITS: Final = 32
@@ -80,7 +81,7 @@ class InForce:
 
     Attributes
     ----------
-    lists, facts, operators, trunks
+    lists, facts, operators, trunks, signals
         The registers; each has its `compiled` form.
     rules, tables
         Policy and model as the compiled pass reads them.
@@ -97,6 +98,7 @@ class InForce:
         self.facts = facts.Register(secret, numbers.ids)
         self.operators = operators.Register(secret)
         self.trunks = trunks.Register(secret)
+        self.signals = signals.Register(secret)
         self.demotions = Demotions(self.operators)
         self.versions = Versions()
         self._policies: dict[str, Policy] = {}
@@ -144,6 +146,8 @@ class InForce:
             self._apply_fact(kind.removeprefix("subscribers."), key, value)
         elif kind == "trunks":
             self._apply_trunk(key, value)
+        elif kind == "signals":
+            self._apply_signal(key, value)
         else:
             raise ValueError(f"no control topic is called {kind!r}")
         return None
@@ -220,6 +224,26 @@ class InForce:
         partner = self.operators.row(info.partner) if info.kind == "direct" else -1
         if not self.trunks.put(info, partner):
             raise MessageError("out_of_range", f"trunk {key}: there are {trunks.CAPACITY - 1:,} already")
+
+    def _apply_signal(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self.signals.remove(key)
+            return
+        signal = codec.decode_signal(value)
+        if key != signal.key:
+            raise MessageError("out_of_range", f"a signal about {signal.key!r} under {key!r}")
+        subject = self._subject(signal)
+        if subject:
+            self.signals.put(key, signal, subject)
+        else:
+            self.signals.remove(key)
+
+    def _subject(self, signal: Signal) -> int:
+        """What a signal is found by: the row of a trunk, a number; 0 for what nothing can be found by."""
+        if signal.kind == "trunk":
+            return self.trunks.rows.get(tuple(signal.subject.split("/", 1)), 0)  # type: ignore[arg-type]
+        digits = signal.subject.removeprefix("+")
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else 0
 
     def _apply_fact(self, fact: str, key: str, value: bytes | None) -> None:
         if value is None:

@@ -29,8 +29,8 @@ from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle
 from streamer.throttling import is_throttled, throttle
-from streamer.vector import fill_call, fill_windows, owner_of
-from streamer.windows import callers, originations, shares, sliding, slots, table
+from streamer.vector import fill_call, fill_signals, fill_windows, owner_of
+from streamer.windows import callers, originations, shares, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
@@ -38,6 +38,15 @@ STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
 _SEEN: Final = INDEX["origination_seen"]
+_ATTEMPTS_24H: Final = INDEX["attempts_24h"]
+_DISTINCT_24H: Final = INDEX["distinct_24h"]
+_SAME_PREFIX: Final = INDEX["same_prefix"]
+BUSY_ATTEMPTS: Final = 20
+BUSY_EVERY: Final = 5
+BUSY_DISTINCT: Final = 0.7
+"""An own line with so many calls in 24 h is told about at every fifth one, if it called so many numbers a call."""
+NEIGHBOUR_DIGITS: Final = 6
+"""Leading national digits that a calling number shares with the called one to look like a neighbour's."""
 
 
 @loop
@@ -100,6 +109,7 @@ def _setup(
     pairs = state.pairs
     at_pair = table.find(pairs, hashes[row, 1])
     counted = True
+    first_of_pair = at_pair < 0 or now - pairs.rows[at_pair, table.TOUCHED_MS] > recent.PAIR_KEEP_MS
     seen_own = own_line
     originated = False
     fact = line_facts.row_of(world.facts, key)
@@ -145,6 +155,7 @@ def _setup(
     caller_lists = number_lists.lookup(world.lists, key, 0, record[columns.TRUNK], at)
     callee_lists = number_lists.lookup(world.lists, callee, 1, record[columns.TRUNK], at)
     fill_call(world, batch, row, at, fact, owner, caller_lists, callee_lists, diversion_seen, originated, x)
+    fill_signals(world, batch, row, _clock(state, world, record, at), x)
     if x[_SEEN] == 1.0:
         originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
     elif x[_SEEN] == 0.0:
@@ -189,8 +200,23 @@ def _setup(
             verdict[columns.FLAGS] |= columns.WAITS
     if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0 and x[_SEEN] != 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
-    if counted and action == BLOCK:
-        sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
+    if counted:
+        bits = 1 << tallies.ATTEMPT
+        if first_of_pair:
+            bits |= 1 << tallies.CALLER
+        if x[_ATTEMPTS_24H] <= 1.0:
+            bits |= 1 << tallies.FRESH
+        if x[_SAME_PREFIX] >= NEIGHBOUR_DIGITS:
+            bits |= 1 << tallies.NEIGHBOUR
+        if action == BLOCK:
+            bits |= 1 << tallies.BLOCKED
+            sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
+        block = np.int64(0) if own_line else tallies.block_of(key)
+        trunk = record[columns.REGISTERED]
+        tallies.note(state.tallies, partition, _clock(state, world, record, at), callee, block, trunk, bits)
+        if own_line and x[_ATTEMPTS_24H] >= BUSY_ATTEMPTS and x[_ATTEMPTS_24H] % BUSY_EVERY == 0.0:
+            if x[_DISTINCT_24H] >= BUSY_DISTINCT * x[_ATTEMPTS_24H]:
+                verdict[columns.FLAGS] |= columns.BUSY
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
@@ -257,7 +283,7 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
         if record[columns.KIND] == columns.SETUP:
             _setup(state, world, batch, row, said, out, at, filled, hashes)
         else:
-            count_outcome(state, batch, row, at, out)
+            count_outcome(state, batch, row, at, clock, out)
         effect = out.columns[row, columns.FLAGS] & columns.THROTTLED == 0
         shares.count(state.shares, record[columns.OPERATOR], effect)
     callers.sweep(state.callers, state.watermark, 8 + 2 * n)

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from streamer import columns
+from streamer.calls.codec import encode
 from streamer.calls.compiled_decisions import (
     ACTIONS_SAID,
     CACHE_UNTIL,
@@ -24,10 +25,12 @@ from streamer.calls.compiled_decisions import (
     plain,
 )
 from streamer.calls.decisions import ACTIONS, Policy
-from streamer.calls.events import LATEST_MS
+from streamer.calls.events import LATEST_MS, Setup
+from streamer.calls.signals import BusyLine
 from streamer.columns import Verdicts
 from streamer.compiled import loop
 from streamer.evidence import evidence_of
+from streamer.features import INDEX
 from streamer.in_force import InForce, Versions
 from streamer.policy import BLOCK, REASONS, THROTTLED, names_of, refusal
 from streamer.records import Read, trunk_of
@@ -46,10 +49,11 @@ _LINE_COLUMNS: Final = LINE_COLUMNS + 3
 _SHADOW: Final = len(ACTIONS)
 (
     _CLAMPED, _LATE_EVENTS, _LATE, _REPEATED, _WITH_EVIDENCE, _REASONED, _GOVERNED, _SAID_BEFORE,
-    _WAITING,
-) = range(2 * _SHADOW, 2 * _SHADOW + 9)  # fmt: skip
-_COUNTS: Final = 2 * _SHADOW + 9
+    _WAITING, _BUSY,
+) = range(2 * _SHADOW, 2 * _SHADOW + 10)  # fmt: skip
+_COUNTS: Final = 2 * _SHADOW + 10
 
+_IN_A_DAY: Final = [INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
 _NO_REFUSAL: Final = {"sip_code": None, "sip_reason": None, "q850": None}
 
 
@@ -63,6 +67,8 @@ class Outcomes:
     hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
     Counters by action, reason and operator for the metrics; `setups` and `throttled` by operator, `blocked` by (operator, trunk or "",
     mask of reasons); `delays` is append time less `at`, ms, of the last set-up of each operator.
+
+    `counts` (key, value) for whoever merges what no partition sees whole: partial sums and busy lines.
 
     Of calls that waited for their origination: `pended` (partition, offset, what was said) of those that begin to, `revisions`
     what is to be said of those whose time is up, `came` how many by what came of them.
@@ -84,6 +90,7 @@ class Outcomes:
     pended: list[tuple[int, int, Pended]] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
     came: Counter[Came] = field(default_factory=Counter)
+    counts: list[tuple[str, bytes]] = field(default_factory=list)
     repeated: int = 0
     said_before: int = 0
     late: int = 0
@@ -161,6 +168,8 @@ class Reporter:
                     outcomes.reasons[reason] += times
         if counted[_GOVERNED]:
             outcomes.standing = _standing(given.events, out.columns, hashes)
+        if counted[_BUSY]:
+            outcomes.counts += _busy(given, out)
         values = self._written(given, lines, known.versions, now_ms)
         rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
         outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
@@ -257,8 +266,25 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
         counts[_WITH_EVIDENCE] += evidence
         counts[_REASONED] += out.reasons[row] != 0
         counts[_GOVERNED] += verdict[columns.GOVERNED] != 0
+        counts[_BUSY] += flags & columns.BUSY != 0
         m += 1
     return m
+
+
+def _busy(given: Read, out: Verdicts) -> list[tuple[str, bytes]]:
+    """What is told of own lines that call many numbers."""
+    found = []
+    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.BUSY).tolist():
+        setup, line = given.events[at], given.numbers.key_of(at)
+        assert isinstance(setup, Setup)
+        attempts, distinct, answered = out.x[at, _IN_A_DAY].tolist()
+        told = BusyLine(
+            at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
+            attempts=int(attempts), distinct=int(distinct), answered=int(answered),
+            imsi=setup.imsi, imei=setup.imei, cell=setup.cell,
+        )  # fmt: skip
+        found.append((line, encode(told)))
+    return found
 
 
 def _standing(events: list[Any], verdicts: Any, hashes: Any) -> list[tuple[str, str, int, int, int]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.calls import decisions, events, vectors
+from streamer.calls import decisions, events, signals, vectors
 from streamer.calls.codec import MAX_BYTES
 from streamer.channels import CHANNELS, DEAD_LETTER, Channel
 from streamer.kafka.topics import Topics
@@ -38,6 +38,9 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "demotion": decisions.Demotion,
     "model-snapshot": decisions.ModelSnapshot,
     "model-pointer": decisions.ModelPointer,
+    "partial-sums": signals.PartialSums,
+    "busy-line": signals.BusyLine,
+    "signal": signals.Signal,
 }
 """Every message of the contract by its name in file names."""
 

@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     )
     publish_every_s: float = Field(60.0, gt=0, description="a new model version at most this often")
 
+    # whoever merges signals
+    signals_group: str = Field(
+        "streamer-signals", description="consumer group whose one partition is the lease of whoever merges signals"
+    )
+    signals_metrics_port: int = Field(6_069, ge=0, le=65_535, description="port of the merger's /metrics")
+
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity logged")
 

@@ -17,10 +17,12 @@ from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS, Operator
 from streamer.columns import State
+from streamer.faults import first_fault, outside
 from streamer.features import WINDOWS
 from streamer.pending import NOTHING, Pending
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
+from streamer.tallied import Tallied
 from streamer.windows import calls, distinct, sliding, table
 from streamer.windows.slots import COLUMNS
 
@@ -50,6 +52,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reasons: Annotated[list[Name], Meta(max_length=63)]
     columns: list[tuple[str, str, list[Count]]]
     pending: Pending = NOTHING
+    tallied: Tallied = Tallied()
 
 
 def terms(home: str, partitions: int) -> dict[str, str]:
@@ -73,6 +76,7 @@ def homes(state: State) -> dict[str, Any]:
         **{f"callers.{name}": getattr(state.callers, name) for name in (*COLUMNS, "wide")},
         "calls": state.calls.rows,
         "pairs": state.pairs.rows,
+        "tallies": state.tallies.rows[0],
     }
 
 
@@ -110,15 +114,15 @@ def faults_of_header(header: Header, partition: int, ours: dict[str, str], state
 def faults_of_callers(found: dict[str, Any], partition: int, watermark: int) -> Iterator[str]:
     """What is wrong with the columns of callers, by their names without `callers.`."""
     clock_s = found["clock_ms"] // 1000
-    yield from _outside("callers.partition", found["partition"], partition, partition)
-    yield from _outside("callers.origin", found["origin"], 0, 1)
-    yield from _outside("callers.clock_ms", found["clock_ms"], 0, watermark)
-    yield from _first("callers.first_s", found["first_s"] > clock_s, "lies after the caller's clock")
+    yield from outside("callers.partition", found["partition"], partition, partition)
+    yield from outside("callers.origin", found["origin"], 0, 1)
+    yield from outside("callers.clock_ms", found["clock_ms"], 0, watermark)
+    yield from first_fault("callers.first_s", found["first_s"] > clock_s, "lies after the caller's clock")
     mean, jitter = found["gap_mean"], found["gap_jitter"]
     for name, values in (("gap_mean", mean), ("gap_jitter", jitter)):
         sound = np.isnan(values) | (values >= 0) & (values < np.inf)
-        yield from _first(f"callers.{name}", ~sound, "is neither a duration nor unknown")
-    yield from _first(
+        yield from first_fault(f"callers.{name}", ~sound, "is neither a duration nor unknown")
+    yield from first_fault(
         "callers.gap_jitter", np.isnan(mean) != np.isnan(jitter), "is known without its mean or the reverse"
     )
     held = found["wide_of"][found["wide_of"] != 0]
@@ -132,12 +136,12 @@ def faults_of_calls(rows: Any, header: Header) -> Iterator[str]:
     """What is wrong with the table of calls."""
     yield from _faults_of_table("calls", rows, header, _FLAGS)
     said = rows[:, calls.SAID]
-    yield from _outside("calls.setup_ms", rows[:, calls.SETUP_MS], 0, header.watermark)
-    yield from _outside("calls.said, action", said & 0xFF, 0, len(ACTIONS) - 1)
-    yield from _outside("calls.said, shadow action", said >> 8 & 0xFF, 0, len(ACTIONS) - 1)
-    yield from _outside("calls.said, cache seconds", said >> 16, 0, _MOST_CACHE_S)
-    yield from _outside("calls.score", rows[:, calls.SCORE], -1, MILLIONTHS)
-    yield from _outside("calls.reasons", rows[:, calls.REASONS], 0, (1 << len(header.reasons)) - 1)
+    yield from outside("calls.setup_ms", rows[:, calls.SETUP_MS], 0, header.watermark)
+    yield from outside("calls.said, action", said & 0xFF, 0, len(ACTIONS) - 1)
+    yield from outside("calls.said, shadow action", said >> 8 & 0xFF, 0, len(ACTIONS) - 1)
+    yield from outside("calls.said, cache seconds", said >> 16, 0, _MOST_CACHE_S)
+    yield from outside("calls.score", rows[:, calls.SCORE], -1, MILLIONTHS)
+    yield from outside("calls.reasons", rows[:, calls.REASONS], 0, (1 << len(header.reasons)) - 1)
     for name in said_reasons(rows, header.reasons):
         if name not in REASONS:
             yield f"calls.reasons name {name!r}, which this version does not know"
@@ -150,16 +154,16 @@ def faults_of_pairs(rows: Any, header: Header) -> Iterator[str]:
     """What is wrong with the table of pairs."""
     yield from _faults_of_table("pairs", rows, header, _PAIR_FLAGS)
     operators = rows[:, calls.OPERATOR]
-    yield from _outside("pairs.operator", operators, 0, UNNAMED)
+    yield from outside("pairs.operator", operators, 0, UNNAMED)
     if set(operators_in(rows)) - {UNNAMED} != {row for row, _ in header.operators}:
         yield "pairs.operator and the table of operators name different operators"
 
 
 def _faults_of_table(name: str, rows: Any, header: Header, flags: int) -> Iterator[str]:
     held = rows[:, table.HELD]
-    yield from _outside(f"{name}.held, partition", (held & 0xFFFF) - 1, header.partition, header.partition)
-    yield from _first(f"{name}.held", (held >> 16) & ~flags != 0, "has flags that there are not")
-    yield from _outside(f"{name}.touched_ms", rows[:, table.TOUCHED_MS], 0, header.watermark)
+    yield from outside(f"{name}.held, partition", (held & 0xFFFF) - 1, header.partition, header.partition)
+    yield from first_fault(f"{name}.held", (held >> 16) & ~flags != 0, "has flags that there are not")
+    yield from outside(f"{name}.touched_ms", rows[:, table.TOUCHED_MS], 0, header.watermark)
     yield from _twice(f"{name}.hash", rows[:, table.HASH])
 
 
@@ -173,17 +177,6 @@ def said_reasons(rows: Any, names: list[str]) -> list[str]:
     """Those of `names` whose bit is set in the reasons of any call."""
     mask = int(np.bitwise_or.reduce(rows[:, calls.REASONS], initial=0))
     return [name for bit, name in enumerate(names) if mask >> bit & 1]
-
-
-def _outside(name: str, values: Any, low: int, high: int) -> Iterator[str]:
-    if values.size and not (low <= values.min() and values.max() <= high):
-        row = int(np.flatnonzero((values < low) | (values > high))[0])
-        yield f"{name} of row {row} is {values[row]}, not within {low} to {high}"
-
-
-def _first(name: str, wrong: Any, what: str) -> Iterator[str]:
-    if wrong.any():
-        yield f"{name} of row {int(np.flatnonzero(wrong)[0])} {what}"
 
 
 def _twice(name: str, values: Any) -> Iterator[str]:

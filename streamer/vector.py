@@ -12,9 +12,11 @@ from streamer.compiled import loop
 from streamer.features import INDEX, WINDOWS
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
+from streamer.registers import signals as known_signals
 from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
+from streamer.windows.tallies import block_of
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
 _UNALLOCATED: Final = number_lists.BIT["unallocated"]
@@ -65,6 +67,13 @@ _AT_TRUNK_IN_RANGE = INDEX["trunk_in_range"]
 _AT_ORIGINATION = INDEX["origination_seen"]
 _AT_SIM_AGE = INDEX["sim_age"]
 _AT_PROTECTED = INDEX["callee_protected"]
+_AT_CALLEE_SIGNAL = INDEX["callee_callers_1m"]
+_AT_TRUNK_SIGNAL = INDEX["trunk_attempts_10m"]
+_AT_BLOCK_SIGNAL = INDEX["block_attempts_10m"]
+_AT_LINE_SIGNAL = INDEX["line_incoming"]
+_CALLEE_VALUES, _TRUNK_VALUES, _BLOCK_VALUES, _LINE_VALUES = (
+    len(known_signals.VALUES[kind]) for kind in ("callee", "trunk", "block", "line")
+)
 
 
 @loop
@@ -145,6 +154,33 @@ def _fill_trunk(world: World, record: Any, key: int, owner: int, known: bool, x:
             known = True
         if known:
             x[_AT_TRUNK_IN_RANGE] = known_trunks.has(world.trunks, trunk, number)
+
+
+@loop
+def _copy(signals: Any, row: int, x: Any, first: int, count: int) -> None:
+    """What a signal says, or that nothing is known."""
+    for place in range(count):
+        x[first + place] = signals.values[row, place] if row >= 0 else np.nan
+
+
+@loop
+def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) -> None:
+    """What is known over all partitions of the called number, the trunk, and the caller's block of numbers or own line."""
+    signals = world.signals
+    record, key = batch.records[row], batch.key[row]
+    own_line = record[INGRESS] == 0
+    callee = known_signals.find(signals, known_signals.CALLEE, batch.callee[row], now_ms)
+    _copy(signals, callee, x, _AT_CALLEE_SIGNAL, _CALLEE_VALUES)
+    trunk = known_signals.find(signals, known_signals.TRUNK, record[REGISTERED], now_ms)
+    _copy(signals, trunk, x, _AT_TRUNK_SIGNAL, _TRUNK_VALUES)
+    block = -1
+    line = -1
+    if own_line:
+        line = known_signals.find(signals, known_signals.LINE, key, now_ms)
+    else:
+        block = known_signals.find(signals, known_signals.BLOCK, block_of(key), now_ms)
+    _copy(signals, block, x, _AT_BLOCK_SIGNAL, _BLOCK_VALUES)
+    _copy(signals, line, x, _AT_LINE_SIGNAL, _LINE_VALUES)
 
 
 @loop

@@ -117,8 +117,10 @@ def make_settings(broker: str, prefix: str) -> Callable[..., Settings]:
             "session_timeout_ms": 1_500,
             "group": f"{prefix}scorer",
             "trainer_group": f"{prefix}trainer",
+            "signals_group": f"{prefix}signals",
             "metrics_port": 0,
             "trainer_metrics_port": 0,
+            "signals_metrics_port": 0,
         }
         return load(**(own | given))
 

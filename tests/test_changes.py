@@ -35,10 +35,10 @@ class Chain:
 
 def told_of(held, partition):
     """What is exported of a partition, whatever its engine calls the operators by."""
-    header, found, calls, pairs = told(held.export(partition))
+    header, found, calls, pairs, tallies = told(held.export(partition))
     operators = dict(header["operators"])
     named = [(*pair, operators[operator]) for *pair, operator in pairs]
-    return {name: header[name] for name in ("partition", "watermark")}, found, calls, named
+    return {name: header[name] for name in ("partition", "watermark", "tallied")}, found, calls, named, tallies
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,9 @@ def test_a_partition_put_together_from_pieces_goes_on_as_if_nothing_had_happened
         chain.restored(other)
         assert told_of(other, chain.partition) == told_of(held, chain.partition)
     rest = part(whole, range(before, len(rows)))
-    assert other.process(rest, NOW).decisions == held.process(rest, NOW).decisions
+    ours, theirs = other.process(rest, NOW), held.process(rest, NOW)
+    assert ours.decisions == theirs.decisions
+    assert ours.counts == theirs.counts
 
 
 def test_pieces_of_a_cycle_are_enough_and_no_more_than_twice_what_is_held(calls):

@@ -125,11 +125,12 @@ def undisturbed():
         whole,
         {whole.offsets[row]: value for row, _, value in outcomes.decisions},
         [windows(held, p) for p in range(PARTITIONS)],
+        sorted(outcomes.counts),
     )
 
 
 def test_the_traffic_has_verdicts_of_both_kinds(undisturbed):
-    _, decisions, _ = undisturbed
+    _, decisions, *_ = undisturbed
     actions = {orjson.loads(value)["action"] for value in decisions.values()}
     assert {"allow", "block"} <= actions
 
@@ -137,8 +138,8 @@ def test_the_traffic_has_verdicts_of_both_kinds(undisturbed):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_cutting_and_any_interleaving_of_partitions_gives_equal_decisions_and_windows(undisturbed, seed):
-    whole, expected, states = undisturbed
-    draw = random.Random(seed)
+    whole, expected, states, counts = undisturbed
+    draw, counted = random.Random(seed), []
     queues = [[row for row, p in enumerate(whole.partitions) if p == partition] for partition in range(PARTITIONS)]
     held, found = engine(clamp=False), {}
     while any(queues):
@@ -148,13 +149,16 @@ def test_any_cutting_and_any_interleaving_of_partitions_gives_equal_decisions_an
             rows += queues[partition][:take]
             del queues[partition][:take]
         piece = part(whole, rows)
-        found |= {piece.offsets[row]: value for row, _, value in held.process(piece, NOW).decisions}
+        outcomes = held.process(piece, NOW)
+        found |= {piece.offsets[row]: value for row, _, value in outcomes.decisions}
+        counted += outcomes.counts
     assert found == expected
+    assert sorted(counted) == counts
     assert [windows(held, partition) for partition in range(PARTITIONS)] == states
 
 
 def test_batches_of_one_equal_one_batch(undisturbed):
-    whole, expected, _ = undisturbed
+    whole, expected, *_ = undisturbed
     held, found = engine(clamp=False), {}
     for row in range(len(whole.values)):
         piece = part(whole, [row])
@@ -163,18 +167,21 @@ def test_batches_of_one_equal_one_batch(undisturbed):
 
 
 def test_a_partition_exported_dropped_and_imported_goes_on_as_if_nothing_had_happened(undisturbed):
-    whole, expected, _ = undisturbed
+    whole, expected, *_ = undisturbed
     middle = len(whole.values) // 2
     first, rest = part(whole, range(middle)), part(whole, range(middle, len(whole.values)))
     held, other = engine(clamp=False), engine(clamp=False)
-    found = {first.offsets[row]: value for row, _, value in held.process(first, NOW).decisions}
+    before = held.process(first, NOW)
+    found = {first.offsets[row]: value for row, _, value in before.decisions}
     for partition in range(PARTITIONS):
         state = held.export(partition)
         held.drop(partition)
         other.import_state(partition, state)
     assert held.callers_held == 0
-    found |= {rest.offsets[row]: value for row, _, value in other.process(rest, NOW).decisions}
+    after = other.process(rest, NOW)
+    found |= {rest.offsets[row]: value for row, _, value in after.decisions}
     assert found == expected
+    assert sorted(before.counts + after.counts) == undisturbed[3]
 
 
 def test_damaged_foreign_and_misdirected_state_is_refused():

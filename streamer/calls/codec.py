@@ -25,6 +25,7 @@ from streamer.calls.events import (
     SubscriberFact,
     TrunkInfo,
 )
+from streamer.calls.signals import BusyLine, PartialSums, Signal
 from streamer.errors import MessageError
 
 MAX_BYTES: Final = 65_536
@@ -88,6 +89,8 @@ decode_policy_pointer = _decoder(PolicyPointer)
 decode_demotion = _decoder(Demotion)
 decode_model = _decoder(ModelSnapshot)
 decode_model_pointer = _decoder(ModelPointer)
+decode_signal = _decoder(Signal)
+_decode_counts: Callable[[bytes | None], PartialSums | BusyLine] = _decoder(PartialSums | BusyLine)  # type: ignore[arg-type]
 
 
 def decode_call(value: bytes | None) -> CallEvent:
@@ -98,6 +101,11 @@ def decode_call(value: bytes | None) -> CallEvent:
     streamer.errors.MessageError: Object missing required field `call_id`
     """
     return _decode_call(value)
+
+
+def decode_counts(value: bytes | None) -> PartialSums | BusyLine:
+    """One record of `counts.v1`."""
+    return _decode_counts(value)
 
 
 def decode_calls(values: list[bytes | None]) -> tuple[list[int], list[CallEvent], list[tuple[int, MessageError]]]:

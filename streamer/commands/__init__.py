@@ -23,6 +23,7 @@ from streamer.errors import StreamerError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("streamer.commands.worker", "Judge calls: read call events, write decisions and evidence."),
     "trainer": ("streamer.commands.trainer", "Learn from feedback and publish models."),
+    "signals": ("streamer.commands.signals", "Merge what workers count, and tell them what stands out."),
     "broker": ("streamer.commands.broker", "A real Apache Kafka on this machine: install, start, status, stop."),
     "topics": ("streamer.commands.topics", "Create or alter the topics, or say what that would change."),
     "doctor": (

@@ -6,10 +6,13 @@ from typing import Final
 
 from streamer.detectors import (
     cli_spoofing,
+    neighbour_spoofing,
     number_invalid,
+    number_rotation,
     range_probing,
     robocall,
     sim_swap,
+    tdos,
     trunk_mismatch,
     unverified_origin,
     wangiri,
@@ -25,6 +28,9 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     trunk_mismatch.DETECTOR,
     sim_swap.DETECTOR,
     unverified_origin.DETECTOR,
+    tdos.DETECTOR,
+    number_rotation.DETECTOR,
+    neighbour_spoofing.DETECTOR,
 )
 
 judge_all = chain(DETECTORS)

@@ -61,10 +61,12 @@ class Topics:
     ----------
     calls, decisions, evidence, feedback : str
         Streams, keyed as the contract says.
-    lists, policy, operators, trunks, models : str
+    lists, policy, operators, trunks, models, signals : str
         Compacted control topics, of one partition, so that a version always comes before what points to it.
     location, line, sim, device, holder, network : str
         Compacted facts of subscribers, partitioned like `calls`.
+    counts : str
+        Partial sums of scoring workers; one partition, whoever owns it merges them.
     state : str
         What scoring workers remember, partitioned like `calls`.
     trainer : str
@@ -93,6 +95,8 @@ class Topics:
         self.operators: Final = f"{prefix}operators.v1"
         self.trunks: Final = f"{prefix}trunks.v1"
         self.models: Final = f"{prefix}models.v1"
+        self.counts: Final = f"{prefix}counts.v1"
+        self.signals: Final = f"{prefix}signals.v1"
         self.state: Final = f"{prefix}state.v1"
         self.trainer: Final = f"{prefix}trainer.v1"
         self.location: Final = f"{prefix}subscribers.location.v1"
@@ -101,9 +105,9 @@ class Topics:
         self.device: Final = f"{prefix}subscribers.device.v1"
         self.holder: Final = f"{prefix}subscribers.holder.v1"
         self.network: Final = f"{prefix}subscribers.network.v1"
-        self.control: Final = (self.operators, self.trunks, self.lists, self.policy, self.models)
+        self.control: Final = (self.operators, self.trunks, self.lists, self.policy, self.models, self.signals)
         self.facts: Final = (self.location, self.line, self.sim, self.device, self.holder, self.network)
-        self.read: Final = (self.calls, self.evidence, self.feedback, *self.facts, *self.control)
+        self.read: Final = (self.calls, self.evidence, self.feedback, self.counts, *self.facts, *self.control)
 
     def kind(self, topic: str) -> str:
         """What a topic is about, without prefix and version: ``lists``, ``subscribers.location``, ``calls.dlq``.
@@ -127,10 +131,12 @@ class Topics:
             TopicSpec(self.decisions, self.partitions, _stream(HOUR_MS)),
             TopicSpec(self.evidence, self.partitions, _stream(30 * DAY_MS)),
             TopicSpec(self.feedback, self.partitions, _stream(90 * DAY_MS)),
+            TopicSpec(self.counts, 1, _stream(HOUR_MS) | {"message.timestamp.type": "LogAppendTime"}),
         )
         tables = (
             *(TopicSpec(topic, self.partitions, _compacted()) for topic in self.facts),
-            *(TopicSpec(topic, 1, _compacted()) for topic in self.control),
+            *(TopicSpec(topic, 1, _compacted()) for topic in self.control if topic != self.signals),
+            TopicSpec(self.signals, 1, _compacted() | _deleted(DAY_MS) | {"cleanup.policy": "compact,delete"}),
             TopicSpec(self.trainer, 1, _compacted()),
         )
         state = TopicSpec(

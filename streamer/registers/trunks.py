@@ -57,10 +57,11 @@ def has(trunks: Trunks, row: int, number: int) -> float:
 
 
 class Register:
-    """The trunks in force. `rows` finds the row of (operator, trunk)."""
+    """The trunks in force. `rows` finds the row of (operator, trunk), `names` the reverse."""
 
     def __init__(self, secret: Secret) -> None:
         self.rows: dict[tuple[str, str], int] = {}
+        self.names: dict[int, tuple[str, str]] = {}
         self._prefixes: dict[int, list[tuple[int, int]]] = {}
         self._free: list[int] = []
         self._entries = 0
@@ -77,6 +78,7 @@ class Register:
             if not self._free and len(self.rows) + 1 >= CAPACITY:
                 return False
             row = self.rows[name] = self._free.pop() if self._free else len(self.rows) + 1
+        self.names[row] = name
         self._empty(row)
         prefixes = {
             (len(digits), int(digits))
@@ -105,6 +107,7 @@ class Register:
         """Forget a trunk: nothing is concluded from it any more."""
         row = self.rows.pop((operator, trunk), None)
         if row is not None:
+            del self.names[row]
             self._empty(row)
             self._free.append(row)
 

@@ -250,6 +250,8 @@ class Scoring:
         for row, key, value in outcomes.evidence:
             yield topics.evidence, value, key, partitions[row], None
         yield from self._revisions(outcomes)
+        for key, value in outcomes.counts:
+            yield topics.counts, value, key, 0, None
         for row, reason, text in outcomes.rejected:
             record = records[row]
             self.metrics.dead.labels(topics.calls, reason).inc()

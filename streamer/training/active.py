@@ -16,13 +16,13 @@ from confluent_kafka import Message
 
 from streamer.calls import codec
 from streamer.errors import MessageError
+from streamer.kafka.letters import DeadLetters
 from streamer.kafka.topics import Topics
 from streamer.models import snapshot
 from streamer.settings import Settings
 from streamer.training import log as trainer_log
 from streamer.training.cases import Cases, Lesson
 from streamer.training.intake import Intake
-from streamer.training.letters import DeadLetters
 from streamer.training.log import Record
 from streamer.training.metrics import TrainerMetrics
 from streamer.training.publication import LeaseLostError, Publisher

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import KafkaException
 
@@ -26,7 +25,7 @@ from streamer import versions
 from streamer.calls import numbers
 from streamer.errors import SettingsError, StoppedError, TransportError
 from streamer.kafka import clients, topics
-from streamer.kafka.asking import is_final
+from streamer.kafka.lease import Lease
 from streamer.settings import Settings
 from streamer.stream.health import Health
 from streamer.training.active import ActiveTrainer
@@ -42,54 +41,6 @@ _ANSWER_S = 10.0
 def wall_ms() -> int:
     """The wall clock, ms since 1970."""
     return time.time_ns() // 1_000_000
-
-
-class Lease:
-    """Membership in the trainers' group; `held` says whether the one partition is ours."""
-
-    def __init__(self, settings: Settings, release: Callable[[], None]) -> None:
-        self.held = False
-        self._release = release
-        self._inside = False
-        self._member: Any = clients.consumer(settings, settings.trainer_group, **{"auto.offset.reset": "latest"})
-        self._member.subscribe(
-            [topics.Topics(settings).trainer],
-            on_assign=self._assigned,
-            on_revoke=self._revoked,
-            on_lost=self._lost,
-        )
-
-    def heed(self, timeout_s: float = 0.0) -> bool:
-        """Serve the group for at most `timeout_s`; gives whether the lease is held. Within a hand-over: False."""
-        if self._inside:
-            return False
-        message = self._member.poll(timeout_s)
-        if message is not None and message.error() is not None and is_final(message.error()):
-            raise TransportError(f"the trainers' group cannot be joined: {message.error().str()}")
-        return self.held
-
-    def close(self) -> None:
-        """Leave the group, so that a standby takes over at once."""
-        self._member.close()
-
-    def _assigned(self, member: Any, partitions: list[Any]) -> None:
-        if partitions:
-            member.incremental_assign(partitions)
-            member.pause(partitions)  # owned, not read: what lies there is read whole when the lease is taken
-            self.held = True
-
-    def _revoked(self, _: Any, partitions: list[Any]) -> None:
-        if partitions and self.held:
-            self.held = False
-            self._inside = True
-            try:
-                self._release()
-            finally:
-                self._inside = False
-
-    def _lost(self, _: Any, partitions: list[Any]) -> None:
-        if partitions:
-            self.held = False
 
 
 class TrainerProcess:
@@ -135,7 +86,7 @@ class TrainerProcess:
                 lambda: {} if self._role in {"active", "standby"} else {"role": self._role},
             )
             open_.callback(status.close)
-            lease = Lease(settings, self._let_go)
+            lease = Lease(settings, settings.trainer_group, topics.Topics(settings).trainer, self._let_go)
             open_.callback(lease.close)
             open_.callback(self._end)
             log.info("metrics on port %d; data in %s", status.port, file)

@@ -92,7 +92,7 @@ def told(packed):
     found = sorted(
         (*(row.tobytes() for row in rows), sketch) for *rows, sketch in zip(*slots_of, sketches, strict=True)
     )
-    return header, found, *(sorted(columns[name].tolist()) for name in ("calls", "pairs"))
+    return header, found, *(sorted(columns[name].tolist()) for name in ("calls", "pairs", "tallies"))
 
 
 def _cells(draw, rows):

@@ -1,4 +1,4 @@
-"""Workers as processes of their own, calls published to them and decisions read, for tests on a real broker."""
+"""Workers (and mergers) as processes of their own, calls published to them and decisions read, for tests on a real broker."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from streamer.kafka import clients, topics
 class Worker:
     """A worker's process, of the code in `tree` (this one by default); its log is read all the while, so that its pipe never fills."""
 
-    def __init__(self, settings, *options, judge=None, tree=None, **more):
+    def __init__(self, settings, *options, judge=None, tree=None, command="worker", **more):
         env = {
             name: value
             for name, value in os.environ.items()
@@ -31,12 +31,14 @@ class Worker:
             "STREAMER_GROUP": settings.group,
             "STREAMER_SESSION_TIMEOUT_MS": str(settings.session_timeout_ms),
             "STREAMER_METRICS_PORT": "0",
+            "STREAMER_SIGNALS_METRICS_PORT": "0",
+            "STREAMER_SIGNALS_GROUP": settings.signals_group,
             "STREAMER_MAX_CALLERS": "100000",
             "STREAMER_LOG_FORMAT": "text",
         }
         if tree is not None:
             own["PYTHONPATH"] = str(tree)
-        program = ["-m", "streamer", "worker", *options]
+        program = ["-m", "streamer", command, *options]
         if judge:  # a module, or one of the judges
             program = ["-m", judge] if "." in judge else ["-m", "tests.stream.judges", judge]
         self.process = subprocess.Popen(

@@ -116,12 +116,13 @@ def check(settings, calls, published):
 
 def account(settings, calls, engine):
     """What is wrong with what is saved and with what was revised, in words."""
-    expected = set()
+    expected, counted = set(), {}
     other = undisturbed.judged(
         settings,
         [(kind, key, orjson.dumps(value)) for kind, key, value in RULES],
         undisturbed.said(settings),
         expected,
+        counted,
     )
     expected |= undisturbed.settled(other, range(settings.partitions))
     revised = {call_id for call_id, found in calls.decided.items() if any(one["revises"] for one, _ in found)}
@@ -129,4 +130,9 @@ def account(settings, calls, engine):
     if revised != expected:
         lost, made_up = sorted(expected - revised), sorted(revised - expected)
         yield f"{len(lost)} of {len(expected)} calls were not revised, {len(made_up)} wrongly: {lost[:3]} {made_up[:3]}"
+    sums = undisturbed.sums(settings)
+    if sums != counted:
+        lost, made_up = sorted(counted.keys() - sums.keys()), sorted(sums.keys() - counted.keys())
+        other_sums = [place for place in counted.keys() & sums.keys() if counted[place] != sums[place]]
+        yield f"of {len(counted)} partial sums {len(lost)} were lost, {len(made_up)} made up, {len(other_sums)} differ: {lost[:2]} {made_up[:2]} {other_sums[:2]}"
     yield from undisturbed.differences(engine, other, range(settings.partitions))

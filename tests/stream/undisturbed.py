@@ -2,7 +2,8 @@
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streamer.calls.codec import decode_decision
+from streamer.calls.codec import decode_counts, decode_decision
+from streamer.calls.signals import PartialSums, unpacked
 from streamer.engine import Engine
 from streamer.errors import MessageError
 from streamer.kafka import clients
@@ -12,13 +13,14 @@ from streamer.stream.pointers import read
 from streamer.windows import callers, calls, table
 
 
-def log(settings, topic):
-    """Every record of a topic, by partition."""
+def log(settings, topic, partitions=None):
+    """Every record of a topic, by partition; there are as many as of calls, where nothing else is said."""
+    partitions = partitions or settings.partitions
     reader = Consumer(clients.consumer_config(settings, f"{settings.group}-all", **{"enable.partition.eof": True}))
-    found = {number: [] for number in range(settings.partitions)}
+    found = {number: [] for number in range(partitions)}
     reader.assign([TopicPartition(topic, number, 0) for number in found])
     ended = set()
-    while len(ended) < settings.partitions:
+    while len(ended) < partitions:
         for record in reader.consume(5_000, 0.2):
             if record.error() is not None:
                 ended.add(record.partition())
@@ -38,20 +40,43 @@ def as_batch(records):
     )
 
 
-def judged(settings, control=(), heed=(), revised=None):
+def judged(settings, control=(), heed=(), revised=None, counted=None):
     """An engine after the whole log of calls. `control` records are in force from the start; the decisions of the log
     stand where `heed` has them, so that lists and policies that changed on the way are what they were then. The set `revised`
-    is given the ids of calls whose verdicts it revises.
+    is given the ids of calls whose verdicts it revises, the mapping `counted` the partial sums by partition and number.
     """
     revised = set() if revised is None else revised
+    counted = {} if counted is None else counted
     engine = Engine.of(settings)
     for record in control:
         engine.apply(*record)
     for number, records in log(settings, Topics(settings).calls).items():
         for offset, decision in heed.get(number, {}).items() if heed else ():
             engine.said_before(number, offset, decision)
-        revised |= {told.call_id for told in engine.process(as_batch(records), 0).revisions if told.decision}
+        outcomes = engine.process(as_batch(records), 0)
+        revised |= {told.call_id for told in outcomes.revisions if told.decision}
+        take_sums(counted, (value for _, value in outcomes.counts))
     return engine
+
+
+def take_sums(found, values):
+    """Partial sums as they count: the first message of each partition and number."""
+    for value in values:
+        try:
+            message = decode_counts(value)
+        except MessageError:
+            continue  # put there to poison it
+        if isinstance(message, PartialSums):
+            rows = unpacked(message)
+            told = zip(rows.places.tolist(), rows.trunk.tolist(), rows.counts.tolist(), strict=True)
+            found.setdefault((message.partition, message.number), (message.trunks, sorted(told)))
+
+
+def sums(settings):
+    """The partial sums of the log."""
+    found = {}
+    take_sums(found, (record.value() for record in log(settings, Topics(settings).counts, 1)[0]))
+    return found
 
 
 def settled(engine, partitions):

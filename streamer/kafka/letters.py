@@ -1,4 +1,4 @@
-"""Dead letters of the trainer: none is given up before the brokers have it."""
+"""Dead letters of a process that counts its own positions: none is given up before the brokers have it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,68 @@
+"""One campaign behind many numbers, each of which calls once or twice.
+
+Sources: the domain page's row of the same name. What a single number does shows nothing, so the trunk and the block of a thousand numbers remember. A burst is five or more
+different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where the
+trunk carries little else, or where their block was in a burst. A block from which many new numbers call within ten minutes,
+whose calls end within seconds, is a campaign without bursts (robocalls and one-ring calls from rotating numbers).
+Exempt: own lines, and callers that were seen before within a day. On a trunk that carries much else besides, calls are labelled.
+Fails on numbers that are spread over the whole plan on a busy transit trunk.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.compiled import loop
+from streamer.detectors.base import NONE, Cause, Detector
+from streamer.features import INDEX
+
+_OWN_LINE = INDEX["own_line"]
+_ATTEMPTS_24H = INDEX["attempts_24h"]
+_TRUNK = INDEX["trunk_attempts_10m"]
+_TRUNK_BURST = INDEX["trunk_burst_10m"]
+_VICTIMS = INDEX["trunk_victims_10m"]
+_BLOCK = INDEX["block_attempts_10m"]
+_BLOCK_FRESH = INDEX["block_fresh_10m"]
+_BLOCK_ANSWERED = INDEX["block_answered_10m"]
+_BLOCK_BRIEF = INDEX["block_brief_10m"]
+_BLOCK_BURST = INDEX["block_burst_10m"]
+
+
+@loop
+def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
+    """See the module; p in the order of `DETECTOR.thresholds`."""
+    if x[_OWN_LINE] == 1.0 or x[_ATTEMPTS_24H] > p[0]:
+        return NONE
+    if x[_BLOCK_BURST] >= p[1]:
+        return 1, x[_BLOCK_BURST], p[1], 600
+    if x[_BLOCK_FRESH] >= p[2] and x[_BLOCK_BRIEF] >= p[3] * max(x[_BLOCK_ANSWERED], x[_BLOCK_BRIEF]):
+        if x[_BLOCK_BRIEF] >= p[4] * x[_BLOCK]:
+            return 2, x[_BLOCK_FRESH], p[2], 600
+    if x[_VICTIMS] >= p[5]:
+        share = x[_TRUNK_BURST] / max(x[_TRUNK], 1.0)
+        return (3 if share >= p[6] else 4), share, p[6], 600
+    return NONE
+
+
+DETECTOR = Detector(
+    id="number_rotation",
+    kind="behaviour",
+    causes=(
+        Cause("block_in_bursts", "block", "calls of the caller's block of numbers in bursts on one called number"),
+        Cause("block_of_new_callers", "block", "new callers of the caller's block of numbers, whose calls end at once"),
+        Cause("trunk_in_bursts", "block", "share of a trunk's calls that are in bursts on one called number"),
+        Cause("trunk_with_bursts", "label", "the same on a trunk that carries much else"),
+    ),
+    thresholds={
+        "fresh_attempts": 2,
+        "block_burst_10m": 3,
+        "block_fresh_10m": 20,
+        "brief_of_answered": 0.8,
+        "brief_of_attempts": 0.3,
+        "trunk_victims_10m": 1,
+        "trunk_burst_share": 0.8,
+    },
+    judge=judge,
+    cache_s=0,
+    doc=__doc__,
+)

@@ -1,0 +1,97 @@
+"""Signals in force: what is known over all partitions of called numbers, trunks, blocks of calling numbers and own lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from streamer.calls.signals import KINDS, Signal
+from streamer.compiled import loop
+from streamer.registers.index import Index, get, grown, index, put, remove, widened
+from streamer.windows.hashing import Secret
+
+VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    "callee": ("callers_1m", "fresh_1m", "usual", "watched_h"),
+    "trunk": ("attempts_10m", "fresh_10m", "neighbours_10m", "victims_10m", "burst_10m"),
+    "block": ("attempts_10m", "fresh_10m", "answered_10m", "brief_10m", "burst_10m"),
+    "line": ("incoming", "watched_h", "imei_lines", "cell_lines", "holder_lines"),
+}
+"""What is kept of a signal of each kind, in its order."""
+WIDTH: Final = max(map(len, VALUES.values()))
+CALLEE, TRUNK, BLOCK, LINE = range(len(KINDS))
+
+
+class Signals(NamedTuple):
+    """`at` finds the row of (subject, kind); `until_ms` int64[rows], `values` float64[rows, WIDTH] in the order of `VALUES`;
+    `count` int64[kinds]: how many there are of each kind.
+    """
+
+    at: Index
+    until_ms: Any
+    values: Any
+    count: Any
+
+
+@loop
+def find(signals: Signals, kind: int, subject: int, now_ms: int) -> int:
+    """The row of what is known of a subject (a number's id, a block, the row of a registered trunk) and holds at `now_ms`, else -1."""
+    if signals.count[kind] == 0 or subject <= 0:
+        return -1
+    row = get(signals.at, subject, kind)
+    if row >= 0 and signals.until_ms[row] >= now_ms:
+        return row
+    return -1
+
+
+class Register:
+    """The signals by their keys, and their compiled form."""
+
+    def __init__(self, secret: Secret) -> None:
+        self.compiled = Signals(
+            index(secret), np.zeros(64, np.int64), np.zeros((64, WIDTH)), np.zeros(len(KINDS), np.int64)
+        )
+        self._held: dict[str, tuple[int, int, int, int]] = {}  # row, kind, subject, at
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, key: str, signal: Signal, subject: int) -> None:
+        """Take in a signal about a subject; one that is older than what is held changes nothing."""
+        kind = KINDS.index(signal.kind)
+        held = self._held.get(key)
+        if held is not None and held[1:3] == (kind, subject):
+            if signal.at < held[3]:
+                return
+            row = held[0]
+        else:
+            self.remove(key)
+            row = self._row(kind, subject)
+        self._held[key] = (row, kind, subject, signal.at)
+        self.compiled.until_ms[row] = signal.until
+        for place, name in enumerate(VALUES[signal.kind]):
+            self.compiled.values[row, place] = signal.values.get(name, np.nan)
+
+    def remove(self, key: str) -> None:
+        """Forget what is known under a key."""
+        held = self._held.pop(key, None)
+        if held is not None:
+            row, kind, subject, _ = held
+            remove(self.compiled.at, subject, kind)
+            self.compiled.until_ms[row] = 0
+            self.compiled.count[kind] -= 1
+            self._free.append(row)
+
+    def _row(self, kind: int, subject: int) -> int:
+        row = self._free.pop() if self._free else len(self._held)
+        signals = self.compiled
+        self.compiled = signals = signals._replace(
+            at=grown(signals.at, len(self._held) + 1),
+            until_ms=widened(signals.until_ms, row + 1),
+            values=widened(signals.values, row + 1),
+        )
+        put(signals.at, subject, kind, row)
+        signals.count[kind] += 1
+        return row

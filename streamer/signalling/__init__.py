@@ -1,0 +1,1 @@
+"""The process that merges partial sums into signals: Kafka around `streamer.signals`."""

@@ -1,0 +1,166 @@
+"""The merger that holds the lease: partial sums in, signals out.
+
+Nothing is committed and nothing is kept in files: whoever takes over reads back what was said, then the counts of the last
+minutes again, and says nothing before it is as far as the log was. What two mergers say of one thing, should one have
+been asleep when the other took over, is told apart by its time, and who reads heeds the newer.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Final
+
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from streamer.calls import codec
+from streamer.errors import MessageError, StoppedError, TransportError
+from streamer.kafka import clients
+from streamer.kafka.asking import ANSWER_S, answered, is_end, is_final
+from streamer.kafka.letters import DeadLetters
+from streamer.kafka.tables import TableReader
+from streamer.kafka.topics import Topics
+from streamer.settings import Settings
+from streamer.signalling.metrics import MergerMetrics
+from streamer.signals.merger import LOOKED_BACK_MS, Merger
+from streamer.windows.hashing import secret_words
+
+log = logging.getLogger("streamer.signals")
+
+_POLL_S: Final = 0.1
+_POLL_RECORDS: Final = 500
+_SHOW_EVERY_S: Final = 1.0
+
+
+class ActiveMerger:
+    """One turn at the lease. Belongs to one thread.
+
+    Parameters
+    ----------
+    settings
+        Topics and brokers.
+    metrics
+        Where to show what happens.
+    go_on
+        Asked often while taking over and while brokers do not answer; False stops with `StoppedError`.
+    """
+
+    def __init__(self, settings: Settings, metrics: MergerMetrics, go_on: clients.GoOn) -> None:
+        self._topics = Topics(settings)
+        self._metrics = metrics
+        self._go_on = go_on
+        self.merger = Merger(secret_words(settings.secret.get_secret_value().encode()))
+        said_to = self._restore(settings)
+        self._reader: Consumer = clients.consumer(
+            settings,
+            f"{settings.signals_group}-reader",  # never joined: where to begin follows from the signals
+            **{"enable.partition.eof": True, "auto.offset.reset": "earliest"},
+        )
+        self._letters = DeadLetters(settings, go_on)
+        self._producer = clients.producer(settings, **{"enable.idempotence": True, "linger.ms": 1})
+        self._failure: str | None = None
+        self._next_show = 0.0
+        begin, self._behind = self._bounds(said_to)
+        self._reader.assign([TopicPartition(self._topics.counts, 0, begin)])
+        metrics.lag.set(max(self._behind - begin, 0))
+        log.info("active: counts from %d on, said of nothing before %d is merged", begin, self._behind)
+
+    def _restore(self, settings: Settings) -> int:
+        """Take in what was said; gives the place of the counts up to which it was said of, 0 where nothing was."""
+        reader = TableReader(settings, [self._topics.signals], self._go_on)
+        last: dict[str, bytes | None] = {}
+        try:
+            for change in reader.read_to_end():
+                last[change.key] = change.value
+        finally:
+            reader.close()
+        said_to = 0
+        for value in last.values():
+            if value is not None:
+                try:
+                    signal = codec.decode_signal(value)
+                except MessageError as error:
+                    log.warning("a signal is not read back: %s", error)
+                else:
+                    self.merger.restore(signal)
+                    said_to = max(said_to, signal.position)
+        return said_to
+
+    def _bounds(self, said_to: int) -> tuple[int, int]:
+        """Where to begin to read the counts, and where they ended."""
+        topic = self._topics.counts
+        low, high = answered(
+            topic, lambda timeout: self._reader.get_watermark_offsets(TopicPartition(topic, 0), timeout)
+        )
+        back = int(time.time() * 1000) - LOOKED_BACK_MS
+        found = answered(
+            topic, lambda timeout: self._reader.offsets_for_times([TopicPartition(topic, 0, back)], timeout)
+        )
+        recent = found[0].offset if found[0].offset >= 0 else high
+        return max(low, min(recent, said_to or recent)), high
+
+    @property
+    def ready(self) -> bool:
+        """Whether all is merged that was there when this began."""
+        return self._behind <= 0
+
+    def step(self) -> None:
+        """Take in at most a poll of messages, and say what is to be said."""
+        for message in self._reader.consume(_POLL_RECORDS, timeout=_POLL_S):
+            error: Any = message.error()
+            if error is None:
+                self._take(message)
+            elif is_end(error):
+                self._behind = 0
+            elif is_final(error):
+                raise TransportError(f"{message.topic()} cannot be read: {error.str()}")
+        self._letters.deliver()
+        if self.ready:
+            self._say()
+        if self._failure is not None:
+            raise TransportError(f"signals cannot be published: {self._failure}")
+        if time.monotonic() >= self._next_show:
+            self._next_show = time.monotonic() + _SHOW_EVERY_S
+            self._metrics.show(self.merger)
+
+    def _take(self, message: Message) -> None:
+        offset = int(message.offset() or 0)
+        try:
+            merged = self.merger.take(offset, codec.decode_counts(message.value()))
+        except MessageError as error:
+            self._metrics.dead_letters.labels(error.reason).inc()
+            self._letters.bury(message, error)
+        else:
+            (self._metrics.merged if merged else self._metrics.repeated).inc()
+        if offset + 1 >= self._behind:
+            self._behind = 0
+        place = TopicPartition(self._topics.counts, 0)
+        self._metrics.lag.set(max(self._reader.get_watermark_offsets(place, cached=True)[1] - offset - 1, 0))
+
+    def _say(self) -> None:
+        for key, signal in self.merger.changes():
+            value = None if signal is None else codec.encode(signal)
+            while True:
+                try:
+                    self._producer.produce(self._topics.signals, key=key, value=value, on_delivery=self._heard)
+                    break
+                except BufferError:
+                    if not self._go_on():
+                        raise StoppedError("stopped before the brokers took a signal") from None
+                    self._producer.poll(clients.SLICE_S)
+            self._metrics.published.labels(key.partition("/")[0]).inc()
+        self._producer.poll(0)
+
+    def _heard(self, error: Any, _: Message) -> None:
+        if error is not None:
+            self._failure = error.str()
+
+    def finish(self) -> None:
+        """Let the brokers take what is on its way."""
+        self._producer.flush(ANSWER_S)
+
+    def close(self) -> None:
+        """Let go of the clients."""
+        self._reader.close()
+        self._letters.close()
+        self._producer.purge()

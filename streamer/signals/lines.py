@@ -1,0 +1,127 @@
+"""Own lines that call many numbers: what their set-ups said last, the devices they share, and who calls them back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from streamer.calls.signals import BusyLine, Signal
+
+DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_DEVICE: Final = ("imei", "cell", "holder")
+_ABOUT: Final = ("operator", "imsi", "imei", "cell", "holder", "call_id")
+
+
+class _Line(Struct):
+    """A line: what was told of it last, since when calls to it are counted and up to which place of the log, and how many came."""
+
+    told: BusyLine
+    since_ms: int
+    counted_to: int
+    incoming: int = 0
+
+
+class Lines:
+    """The busy lines of the last 24 hours, by number."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, _Line] = {}
+        self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in _DEVICE}
+        self._new: dict[str, None] = {}
+        self._numbers: Any = None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def tell(self, line: BusyLine) -> None:
+        """A busy line calls; what is older than what is known changes nothing."""
+        held = self._held.get(line.line)
+        if held is None:
+            held = self._held[line.line] = _Line(line, line.at, 0)
+            self._numbers = None
+        elif line.at < held.told.at:
+            return
+        self._leave(held.told)
+        held.told = line
+        for name in _DEVICE:
+            value = getattr(line, name)
+            if value:
+                self._by_device[name][value].add(line.line)
+        self._new[line.line] = None
+
+    def called(self, offset: int, callees: Any, attempts: Any) -> None:
+        """Set-ups to these numbers, int64[n], so many each: those to busy lines are counted."""
+        if not self._held:
+            return
+        if self._numbers is None:
+            ids = {int(line[1:]): line for line in self._held if line[:1] == "+" and line[1:].isdecimal()}
+            self._numbers = np.array(sorted(ids), np.int64)
+        hits = np.isin(callees, self._numbers) & (attempts > 0)
+        for number, count in zip(callees[hits].tolist(), attempts[hits].tolist(), strict=True):
+            held = self._held[f"+{number}"]
+            if offset >= held.counted_to:
+                held.incoming += count
+
+    def restore(self, signal: Signal) -> None:
+        """A line as it was said last."""
+        values, about = signal.values, signal.about
+        told = BusyLine(
+            at=signal.at, operator=about.get("operator", ""), line=signal.subject, call_id=about.get("call_id", "-"),
+            attempts=int(values.get("attempts_24h", 0)), distinct=int(values.get("distinct_24h", 0)),
+            answered=int(values.get("answered_24h", 0)),
+            **{name: about.get(name) for name in ("imsi", *_DEVICE)},
+        )  # fmt: skip
+        self.tell(told)
+        del self._new[told.line]
+        held = self._held[told.line]
+        held.since_ms = signal.at - int(values.get("watched_h", 0.0) * _HOUR_MS)
+        held.counted_to, held.incoming = signal.position, int(values.get("incoming", 0))
+
+    def told(self, position: int) -> Iterator[Signal]:
+        """What is to be said of lines that called since this was last asked."""
+        for number in self._new:
+            held = self._held[number]
+            line = held.told
+            yield Signal(
+                kind="line",
+                subject=number,
+                at=line.at,
+                until=line.at + DAY_MS,
+                values={
+                    "attempts_24h": float(line.attempts),
+                    "distinct_24h": float(line.distinct),
+                    "answered_24h": float(line.answered),
+                    "incoming": float(held.incoming),
+                    "watched_h": max(line.at - held.since_ms, 0) / _HOUR_MS,
+                    **{f"{name}_lines": float(self.sharing(name, getattr(line, name))) for name in _DEVICE},
+                },
+                about={name: value for name in _ABOUT if (value := getattr(line, name))},
+                position=position,
+            )
+        self._new = {}
+
+    def sharing(self, device: str, value: str | None) -> int:
+        """How many busy lines share an IMEI, a cell or a holder."""
+        return len(self._by_device[device].get(value, ())) if value else 0
+
+    def forget(self, number: str) -> None:
+        """A line has been silent for a day."""
+        held = self._held.pop(number, None)
+        if held is not None:
+            self._leave(held.told)
+            self._new.pop(number, None)
+            self._numbers = None
+
+    def _leave(self, line: BusyLine) -> None:
+        for name in _DEVICE:
+            value = getattr(line, name)
+            if value:
+                lines = self._by_device[name][value]
+                lines.discard(line.line)
+                if not lines:
+                    del self._by_device[name][value]

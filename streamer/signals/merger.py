@@ -1,0 +1,243 @@
+"""Partial sums and busy lines in, signals out: the state of whoever merges, pure.
+
+Everything but a busy line's calls back is of the last ten minutes, so that whoever takes over reads the log of so long
+again; what a line got before is in its last signal, with the place in the log up to which that was counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from streamer.calls.signals import COUNTS, BusyLine, Kind, PartialSums, Signal, unpacked
+from streamer.signals import lines, merging, subjects
+from streamer.signals.subjects import Subjects
+from streamer.windows.hashing import Secret
+
+LOOKED_BACK_MS: Final = 720_000
+"""So much of the log is read again by whoever takes over: the longest window, its step, and what partitions lag."""
+LASTS_MS: Final = 30_000
+"""A signal that is not said again holds for so long."""
+AGAIN_MS: Final = 10_000
+"""What still stands out is said again so often, and sooner when it grew by a quarter."""
+_SOONER_MS: Final = 500
+_GROWN: Final = 1.25
+_HOUR_MS: Final = 3_600_000
+_TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block")
+_COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
+    "victims": subjects.VICTIMS,
+    "burst": subjects.BURST,
+}
+_VALUES: Final = {
+    "callee": ("1m", ("callers", "attempts", "fresh", "brief")),
+    "trunk": ("10m", ("attempts", "fresh", "neighbours", "blocked", "victims", "burst")),
+    "block": ("10m", ("attempts", "fresh", "blocked", "answered", "brief", "burst")),
+}
+
+STANDS_OUT: Final = {
+    "callee": (("callers", 20),),
+    "trunk": (("victims", 1), ("neighbours", 20)),
+    "block": (("fresh", 10), ("burst", 3)),
+}
+"""What is told of: a subject of which any of these counts, over its window, has come so far."""
+
+
+class Change(NamedTuple):
+    """What to put under a key of `signals.v1`; None ends it."""
+
+    key: str
+    signal: Signal | None
+
+
+class Merger:
+    """All that is counted, and what was said of it last."""
+
+    def __init__(self, secret: Secret) -> None:
+        self._merged = merging.merged(secret)
+        self._tables: tuple[Subjects, ...] = self._merged[:3]
+        self._seen: dict[int, int] = {}
+        self._trunks: dict[tuple[str, str], int] = {}
+        self._names: list[str] = [""]
+        self._touched = np.empty((0, 2), np.int64)
+        self._out: dict[tuple[int, int], None] = {}
+        self._said: dict[str, Signal] = {}
+        self._places: dict[str, tuple[int, int]] = {}
+        self._began = 0
+        self._position = 0
+        self._looked = 0
+        self.lines = lines.Lines()
+        self.repeated = 0
+
+    # -- what is asked of it ---------------------------------------------------------------------------
+
+    @property
+    def clock_ms(self) -> int:
+        """The log's time: that of the newest sums; 0 before the first."""
+        return int(self._merged.clock[0])
+
+    @property
+    def held(self) -> dict[str, int]:
+        """Subjects held, by kind."""
+        found: dict[str, int] = {kind: subjects.held(table) for kind, table in zip(_TABLES, self._tables, strict=True)}
+        return found | {"line": len(self.lines)}
+
+    @property
+    def refused(self) -> int:
+        """Times that a subject was not counted, since there was no room."""
+        return sum(int(table.meta[subjects.REFUSED]) for table in self._tables)
+
+    def total(self, kind: Kind, subject: str, count: str) -> int:
+        """A count of a subject over its window, as of its own last step; 0 where nothing is known."""
+        which = _TABLES.index(kind)
+        key = self._key(kind, subject)
+        row = int(subjects.find(self._tables[which], key)) if key else -1
+        return int(subjects.total(self._tables[which], row, _COLUMN[count])) if row >= 0 else 0
+
+    # -- in --------------------------------------------------------------------------------------------
+
+    def restore(self, signal: Signal) -> None:
+        """What was said last under a key, before anything is counted."""
+        began = signal.at - int(signal.values.get("watched_h", 0.0) * _HOUR_MS)
+        if signal.kind == "line":
+            self._said[signal.key] = signal
+            self.lines.restore(signal)
+            return
+        which = _TABLES.index(signal.kind)
+        key = self._key(signal.kind, signal.subject)
+        if not key:
+            return
+        self._said[signal.key] = signal
+        self._places[signal.key] = (which, key)
+        if signal.kind == "callee":
+            self._began = began if not self._began else min(self._began, began)
+            table = self._tables[which]
+            row = int(subjects.open_row(table, key, signal.at // int(table.step_ms[0])))
+            if row >= 0:
+                table.usual[row] = signal.values.get("usual", 0.0)
+
+    def take(self, offset: int, message: PartialSums | BusyLine) -> bool:
+        """Count a message that lies at this place of the log; False for one that came before. Raises `MessageError`."""
+        self._position = offset + 1
+        if isinstance(message, BusyLine):
+            self.lines.tell(message)
+            return True
+        if message.number <= self._seen.get(message.partition, -1):
+            self.repeated += 1
+            return False
+        rows = unpacked(message)
+        self._seen[message.partition] = message.number
+        if not self._began:
+            self._began = message.number
+        trunks = np.array([0, *(self._trunk(name) for name in message.trunks)], np.int64)[rows.trunk]
+        if len(self._touched) < 3 * len(trunks):
+            self._touched = np.empty((6 * len(trunks), 2), np.int64)
+        count = merging.merge(self._merged, message.number, rows.places, trunks, rows.counts, self._touched)
+        self._look_at(self._touched[:count])
+        self.lines.called(offset, rows.places[:, 0], rows.counts[:, 0])
+        return True
+
+    # -- out -------------------------------------------------------------------------------------------
+
+    def changes(self) -> Iterator[Change]:
+        """What is to be said by now, and was not."""
+        now = self.clock_ms
+        for which, key in self._out:
+            yield from self._say(which, key, now)
+        self._out = {}
+        for line in self.lines.told(self._position):
+            self._said[line.key] = line
+            yield Change(line.key, line)
+        if now - self._looked >= 1_000:
+            self._looked = now
+            yield from self._again(now)
+
+    def _again(self, now: int) -> Iterator[Change]:
+        for key, said in [*self._said.items()]:
+            if said.kind == "line":
+                if said.until < now:
+                    del self._said[key]
+                    self.lines.forget(said.subject)
+                    yield Change(key, None)
+            elif now - said.at >= AGAIN_MS:
+                which, subject = self._places[key]
+                yield from self._say(which, subject, now)
+                if self._said[key] is said and not self._stands_out(which, subject, now):
+                    del self._said[key], self._places[key]
+                    yield Change(key, None)
+
+    def _say(self, which: int, key: int, now: int) -> Iterator[Change]:
+        if not self._stands_out(which, key, now):
+            return
+        signal = self._signal(which, key, now)
+        last = self._said.get(signal.key)
+        if last is not None and now - last.at < AGAIN_MS:
+            grown = any(value > _GROWN * last.values.get(name, 0.0) for name, value in signal.values.items())
+            if now - last.at < _SOONER_MS or not grown:
+                return
+        self._said[signal.key] = signal
+        self._places[signal.key] = (which, key)
+        yield Change(signal.key, signal)
+
+    def _row(self, which: int, key: int, now: int) -> int:
+        table = self._tables[which]
+        row = int(subjects.find(table, key))
+        if row >= 0:
+            subjects.advance(table, row, now // int(table.step_ms[0]))
+        return row
+
+    def _stands_out(self, which: int, key: int, now: int) -> bool:
+        row = self._row(which, key, now)
+        if row < 0:
+            return False
+        sums = self._tables[which].sums[row].sum(axis=0, dtype=np.int64)
+        return any(sums[_COLUMN[name]] >= least for name, least in STANDS_OUT[_TABLES[which]])
+
+    def _signal(self, which: int, key: int, now: int) -> Signal:
+        kind, table, row = _TABLES[which], self._tables[which], self._row(which, key, now)
+        sums = table.sums[row].sum(axis=0, dtype=np.int64)
+        window, names = _VALUES[kind]
+        values = {f"{name}_{window}": float(sums[_COLUMN[name]]) for name in names}
+        if kind == "callee":
+            values |= {
+                "usual": round(float(table.usual[row]), 3),
+                "watched_h": round((now - self._began) / _HOUR_MS, 4),
+            }
+        return Signal(
+            kind=kind, subject=self._subject(kind, key), at=now, until=now + LASTS_MS, values=values,
+            position=self._position,
+        )  # fmt: skip
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def _look_at(self, touched: Any) -> None:
+        """Note which of the rows that were counted in stand out."""
+        for which, kind in enumerate(_TABLES):
+            rows = np.unique(touched[touched[:, 0] == which, 1])
+            if rows.size:
+                table = self._tables[which]
+                sums = table.sums[rows].sum(axis=1, dtype=np.int64)
+                out = np.zeros(len(rows), np.bool_)
+                for name, least in STANDS_OUT[kind]:
+                    out |= sums[:, _COLUMN[name]] >= least
+                self._out |= dict.fromkeys((which, key) for key in table.key[rows[out]].tolist())
+
+    def _trunk(self, name: tuple[str, str]) -> int:
+        key = self._trunks.get(name)
+        if key is None and len(self._names) >= len(self._merged.trunks.key):
+            return 0  # more than there can be registered
+        if key is None:
+            key = self._trunks[name] = len(self._names)
+            self._names.append("/".join(name))
+        return key
+
+    def _subject(self, kind: Kind, key: int) -> str:
+        return self._names[key] if kind == "trunk" else f"+{key}"
+
+    def _key(self, kind: Kind, subject: str) -> int:
+        if kind == "trunk":
+            operator, _, trunk = subject.partition("/")
+            return self._trunk((operator, trunk))
+        digits = subject.removeprefix("+")
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else 0

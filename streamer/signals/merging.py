@@ -1,0 +1,144 @@
+"""The merge: partial sums of all partitions counted by subject, and bursts of callers on one number found: compiled."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from streamer.compiled import loop
+from streamer.signals.subjects import BURST, VICTIMS, Subjects, add, open_row, subjects, sweep
+from streamer.windows import tallies
+from streamer.windows.hashing import Secret
+from streamer.windows.tallies import COUNTS
+
+BURST_MS: Final = 5_000
+BURST_CALLERS: Final = 5
+"""So many different callers on one called number within `BURST_MS` to twice that, most over one trunk, are a burst."""
+_ABOVE_USUAL: Final = 5.0
+"""A called number's usual callers times this are no burst."""
+BURST_LASTS_MS: Final = 10_000
+MINUTE_MS: Final = 60_000
+TEN_MINUTES_MS: Final = 600_000
+_U16: Final = 65_535
+_U31: Final = 2**31 - 1
+
+OWNER, SPAN, NOW, BEFORE, TRUNK, VOTES, UNTIL = range(7)
+"""Words of a called number's burst: whose it is, the span of `BURST_MS` it is in, callers in it and in the one before, the trunk that most
+came over and by how many votes, and until when it is in a burst, ms."""
+
+
+class Merged(NamedTuple):
+    """All that is counted: `callees` over a minute, `trunks` and `blocks` over ten; `bursts` int64[callees, 7]; `clock` int64[1]."""
+
+    callees: Subjects
+    trunks: Subjects
+    blocks: Subjects
+    bursts: Any
+    clock: Any
+
+
+def merged(secret: Secret, callees: int = 1 << 20, trunks: int = 1 << 13, blocks: int = 1 << 17) -> Merged:
+    """Nothing counted; room for so many of each."""
+    return Merged(
+        subjects(callees, MINUTE_MS, secret, np.uint16),
+        subjects(trunks, TEN_MINUTES_MS, secret, np.int32),
+        subjects(blocks, TEN_MINUTES_MS, secret, np.int32),
+        np.zeros((callees, 7), np.int64),
+        np.zeros(1, np.int64),
+    )
+
+
+@loop
+def _in_burst(burst: Any, at_ms: int, trunk: int, callers: int, usual: float) -> int:
+    """Count callers of a number that has `usual` ones a minute: gives how many of them are now known to be in a burst."""
+    span = at_ms // BURST_MS
+    if span > burst[SPAN]:
+        if span > burst[SPAN] + 1:
+            burst[NOW] = 0
+        burst[BEFORE] = burst[NOW]
+        burst[NOW] = 0
+        burst[SPAN] = span
+        if burst[BEFORE] == 0:
+            burst[VOTES] = 0
+    burst[NOW] += callers
+    if trunk == burst[TRUNK]:
+        burst[VOTES] += callers
+    elif callers > burst[VOTES]:
+        burst[TRUNK] = trunk
+        burst[VOTES] = callers - burst[VOTES]
+    else:
+        burst[VOTES] -= callers
+    together = burst[NOW] + burst[BEFORE]
+    if (
+        6 * together < _ABOVE_USUAL * usual
+        or together < BURST_CALLERS
+        or 2 * burst[VOTES] < together
+        or burst[TRUNK] == 0
+    ):
+        return 0
+    begins = at_ms > burst[UNTIL]
+    burst[UNTIL] = at_ms + BURST_LASTS_MS
+    return together if begins else callers
+
+
+@loop
+def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touched: Any) -> int:
+    """Count the rows of one message; `trunk` int64[n] holds the keys of trunks, 0 for none.
+
+    `touched` int64[3 * n, 2] is filled with (which table, row) of what may have come to stand out; gives how many.
+    """
+    clock = max(into.clock[0], number)
+    into.clock[0] = clock
+    minute = into.callees.step_ms[0]
+    ten = into.trunks.step_ms[0]
+    found = 0
+    for row in range(counts.shape[0]):
+        callee, block = places[row, 0], places[row, 1]
+        in_burst = 0
+        began = False
+        if callee > 0:
+            at = open_row(into.callees, callee, clock // minute)
+            if at >= 0:
+                for column in range(COUNTS):
+                    if counts[row, column] > 0:
+                        add(into.callees, at, number // minute, column, counts[row, column], _U16)
+                callers = counts[row, tallies.CALLER]
+                if callers > 0:
+                    touched[found, 0], touched[found, 1] = 0, at
+                    found += 1
+                    if block > 0 and trunk[row] > 0:
+                        burst = into.bursts[at]
+                        if burst[OWNER] != callee:
+                            burst[:] = 0
+                            burst[OWNER] = callee
+                        before = burst[UNTIL]
+                        usual = np.float64(into.callees.usual[at])
+                        in_burst = _in_burst(burst, number, trunk[row], callers, usual)
+                        began = in_burst > 0 and number > before
+        if trunk[row] > 0:
+            at = open_row(into.trunks, trunk[row], clock // ten)
+            if at >= 0:
+                for column in range(COUNTS):
+                    if counts[row, column] > 0:
+                        add(into.trunks, at, number // ten, column, counts[row, column], _U31)
+                if in_burst > 0:
+                    add(into.trunks, at, number // ten, BURST, in_burst, _U31)
+                if began:
+                    add(into.trunks, at, number // ten, VICTIMS, 1, _U31)
+                touched[found, 0], touched[found, 1] = 1, at
+                found += 1
+        if block > 0:
+            at = open_row(into.blocks, block, clock // ten)
+            if at >= 0:
+                for column in range(COUNTS):
+                    if counts[row, column] > 0:
+                        add(into.blocks, at, number // ten, column, counts[row, column], _U31)
+                if in_burst > 0:
+                    add(into.blocks, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
+                touched[found, 0], touched[found, 1] = 2, at
+                found += 1
+    sweep(into.callees, clock // minute, 16 + 2 * counts.shape[0])
+    sweep(into.trunks, clock // ten, 4)
+    sweep(into.blocks, clock // ten, 16 + counts.shape[0] // 4)
+    return found

@@ -1,0 +1,162 @@
+"""What a partition's calls add to the counts of things that no single partition sees whole: called numbers, trunks, number blocks.
+
+Each record that counts leaves a row; once a second of the log is over its rows are added up and leave as one message, so
+that who merges them sees a sum a second and not every call. Rows of a second that is not over are part of what is saved,
+and where a message ends depends on the log alone: whoever judges the records again makes the same messages, which carry
+the same numbers, and so are counted once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from streamer.compiled import loop
+
+NUMBER, CALLEE, BLOCK, TRUNK, BITS = range(5)
+"""Words of a row: the message that it belongs to; the called number's id, 0 for one that is no E.164 number; the block of
+the calling number, 0 for an own line; the row of the registered trunk, 0 for none; and what is counted."""
+WORDS: Final = 5
+
+ATTEMPT, CALLER, FRESH, NEIGHBOUR, BLOCKED, ANSWERED, BRIEF = range(7)
+"""Bits of a row and columns of its counts: a set-up; the first of its caller to this called number for some minutes; the first
+of its caller to anybody for a day; one whose number resembles the called one's; one that was blocked; an answer; and an
+end after less than six seconds of talk, or less than five of ringing."""
+COUNTS: Final = 7
+
+PART: Final = 1_024
+"""Rows of a message at most."""
+STEP_MS: Final = 1_000
+_APART_MS: Final = 37
+"""By so much the seconds of neighbouring partitions are apart, so that they are not all added up at once."""
+_BLOCK: Final = 1_000
+"""Numbers of a block."""
+_E164: Final = 10**15
+
+
+class Tallies(NamedTuple):
+    """By partition: `rows` int64[partitions, room, WORDS], of which the first `count` int64[partitions] are in use; `number`
+    int64: of the message that is being gathered, ms of the log, rising; `filled` int64: its rows so far.
+    """
+
+    rows: Any
+    count: Any
+    number: Any
+    filled: Any
+
+
+class Sums(NamedTuple):
+    """The rows of one message added up: `callee`, `block` and `trunk` int64[n] as in the rows, `counts` int64[n, COUNTS]."""
+
+    number: int
+    callee: Any
+    block: Any
+    trunk: Any
+    counts: Any
+
+
+def tallies(partitions: int, room: int = 8 * PART) -> Tallies:
+    """Nothing counted."""
+    return Tallies(
+        np.zeros((partitions, room, WORDS), np.int64),
+        np.zeros(partitions, np.int64),
+        np.zeros(partitions, np.int64),
+        np.zeros(partitions, np.int64),
+    )
+
+
+def with_room(tallies: Tallies, more: int) -> Tallies:
+    """The same, or a copy with room for so many more rows in each partition."""
+    needed = int(tallies.count.max(initial=0)) + more
+    room = tallies.rows.shape[1]
+    if needed <= room:
+        return tallies
+    while room < needed:
+        room *= 2
+    rows = np.zeros((len(tallies.rows), room, WORDS), np.int64)
+    rows[:, : tallies.rows.shape[1]] = tallies.rows
+    return tallies._replace(rows=rows)
+
+
+@loop
+def block_of(number: int) -> int:
+    """The block that an E.164 number id lies in, 0 for what is none."""
+    if number <= _BLOCK or number >= _E164:
+        return 0
+    return number // _BLOCK
+
+
+@loop
+def note(tallies: Tallies, partition: int, clock_ms: int, callee: int, block: int, trunk: int, bits: int) -> None:
+    """A record that counts; `clock_ms` is the log's time."""
+    second = (clock_ms + partition * _APART_MS) // STEP_MS * STEP_MS
+    if second > tallies.number[partition]:
+        tallies.number[partition] = second
+        tallies.filled[partition] = 0
+    elif tallies.filled[partition] == PART:
+        tallies.number[partition] += 1
+        tallies.filled[partition] = 0
+    tallies.filled[partition] += 1
+    row = tallies.rows[partition, tallies.count[partition]]
+    row[NUMBER], row[CALLEE], row[BLOCK] = tallies.number[partition], callee if 0 < callee < _E164 else 0, block
+    row[TRUNK], row[BITS] = trunk, bits
+    tallies.count[partition] += 1
+
+
+@loop
+def _add_up(rows: Any, order: Any, counts: Any) -> int:
+    """Add equal rows up, in this order; `order` then begins with the first of each kind. Gives how many kinds there are."""
+    kinds = 0
+    for place in range(order.shape[0]):
+        row = rows[order[place]]
+        if kinds > 0:
+            last = rows[order[kinds - 1]]
+        if kinds == 0 or row[CALLEE] != last[CALLEE] or row[BLOCK] != last[BLOCK] or row[TRUNK] != last[TRUNK]:
+            order[kinds] = order[place]
+            kinds += 1
+        for which in range(COUNTS):
+            counts[kinds - 1, which] += (row[BITS] >> which) & 1
+    return kinds
+
+
+def complete(tallies: Tallies) -> list[int]:
+    """The partitions that have messages to take."""
+    found: list[int] = np.flatnonzero((tallies.count > 0) & (tallies.rows[:, 0, NUMBER] < tallies.number)).tolist()
+    return found
+
+
+def take(tallies: Tallies, partition: int) -> list[Sums]:
+    """The messages that are complete, which are forgotten; none is without a row."""
+    count = int(tallies.count[partition])
+    rows = tallies.rows[partition, :count]
+    done = int(np.searchsorted(rows[:, NUMBER], tallies.number[partition]))
+    if not done:
+        return []
+    found = []
+    for own in np.split(rows[:done], np.flatnonzero(np.diff(rows[:done, NUMBER])) + 1):
+        order = np.lexsort((own[:, TRUNK], own[:, BLOCK], own[:, CALLEE]))
+        counts = np.zeros((len(own), COUNTS), np.int64)
+        kinds = _add_up(own, order, counts)
+        first = own[order[:kinds]]
+        found.append(Sums(int(first[0, NUMBER]), first[:, CALLEE], first[:, BLOCK], first[:, TRUNK], counts[:kinds]))
+    tallies.rows[partition, : count - done] = rows[done:].copy()
+    tallies.count[partition] = count - done
+    return found
+
+
+def held(tallies: Tallies, partition: int) -> Any:
+    """int64[n, WORDS]: a copy of the rows of a partition; at most `PART`, where what is complete was taken."""
+    return tallies.rows[partition, : tallies.count[partition]].copy()
+
+
+def put(tallies: Tallies, partition: int, rows: Any, number: int, filled: int) -> None:
+    """What `held` gave, at most `PART` rows, takes the place of what a partition holds."""
+    tallies.rows[partition, : len(rows)] = rows
+    tallies.count[partition], tallies.number[partition], tallies.filled[partition] = len(rows), number, filled
+
+
+def drop(tallies: Tallies, partition: int) -> None:
+    """Forget a partition."""
+    for column in (tallies.count, tallies.number, tallies.filled):
+        column[partition] = 0

@@ -1,0 +1,139 @@
+"""Detectors of what no partition sees whole: floods on one number, numbers that rotate, numbers like the victim's."""
+
+import orjson
+import pytest
+
+from streamer.calls.codec import encode
+from streamer.calls.signals import Signal
+from streamer.errors import MessageError
+from tests.test_engine import NOW, batch, engine, setup
+
+VICTIM = "+77272345678"
+ABROAD = "+447400123456"
+TRUNK = {"operator": "op-a", "trunk": "igw-1", "partner": "carrier", "kind": "international", "ranges": []}
+FLOOD = {"callers_1m": 60, "fresh_1m": 60, "usual": 0.5, "watched_h": 2}
+BURSTS = {"attempts_10m": 100, "fresh_10m": 95, "neighbours_10m": 0, "victims_10m": 2, "burst_10m": 90}
+NEIGHBOURS = {"attempts_10m": 100, "fresh_10m": 95, "neighbours_10m": 60, "victims_10m": 0, "burst_10m": 0}
+BLOCK = {"attempts_10m": 40, "fresh_10m": 30, "answered_10m": 10, "brief_10m": 30, "burst_10m": 0}
+
+
+def tell(held, kind, subject, values, *, at=NOW, until=NOW + 30_000):
+    signal = Signal(kind=kind, subject=subject, at=at, until=until, values=values)
+    held.apply("signals", signal.key, encode(signal))
+
+
+@pytest.fixture
+def held():
+    found = engine()
+    found.apply("trunks", "op-a/igw-1", orjson.dumps(TRUNK))
+    return found
+
+
+def say(held, caller=ABROAD, callee=VICTIM, call_id="1", at=NOW, ingress="international", **more):
+    found = held.process(batch([setup(call_id, caller, callee, at, ingress=ingress, trunk="igw-1", **more)]), at)
+    decision = orjson.loads(found.decisions[0][2])
+    return decision["action"], decision["reasons"]
+
+
+def known(held, caller=ABROAD):
+    """A caller that called other numbers before, earlier today."""
+    for number in range(3):
+        say(held, caller, f"+7727111111{number}", f"before{number}", NOW - 3_600_000 + number)
+
+
+def test_a_flood_on_one_number_is_blocked_for_callers_that_were_never_seen(held):
+    assert say(held)[0] == "allow"
+    tell(held, "callee", VICTIM, FLOOD)
+    assert say(held, "+447400123457", call_id="2") == ("block", ["tdos.flood"])
+    assert say(held, "+447400123458", "+77272345679", "3")[0] == "allow"
+
+
+@pytest.mark.parametrize("why", ["usual", "not watched", "few"])
+def test_what_is_no_flood(held, why):
+    changed = {"usual": {"usual": 20}, "not watched": {"watched_h": 0.1}, "few": {"callers_1m": 20}}[why]
+    tell(held, "callee", VICTIM, FLOOD | changed)
+    assert say(held)[0] == "allow"
+
+
+def test_callers_that_were_seen_before_and_own_lines_reach_a_number_under_attack(held):
+    known(held)
+    tell(held, "callee", VICTIM, FLOOD)
+    assert say(held) == ("label", ["tdos.flood_known_caller"])
+    assert say(held, "+77011234567", call_id="2", ingress="subscriber") == ("label", ["tdos.flood_known_caller"])
+
+
+def test_emergency_calls_go_through_whatever_comes(held):
+    tell(held, "callee", "+112", FLOOD)
+    assert say(held, callee="112")[0] == "allow"
+
+
+def test_a_signal_holds_until_its_time_or_until_it_is_ended(held):
+    tell(held, "callee", VICTIM, FLOOD)
+    assert say(held, at=NOW + 30_001)[0] == "allow"
+    tell(held, "callee", VICTIM, FLOOD, at=NOW + 40_000, until=NOW + 70_000)
+    assert say(held, "+447400123457", call_id="2", at=NOW + 41_000)[0] == "block"
+    tell(held, "callee", VICTIM, FLOOD | {"callers_1m": 1}, at=NOW + 39_000, until=NOW + 80_000)  # an older one
+    assert say(held, "+447400123458", call_id="3", at=NOW + 42_000)[0] == "block"
+    held.apply("signals", f"callee/{VICTIM}", None)
+    assert say(held, "+447400123459", call_id="4", at=NOW + 43_000)[0] == "allow"
+
+
+def test_numbers_that_rotate_are_blocked_by_their_trunk_and_labelled_where_it_carries_much_else(held):
+    tell(held, "trunk", "op-a/igw-1", BURSTS)
+    assert say(held) == ("block", ["number_rotation.trunk_in_bursts"])
+    tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000}, at=NOW + 1)
+    assert say(held, "+447400123457", call_id="2") == ("label", ["number_rotation.trunk_with_bursts"])
+
+
+def test_numbers_that_rotate_are_blocked_by_their_block(held):
+    tell(held, "block", "+447400123", BLOCK)
+    assert say(held) == ("block", ["number_rotation.block_of_new_callers"])
+    assert say(held, "+447400999456", call_id="2")[0] == "allow"
+    tell(held, "block", "+447400123", BLOCK | {"fresh_10m": 5, "burst_10m": 4}, at=NOW + 1)
+    assert say(held, "+447400123457", call_id="3") == ("block", ["number_rotation.block_in_bursts"])
+
+
+@pytest.mark.parametrize(
+    "changed", [{"brief_10m": 5}, {"fresh_10m": 19}, {"answered_10m": 40, "brief_10m": 20}], ids=str
+)
+def test_a_block_whose_calls_are_talks_or_whose_callers_are_few_is_no_campaign(held, changed):
+    tell(held, "block", "+447400123", BLOCK | changed)
+    assert say(held)[0] == "allow"
+
+
+def test_callers_that_were_seen_before_are_not_taken_for_a_campaign(held):
+    known(held)
+    tell(held, "trunk", "op-a/igw-1", BURSTS)
+    tell(held, "block", "+447400123", BLOCK)
+    assert say(held)[0] == "allow"
+
+
+def test_a_number_like_the_called_one_is_labelled_and_blocked_where_its_trunk_has_many(held):
+    like = "+77272349999"
+    national = {"ingress": "national"}
+    assert say(held, like, **national) == ("label", ["neighbour_spoofing.like_the_called"])
+    tell(held, "trunk", "op-a/igw-1", NEIGHBOURS)
+    assert say(held, "+77272349998", call_id="2", **national) == ("block", ["neighbour_spoofing.trunk_of_neighbours"])
+    assert say(held, "+77273349998", call_id="3", **national)[0] == "allow"
+    known(held, like)
+    assert say(held, like, call_id="4", at=NOW + 5, **national)[0] == "label"
+
+
+def test_neighbours_that_are_at_home_and_call_each_other_are_left_alone(held):
+    tell(held, "trunk", "op-a/igw-1", NEIGHBOURS)
+    assert say(held, "+77272349999", ingress="subscriber")[0] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("callee/+1", b"{}"), ("callee/+1", b'{"kind":"callee","subject":"+2","at":1,"until":2}')]
+)
+def test_what_is_no_signal_is_refused(held, key, value):
+    with pytest.raises(MessageError):
+        held.apply("signals", key, value)
+
+
+@pytest.mark.parametrize("subject", ["nobody", "op-a/unknown", "+12345678901234567", "op-a"])
+@pytest.mark.parametrize("kind", ["callee", "trunk", "block", "line"])
+def test_a_signal_about_what_cannot_be_found_changes_nothing(held, kind, subject):
+    tell(held, kind, subject, FLOOD | BURSTS)
+    assert say(held)[0] == "allow"

@@ -1,0 +1,151 @@
+"""The merger as a process on a real broker: a flood seen by no partition alone, take-overs, and what cannot be read."""
+
+import itertools
+import signal as signals_of_unix
+import time
+
+import orjson
+import pytest
+
+from streamer.calls.codec import decode_signal, encode
+from streamer.calls.signals import BusyLine
+from streamer.kafka import clients
+from streamer.kafka.topics import Topics, dead_letter
+from tests.stream.live import Calls, Worker, read, setup, wait_until
+from tests.stream.mixed import control
+
+pytestmark = pytest.mark.broker
+
+VICTIM = "+77272345678"
+LINE = "+77012345678"
+POLICY = {"version": "s", "detectors": {"tdos": {"thresholds": {"watched_h": 0}}}}
+
+
+def merger(settings, **more):
+    found = Worker(settings, command="signals", **more)
+    found.says("metrics on port")
+    return found
+
+
+def signals(settings):
+    """The last record of each key."""
+    found = {}
+    for record in read(settings, Topics(settings).signals, 1, 1.0, wanted=10**6):
+        found[record.key().decode()] = record.value() and decode_signal(record.value())
+    return found
+
+
+def told(settings, key, says, seconds=60):
+    """Wait until a signal says something."""
+
+    def there():
+        signal = signals(settings).get(key)
+        return signal is not None and says(signal)
+
+    wait_until(there, seconds, lambda: str(signals(settings)))
+    return signals(settings)[key]
+
+
+def flood(calls, begin, count, each_s=0.01):
+    """Calls of as many different foreign numbers to one."""
+    found = []
+    for number in range(begin, begin + count):
+        call = setup(f"f{number}", f"+44740{number * 7919 % 10**7:07d}", callee=VICTIM, ingress="international")
+        calls.publish(call)
+        found.append(call["call_id"])
+        time.sleep(each_s)
+    return found
+
+
+def test_a_flood_that_no_partition_sees_alone_is_blocked_everywhere(kafka_settings):
+    control(kafka_settings, Topics(kafka_settings).policy, "policy@s", POLICY)
+    control(kafka_settings, Topics(kafka_settings).policy, "current", {"version": "s"})
+    calls = Calls(kafka_settings)
+    with Worker(kafka_settings) as worker, merger(kafka_settings) as merging:
+        worker.says("partitions gained")
+        merging.says("active")
+        published = itertools.count(0, 20)
+        seen = []
+        while not any(d["reasons"] == ["tdos.flood"] for c in seen[-20:] for d, _ in calls.decided[c]):
+            seen += flood(calls, next(published), 20)
+            assert not calls.until(seen)
+            assert len(seen) < 2_000
+        blocked = [c for c in seen if calls.decided[c][0][0]["action"] == "block"]
+        assert len(blocked) < len(seen) - 40  # not before there were so many
+        own = setup("own", "+77011234567", callee=VICTIM, ingress="subscriber")
+        calls.publish(own)
+        assert not calls.until({"own"})
+        assert calls.decided["own"][0][0]["reasons"] == ["tdos.flood_known_caller"]
+        evidence = [orjson.loads(r.value()) for r in read(kafka_settings, Topics(kafka_settings).evidence, 4, 5, 10**5)]
+        why = [e for e in evidence if e["decision"]["reasons"] == ["tdos.flood"]]
+        assert why
+        assert all(e["features"]["callee_callers_1m"] >= 40 for e in why)
+        assert worker.stop() == 0
+        assert merging.stop() == 0
+
+
+def busy(settings, number, at):
+    line = BusyLine(
+        at=at, operator="op-a", line=LINE, call_id=f"b{number}", attempts=20 + number, distinct=20, answered=3
+    )
+    client = clients.producer(settings)
+    client.produce(Topics(settings).counts, encode(line), LINE, partition=0)
+    assert not client.flush(10)
+
+
+def test_whoever_takes_over_counts_every_call_once(kafka_settings):
+    """A merger is killed, another frozen beyond its session, and one leaves in order, while a line is called all the while."""
+    calls, number = Calls(kafka_settings), 0
+    with Worker(kafka_settings) as worker:
+        worker.says("partitions gained")
+        mergers = [merger(kafka_settings) for _ in range(2)]
+        try:
+            busy(kafka_settings, 0, int(time.time() * 1000))
+            for turn, how in enumerate(("kill", "freeze", "leave", "end")):
+                for _ in range(150):
+                    calls.publish(setup(f"c{number}", f"+4474{number:07d}", callee=LINE, ingress="international"))
+                    number += 1
+                    time.sleep(0.005)
+                time.sleep(1.2)
+                for _ in range(60):  # of every partition, so that what was counted leaves
+                    calls.publish(setup(f"x{turn}.{_}", f"+4475{turn}{_:06d}", ingress="international"))
+                time.sleep(0.5)
+                busy(kafka_settings, turn + 1, int(time.time() * 1000))
+                key = f"line/{LINE}"
+                signal = told(kafka_settings, key, lambda found, n=number: found.values["incoming"] >= n)
+                assert signal.values["incoming"] == number, signal
+                active = next((each for each in mergers if " active: " in each.log), None)
+                if how == "kill":
+                    active.kill()
+                elif how == "freeze":
+                    active.send(signals_of_unix.SIGSTOP)
+                    time.sleep(4)
+                    active.send(signals_of_unix.SIGCONT)
+                elif how == "leave":
+                    assert active.stop() == 0
+                if how in ("kill", "leave"):
+                    mergers.remove(active)
+                    mergers.append(merger(kafka_settings))
+            assert not calls.until({f"c{n}" for n in range(number)})
+        finally:
+            for each in mergers:
+                each.kill()
+        assert worker.stop() == 0
+
+
+def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(kafka_settings):
+    topics = Topics(kafka_settings)
+    client = clients.producer(kafka_settings)
+    bad = [b"\xff", b"{}", b'{"type":"sums","partition":1,"number":5,"places":"?","counts":""}', None]
+    with merger(kafka_settings) as merging:
+        merging.says("active")
+        for value in bad:
+            client.produce(topics.counts, value, "k", partition=0)
+        assert not client.flush(10)
+        busy(kafka_settings, 0, int(time.time() * 1000))
+        told(kafka_settings, f"line/{LINE}", lambda found: True)
+        letters = read(kafka_settings, dead_letter(topics.counts), 1, wanted=len(bad))
+        assert [letter.value() for letter in letters] == bad
+        reasons = [dict(letter.headers())["error.reason"] for letter in letters]
+        assert reasons == [b"not_json", b"missing_field", b"wrong_type", b"not_json"]
+        assert merging.stop() == 0

@@ -1,0 +1,207 @@
+"""The merge against counting by hand: windows, messages that come again, bursts, busy lines, and taking over."""
+
+from collections import Counter
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.calls.signals import BusyLine, Rows, packed
+from streamer.signals.merger import AGAIN_MS, LASTS_MS, Merger
+from streamer.windows import tallies
+from streamer.windows.hashing import secret_words
+
+NOW = 1_763_953_000_000
+VICTIM = 77272345678
+TRUNK = ("op-a", "igw-1")
+
+
+def merger():
+    return Merger(secret_words(b"test"))
+
+
+def sums(partition, number, rows, trunks=(TRUNK,)):
+    """Rows (callee, block, trunk from 1, counts by name) as a message."""
+    counts = np.zeros((len(rows), tallies.COUNTS), np.int64)
+    for at, (*_, told) in enumerate(rows):
+        for name, count in told.items():
+            counts[at, getattr(tallies, name)] = count
+    places = np.array([row[:2] for row in rows], np.int64).reshape(-1, 2)
+    return packed(partition, number, list(trunks), Rows(places, np.array([row[2] for row in rows]), counts))
+
+
+def call(callee=VICTIM, block=44740012, trunk=1, count=1, **more):
+    return callee, block, trunk, {"ATTEMPT": count, "CALLER": count, "FRESH": count, **more}
+
+
+def said(held):
+    return {change.key: change.signal for change in held.changes()}
+
+
+MESSAGES = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.integers(0, 90_000),
+        st.lists(
+            st.tuples(
+                st.sampled_from([0, VICTIM, VICTIM + 1]), st.sampled_from([0, 44740012, 7916555]), st.integers(0, 2)
+            ),
+            min_size=1,
+            max_size=5,
+        ),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(MESSAGES)
+def test_windows_hold_what_was_counted_in_them(messages):
+    """The rule of `streamer.signals.subjects`: the step that the clock is in and the six before it."""
+    held, at, seen, events = merger(), NOW, {}, []
+    names = {1: "op-a/igw-1", 2: "op-b/igw-2"}
+    for offset, (partition, later, rows) in enumerate(messages):
+        at += later
+        number = at - at % 1_000
+        held.take(offset, sums(partition, number, [call(*row) for row in rows], (TRUNK, ("op-b", "igw-2"))))
+        if number > seen.get(partition, -1):
+            seen[partition] = number
+            events += [(number, "callee", f"+{callee}") for callee, _, _ in rows if callee]
+            events += [(number, "trunk", names[trunk]) for _, _, trunk in rows if trunk]
+            events += [(number, "block", f"+{block}") for _, block, _ in rows if block]
+    clock = held.clock_ms
+    list(held.changes())
+    expected = Counter()
+    for number, kind, subject in events:
+        step = 10_000 if kind == "callee" else 100_000
+        if clock // step - number // step < 7:
+            expected[kind, subject] += 1
+    for kind, subject in {event[1:] for event in events}:
+        held._row(("callee", "trunk", "block").index(kind), held._key(kind, subject), clock)
+        assert held.total(kind, subject, "attempts") == expected[kind, subject]
+
+
+def test_a_message_that_comes_again_is_counted_once():
+    held = merger()
+    message = sums(0, NOW, [call(count=30)])
+    assert held.take(0, message)
+    assert not held.take(1, message)
+    assert held.take(2, sums(1, NOW, [call(count=2)]))
+    assert held.total("callee", f"+{VICTIM}", "attempts") == 32
+    assert held.repeated == 1
+
+
+def test_a_number_that_many_call_stands_out_until_they_stop():
+    held = merger()
+    held.take(0, sums(0, NOW, [call(count=25)]))
+    (signal,) = [told for told in said(held).values() if told.kind == "callee"]
+    assert signal.key == f"callee/+{VICTIM}"
+    assert signal.values["callers_1m"] == 25
+    assert signal.until == signal.at + LASTS_MS
+    assert not [key for key in said(held) if key.startswith("callee")]  # nothing new
+    held.take(1, sums(0, NOW + AGAIN_MS, [call(VICTIM + 1)]))
+    assert said(held)[signal.key].at == NOW + AGAIN_MS
+    held.take(2, sums(0, NOW + 120_000, [call(VICTIM + 1)]))
+    assert said(held)[signal.key] is None
+
+
+def test_a_burst_on_one_number_is_remembered_of_its_trunk_and_its_blocks():
+    held = merger()
+    for offset in range(8):  # each partition sees one caller of them
+        held.take(offset, sums(offset % 4, NOW + 1_000 * (offset // 4), [call(block=44740012 + offset % 2)]))
+    values = said(held)["trunk/op-a/igw-1"].values
+    assert values["victims_10m"] == 1
+    assert values["burst_10m"] == 8
+    assert held.total("block", "+44740012", "burst") + held.total("block", "+44740013", "burst") == 4
+
+
+@pytest.mark.parametrize("why", ["too slow", "many trunks", "usual"])
+def test_what_is_no_burst(why):
+    held = merger()
+    for offset in range(12):
+        at = NOW + (6_000 * offset if why == "too slow" else 500 * offset)
+        if why == "usual":
+            held.take(offset, sums(0, NOW - 600_000 + 10_000 * offset, [call(count=8)]))
+        else:
+            trunk = 1 + offset % 4 if why == "many trunks" else 1
+            held.take(
+                offset,
+                sums(
+                    offset % 3,
+                    at - at % 1_000 + offset,
+                    [call(trunk=trunk)],
+                    [TRUNK, ("b", "2"), ("c", "3"), ("d", "4")],
+                ),
+            )
+    if why == "usual":
+        table = held._merged.callees
+        from streamer.signals import subjects
+
+        table.usual[subjects.find(table, VICTIM)] = 60.0
+        before = held.total("trunk", "op-a/igw-1", "victims")
+        for offset in range(12):
+            held.take(100 + offset, sums(0, NOW + 1_000 * offset, [call()]))
+        assert held.total("trunk", "op-a/igw-1", "victims") == before
+    else:
+        assert held.total("trunk", "op-a/igw-1", "victims") == 0
+
+
+def line(number=0, at=NOW, attempts=20, imei="350000000000001"):
+    return BusyLine(
+        at=at, operator="op-a", line=f"+7701{number:07d}", call_id=f"c{number}", attempts=attempts, distinct=attempts,
+        answered=5, imsi=f"40101{number:010d}", imei=imei, cell="401-01-1",
+    )  # fmt: skip
+
+
+def test_a_busy_line_is_told_with_its_device_and_the_calls_that_it_gets():
+    held = merger()
+    for number in range(4):
+        held.take(number, line(number))
+    held.take(4, sums(0, NOW, [call(77010000002, 0, 0, 3)]))
+    held.take(5, line(2, NOW + 3_600_000, 25))
+    found = said(held)
+    values = found["line/+77010000002"].values
+    assert (values["imei_lines"], values["cell_lines"], values["holder_lines"]) == (4, 4, 0)
+    assert (values["incoming"], values["attempts_24h"], values["watched_h"]) == (3, 25, 1)
+    held.take(6, line(2, NOW + 3_700_000, 30, imei="other"))
+    assert said(held)["line/+77010000002"].values["imei_lines"] == 1
+
+
+def test_a_line_that_is_silent_for_a_day_is_forgotten():
+    held = merger()
+    held.take(0, line())
+    said(held)
+    held.take(1, sums(0, NOW + 86_500_000, [call()]))
+    assert said(held)["line/+77010000000"] is None
+    assert held.held["line"] == 0
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 59), st.integers(1, 7))
+def test_whoever_takes_over_counts_everything_once(cut, back):
+    """At any place, from any place before: calls to a line are counted once, and the windows are the same."""
+    messages = [line()] + [
+        sums(n % 3, NOW + 1_000 * (n // 3), [call(77010000000, 0, 0), call()])
+        if n % 10
+        else line(0, NOW + 300 * n, 20 + n)
+        for n in range(1, 60)
+    ]
+    undisturbed, first, last = merger(), merger(), {}
+    for offset, message in enumerate(messages):
+        undisturbed.take(offset, message)
+    for offset, message in enumerate(messages[: cut + 1]):
+        first.take(offset, message)
+        last |= said(first)
+    second = merger()
+    for signal in last.values():
+        second.restore(msgspec.json.decode(msgspec.json.encode(signal), type=type(signal)))
+    said_to = max((signal.position for signal in last.values()), default=0)
+    for offset, message in enumerate(messages):
+        if offset >= min(said_to, 0 if back == 7 else max(said_to - back * 9, 0)):
+            second.take(offset, message)
+    assert second.lines._held["+77010000000"].incoming == undisturbed.lines._held["+77010000000"].incoming
+    if back == 7:
+        assert second.total("callee", f"+{VICTIM}", "attempts") == undisturbed.total("callee", f"+{VICTIM}", "attempts")
