@@ -33,6 +33,9 @@ def warm() -> None:
     engine.apply("trunks", "o/t", b'{"operator":"o","trunk":"t","kind":"enterprise","ranges":["+7701"]}')
     entry = {"list": "block", "match": "exact", "number": _LISTED, "side": "caller"}
     engine.apply("lists", "listed", orjson.dumps(entry))
+    for kind, subject in (("callee", "+77010000002"), ("trunk", "o/t"), ("block", "+77010000")):
+        signal = {"kind": kind, "subject": subject, "at": 1, "until": 5_000, "values": {}}
+        engine.apply("signals", f"{kind}/{subject}", orjson.dumps(signal))
     engine.apply("policy", "policy@warm", b'{"version":"warm","evidence_sample":1.0}')
     engine.apply("policy", "current", b'{"version":"warm"}')
     model = snapshot.seal(
@@ -52,7 +55,7 @@ def warm() -> None:
         _call("end", talk_ms=1_000, ring_ms=1, cause=16),
     ]
     for _ in range(2):  # the second time the words that decisions share are known
-        engine.process(Batch([0] * 3, [0, 1, 2], [1, 2, 3], list(records), [False] * 3), 3)
+        engine.process(Batch([0] * 3, [0, 1, 2], [1, 2, 3_000], list(records), [False] * 3), 3)
     engine.tick(0, 10_000)
     engine.changes(0, 0)
     engine.import_state(0, engine.export(0))

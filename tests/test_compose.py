@@ -52,7 +52,7 @@ def ours(services):
 
 
 def test_nothing_is_started_unasked_but_what_the_readme_names(services):
-    assert set(services) == {"kafka", "topics", "worker", "trainer", "traffic", "prometheus", "grafana"}
+    assert set(services) == {"kafka", "topics", "worker", "trainer", "signals", "traffic", "prometheus", "grafana"}
     assert {name for name, service in services.items() if service.get("profiles")} == {"traffic"}
 
 
@@ -87,7 +87,7 @@ def test_file_systems_are_read_only_where_the_image_allows_it(services):
 
 def test_ports_are_open_to_this_machine_alone(services):
     ports = {port["target"]: port["host_ip"] for service in services.values() for port in service.get("ports", ())}
-    assert ports == dict.fromkeys((9092, 6067, 6068, 9090, 3000), "127.0.0.1")
+    assert ports == dict.fromkeys((9092, 6067, 6068, 6069, 9090, 3000), "127.0.0.1")
 
 
 def test_what_is_mounted_exists_and_stays_as_it_is(services):
@@ -111,7 +111,7 @@ def test_everything_waits_for_what_it_needs(services):
         for name, service in services.items()
     }
     assert waits["topics"] == {"kafka": "service_healthy"}
-    assert waits["worker"] == waits["trainer"] == {"topics": "service_completed_successfully"}
+    assert waits["worker"] == waits["trainer"] == waits["signals"] == {"topics": "service_completed_successfully"}
     assert waits["traffic"] == {"worker": "service_healthy"}
 
 
@@ -126,7 +126,7 @@ def test_the_environment_is_settings_that_there_are(ours, monkeypatch):
             assert (settings.bootstrap, settings.metrics_host) == ("kafka:29092", "0.0.0.0")
 
 
-@pytest.mark.parametrize("service", ["topics", "worker", "trainer", "traffic"])
+@pytest.mark.parametrize("service", ["topics", "worker", "trainer", "signals", "traffic"])
 def test_commands_are_ours(ours, service):
     assert service in ours
     name, *words = ours[service]["command"]
@@ -141,9 +141,12 @@ def test_the_trainer_writes_where_a_volume_is(services):
     assert trainer["environment"]["STREAMER_TRAINER_DATA"] in {mount["target"] for mount in trainer["volumes"]}
 
 
-@pytest.mark.parametrize("name", ["worker", "trainer"])
+@pytest.mark.parametrize("name", ["worker", "trainer", "signals"])
 def test_health_is_asked_as_it_is_told(services, name):
-    own = {"worker": Settings().metrics_port, "trainer": Settings().trainer_metrics_port}[name]
+    known = Settings()
+    own = {"worker": known.metrics_port, "trainer": known.trainer_metrics_port, "signals": known.signals_metrics_port}[
+        name
+    ]
     kind, _, *asking = services[name]["healthcheck"]["test"]
     assert (kind, [port["target"] for port in services[name]["ports"]]) == ("CMD", [own])
     reasons = {}
@@ -163,7 +166,7 @@ def test_prometheus_scrapes_what_the_services_open(services):
     targets = {
         target for job in written["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
     }
-    assert targets >= {"worker:6067", "trainer:6068"}
+    assert targets >= {"worker:6067", "trainer:6068", "signals:6069"}
     for target in targets:
         host, port = target.split(":")
         opened = {each["target"] for each in services.get(host, {}).get("ports", ())}

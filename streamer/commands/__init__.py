@@ -43,7 +43,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "schemas": ("streamer.commands.schemas", "Write or check JSON Schemas, the AsyncAPI document and test vectors."),
     "dashboards": ("streamer.commands.dashboards", "Write or check the Grafana dashboards."),
     "compile": ("streamer.commands.compile", "Compile the hot loops ahead of the first call."),
-    "demo": ("streamer.commands.demo", "Broker, worker, trainer and traffic on one screen for a minute."),
+    "demo": ("streamer.commands.demo", "Broker, worker, trainer, merger and traffic on one screen for a minute."),
 }
 """Command name to (module, one line of help)."""
 

@@ -94,6 +94,12 @@ DETECTORS: Final = Board("detectors", "streamer: detectors and blocks", (
     _one("In shadow", "What would stand if shadow were enforced", "ops", _rate("streamer_shadow_decisions_total", "action"), "{{action}}"),
     _one("Good lines asked for", "Lines in good standing asked to be blocked over such lines, last hour, worst trunk", "percentunit",
          f"max by (detector, operator) (streamer_governor_block_share{_OF})", "{{detector}} {{operator}}"),
+    _one("Signals", "Subjects that stand out over all partitions, told to every worker", "ops",
+         _rate("streamer_signals_published_total", "kind"), "{{kind}}"),
+    Panel("Merging", "Messages of partial sums merged and not merged yet, those that came again, subjects not counted for want of room", "short", (
+        Query(_rate("streamer_signals_sums_merged_total"), "merged a second"), Query("sum(streamer_signals_lag)", "not merged yet"),
+        Query("sum(streamer_signals_sums_repeated_total)", "came again"), Query("sum(streamer_signals_refused)", "no room"))),
+    _one("Subjects", "Held by the merger", "short", "sum by (kind) (streamer_signals_subjects)", "{{kind}}"),
     _one("Demotions", "Published by the governor in all", "short",
          f"sum by (detector, operator) (streamer_governor_demotions_total{_OF})", "{{detector}} {{operator}}"),
     _one("Alarms", "Detectors outside their band that stay in force, five minutes", "short",
@@ -125,6 +131,7 @@ MODEL: Final = Board("model", "streamer: model", (
 INPUT: Final = Board("input", "streamer: input quality", (
     _one("Dead letters", "Records that could not be taken in, five minutes", "short", "streamer:dead_letters:increase5m", "{{topic}} {{reason}}"),
     _one("Dead letters of the trainer", "Five minutes", "short", "streamer:trainer_dead_letters:increase5m", "{{reason}}"),
+    _one("Dead letters of the merger", "Five minutes", "short", "streamer:signals_dead_letters:increase5m", "{{reason}}"),
     _one("Moved", "Records in a wrong partition, five minutes", "short", f"streamer:rekeyed:increase5m{_OF}", "{{operator}}"),
     _one("Clock skew", "Append time less the operator's time, smoothed; below 0 its clock is ahead", "s",
          f"streamer:clock_skew_seconds{_OF}", "{{operator}}"),

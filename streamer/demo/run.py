@@ -41,7 +41,7 @@ def run(seconds: float, rate: float, seed: int, console: Console) -> Watch:
     """One demonstration. Everything it starts is stopped when it returns or raises."""
     watch = Watch(began=time.time())
     with tempfile.TemporaryDirectory(prefix="streamer-demo-") as folder:
-        console.print("starting Apache Kafka, a worker and a trainer")
+        console.print("starting Apache Kafka, a worker, a trainer and a merger")
         broker = LocalBroker(Path(folder) / "broker", port=0)
         started = broker.start(dies_with_parent=True, show=True)
         children: list[subprocess.Popen[bytes]] = []
@@ -50,7 +50,7 @@ def run(seconds: float, rate: float, seed: int, console: Console) -> Watch:
                 bootstrap=started.address, partitions=_PARTITIONS, security_protocol="PLAINTEXT", replication=1
             )
             topics.ensure(settings)
-            children += [_child(settings, folder, name) for name in ("worker", "trainer")]
+            children += [_child(settings, folder, name) for name in ("worker", "trainer", "signals")]
             _Run(settings, watch, rate, seed, children, folder).go(seconds, console)
         finally:
             for child in children:
@@ -106,6 +106,7 @@ def _child(settings: Settings, folder: str, name: str) -> subprocess.Popen[bytes
         "STREAMER_PARTITIONS": str(_PARTITIONS),
         "STREAMER_METRICS_PORT": "0",
         "STREAMER_TRAINER_METRICS_PORT": "0",
+        "STREAMER_SIGNALS_METRICS_PORT": "0",
         "STREAMER_TRAINER_DATA": str(Path(folder) / "trainer"),
         "STREAMER_MATURE_S": "6",
         "STREAMER_PUBLISH_EVERY_S": "2",

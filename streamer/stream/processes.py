@@ -18,6 +18,9 @@ log = logging.getLogger("streamer.processes")
 
 _LOOK_S: Final = 0.1
 
+_IN_ORDER: Final = (0, 128 + signal.SIGINT)
+"""What a process ends with that was asked to: the second is that of one that had not begun yet."""
+
 
 def supervise(commands: Sequence[Sequence[str]], grace_s: float) -> None:
     """Run the commands until SIGTERM or Ctrl-C, then have all of them drain; each gets `grace_s` for that.
@@ -43,7 +46,7 @@ def supervise(commands: Sequence[Sequence[str]], grace_s: float) -> None:
         raise StreamerError(f"worker process {dead.pid} ended with code {dead.returncode}; the others were stopped")
     if killed:
         raise StreamerError(f"worker processes {killed} did not stop within {grace_s:g} s and were killed")
-    failed = {child.pid: child.returncode for child in children if child.returncode}
+    failed = {child.pid: child.returncode for child in children if child.returncode not in _IN_ORDER}
     if failed:
         raise StreamerError(f"worker processes did not stop cleanly (process: code): {failed}")
 

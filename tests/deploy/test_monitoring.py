@@ -11,6 +11,7 @@ import yaml
 from streamer.dashboards.boards import BOARDS
 from streamer.dashboards.panels import DATASOURCE, differences, document, write
 from streamer.policy import REASONS
+from streamer.signalling.metrics import MergerMetrics
 from streamer.stream import metrics
 from streamer.training.metrics import TrainerMetrics
 from streamer.versions import told
@@ -33,7 +34,7 @@ INFOS = {"streamer_versions": ("policy", "model"), "streamer_build": tuple(sorte
 def families():
     """Name to (type, labels) of every metric of the code."""
     found = {}
-    for registry in (metrics.Metrics().registry, TrainerMetrics().registry):
+    for registry in (metrics.Metrics().registry, TrainerMetrics().registry, MergerMetrics().registry):
         for collector in registry._collector_to_names:
             (family,) = collector.describe() if hasattr(collector, "describe") else collector.collect()
             labels = getattr(collector, "_labelnames", ())

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a worker and a trainer under the demonstration's traffic: every query has an answer that makes sense."""
+"""A real Prometheus scrapes a worker, a trainer and a merger under the demonstration's traffic: every query has an answer that makes sense."""
 
 import io
 import json
@@ -119,7 +119,7 @@ def trainer(settings, port, folder):
 
 
 def provoke(settings, prometheus):
-    """What needs an event to be seen: a demotion, an alarm, dead letters of worker and trainer, wrong keys, wrong clocks."""
+    """What needs an event to be seen: a demotion, an alarm, dead letters of worker, trainer and merger, a line that calls many numbers, wrong keys, wrong clocks."""
     calls, now = Calls(settings), int(time.time() * 1_000)
     topics, produce = calls.topics, calls.producer.produce
     rules = {"version": "g", "control_share": 0, "evidence_sample": 0.5, "model": {"mode": "shadow"},
@@ -142,7 +142,7 @@ def provoke(settings, prometheus):
             produce(topics.line, key=line, value=orjson.dumps(fact))
     asked = []
     for times in range(2):
-        for topic in (topics.policy, topics.feedback):
+        for topic in (topics.policy, topics.feedback, topics.counts):
             produce(topic, key="broken", value=b"{")
         calls.producer.flush()
         for operator, lines in CREWS.items():
@@ -199,11 +199,14 @@ def test_every_query_of_dashboards_and_rules_has_an_answer_that_makes_sense(make
 
     settings = make_settings()
     topics.ensure(settings)
-    ports = {"streamer-worker": free_port(), "streamer-trainer": free_port()}
+    ports = {"streamer-worker": free_port(), "streamer-trainer": free_port(), "streamer-signals": free_port()}
     learning = trainer(settings, ports["streamer-trainer"], tmp_path)
     try:
         with (
             Worker(settings, STREAMER_METRICS_PORT=str(ports["streamer-worker"])) as worker,
+            Worker(
+                settings, command="signals", STREAMER_SIGNALS_METRICS_PORT=str(ports["streamer-signals"])
+            ) as merging,
             Prometheus(tmp_path, dict(ports)) as prometheus,
         ):
             watch = Watch(began=time.time())
@@ -227,11 +230,18 @@ def test_every_query_of_dashboards_and_rules_has_an_answer_that_makes_sense(make
             health = [rule["health"] for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
             assert set(health) == {"ok"}
             wanted = {"StreamerGovernorActed", "StreamerGovernorAlarm", "StreamerDeadLetters", "StreamerTrainerDeadLetters",
+                      "StreamerSignalsDeadLetters",
                       "StreamerRekeyed"}  # fmt: skip
             wait_until(lambda: wanted <= prometheus.firing(), 30, lambda: f"firing: {prometheus.firing()}; {tell()}")
             firing = prometheus.firing()
             assert firing.isdisjoint(
-                {"StreamerTargetDown", "StreamerNoTrainer", "StreamerPolicyControl", "StreamerPolicyStale"}
+                {
+                    "StreamerTargetDown",
+                    "StreamerNoTrainer",
+                    "StreamerNoMerger",
+                    "StreamerPolicyControl",
+                    "StreamerPolicyStale",
+                }
             )
 
             ((_, judged),) = prometheus.ask("sum(streamer_setups_total)")
@@ -244,6 +254,7 @@ def test_every_query_of_dashboards_and_rules_has_an_answer_that_makes_sense(make
             assert len(skews) > 1
             assert all(abs(value) < 1 for operator, value in skews.items() if operator != "op-a")
             assert worker.stop() == 0, worker.log
+            assert merging.stop() == 0, merging.log
     finally:
         learning.terminate()
         learning.wait(30)

@@ -28,16 +28,20 @@ def test_the_contracts_table() -> None:
     topics = Topics(load(prefix="kz.", partitions=7))
     specs = {topics.kind(spec.name): spec for spec in topics.specs}
     streams = {kind for kind in specs if not kind.endswith(".dlq")}
-    assert streams == SAME_PARTITIONS | COMPACTED
+    assert streams == SAME_PARTITIONS | COMPACTED | {"counts", "signals"}
     assert all(spec.name.startswith("kz.") for spec in specs.values())
     assert {kind for kind in streams if specs[kind].partitions == 7} == SAME_PARTITIONS
-    assert {kind for kind in streams if specs[kind].partitions == 1} == COMPACTED
+    assert {kind for kind in streams if specs[kind].partitions == 1} == COMPACTED | {"counts", "signals"}
     compacted = {kind for kind in streams if specs[kind].config["cleanup.policy"] == "compact"}
     assert compacted == COMPACTED | {kind for kind in SAME_PARTITIONS if kind.startswith("subscribers.")}
     kept = {kind: int(specs[kind].config["retention.ms"]) for kind in streams - compacted}
     assert kept.pop("state") == -1  # workers themselves delete what no pointer needs
-    assert kept == {"calls": DAY_MS, "decisions": HOUR_MS, "evidence": 30 * DAY_MS, "feedback": 90 * DAY_MS}
-    assert specs["calls"].config["message.timestamp.type"] == "LogAppendTime"
+    assert kept == {
+        "calls": DAY_MS, "decisions": HOUR_MS, "evidence": 30 * DAY_MS, "feedback": 90 * DAY_MS, "counts": HOUR_MS, "signals": DAY_MS,
+    }  # fmt: skip
+    assert specs["signals"].config["cleanup.policy"] == "compact,delete"
+    for kind in ("calls", "counts"):
+        assert specs[kind].config["message.timestamp.type"] == "LogAppendTime"
     letters = {kind for kind in specs if kind.endswith(".dlq")}
     assert letters == {f"{kind}.dlq" for kind in streams - {"decisions", "state", "trainer"}}
     assert all(specs[kind].config["retention.ms"] == str(14 * DAY_MS) for kind in letters)
@@ -45,7 +49,14 @@ def test_the_contracts_table() -> None:
 
 def test_names_of_what_is_read_together() -> None:
     topics = Topics(load(prefix="p."))
-    assert topics.control == ("p.operators.v1", "p.trunks.v1", "p.lists.v1", "p.policy.v1", "p.models.v1")
+    assert topics.control == (
+        "p.operators.v1",
+        "p.trunks.v1",
+        "p.lists.v1",
+        "p.policy.v1",
+        "p.models.v1",
+        "p.signals.v1",
+    )
     assert topics.facts[0] == "p.subscribers.location.v1"
     assert topics.kind(topics.network) == "subscribers.network"
     assert dead_letter(topics.calls) == "p.calls.v1.dlq"
