@@ -97,6 +97,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         note="Labels that the model learns from.",
         headers=_AGAIN,
     ),
+    Channel(
+        "cases",
+        (("case", "the case's id"),),
+        receives=True,
+        sends=True,
+        note="What the police and the operators act on: each case once when it is opened, and again when something material "
+        "of it changed.",
+        headers=_AGAIN,
+    ),
     *(_fact(name) for name in ("location", "line", "sim", "device", "holder", "network")),
     Channel(
         "operators",

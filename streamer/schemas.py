@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.calls import decisions, events, signals, vectors
+from streamer.calls import cases, decisions, events, signals, vectors
 from streamer.calls.codec import MAX_BYTES
 from streamer.channels import CHANNELS, DEAD_LETTER, Channel
 from streamer.kafka.topics import Topics
@@ -33,6 +33,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "feedback": events.Feedback,
     "decision": decisions.Decision,
     "evidence": decisions.Evidence,
+    "case": cases.Case,
     "policy": decisions.Policy,
     "policy-pointer": decisions.PolicyPointer,
     "demotion": decisions.Demotion,

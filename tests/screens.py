@@ -16,10 +16,12 @@ from pathlib import Path
 import orjson
 from confluent_kafka.admin import NewTopic
 
+from streamer.calls.codec import encode
 from streamer.kafka import clients, topics
 from streamer.kafka.broker import LocalBroker
 from streamer.kafka.logs import read
 from streamer.settings import load
+from streamer.signals.casebook import Casebook
 from tests.stream.live import Calls, Worker, setup, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -172,6 +174,23 @@ def replay(scene):
     (scene.folder / "calls.csv").write_text("\n".join(rows) + "\n")
 
 
+def cases(scene):
+    """A trunk whose calls a worker has just blocked, and a device with many SIMs; what a casebook makes of them."""
+    scene.works()
+    numbers = [f"+7703000000{number}" for number in range(4)]
+    for number, caller in enumerate(numbers):
+        scene.judged(f"camp-{number}@igw", caller, trunk="igw-ala-01", ingress="international")
+    book, now = Casebook(), scene.calls.decided["camp-0@igw"][0][0]["at"]
+    box = {"sims": 14, "calls": 118, "victims": 112, "incoming": 2, "first_at": now - 7_200_000}
+    campaign = {"calls": 240, "suspect": 211, "callers": 96, "victims": 238}
+    for case in (
+        *book.heed("imei", "356938035643809", now - 3_600_000, box, ["sb-1@bts", "sb-2@bts"], ["op-a", "op-b"]),
+        *book.heed("trunk", "igw-ala-01", now, campaign, [f"camp-{number}@igw" for number in range(4)], ["op-a"]),
+    ):
+        scene.calls.producer.produce(scene.calls.topics.cases, key=case.case, value=encode(case))
+    scene.calls.producer.flush(10)
+
+
 def running(scene):
     """The topics, and what the repository holds of generated files."""
     topics.ensure(scene.settings)
@@ -179,7 +198,7 @@ def running(scene):
         (scene.folder / name).symlink_to(ROOT / name)
 
 
-SCENES = {"desk": desk, "doctor": doctor, "replay": replay, "running": running}
+SCENES = {"cases": cases, "desk": desk, "doctor": doctor, "replay": replay, "running": running}
 """Page to its scene."""
 
 
@@ -214,6 +233,7 @@ def shape(text):
             lines.append(found[1])
         elif not re.match(r" {23}-> ", line):
             bare = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", line)
+            bare = re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", bare)
             lines.append(re.sub(r" +", " ", re.sub(r"[+-]?\d+(?:[.,]\d+)*", "0", bare)).rstrip())
     return lines
 

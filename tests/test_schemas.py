@@ -65,7 +65,7 @@ def test_every_header_that_is_written_is_in_the_document():
         "operator": {KILL_SWITCH, *by_hand, *again},
         "dead-letter": {letters.NOTED, *by_hand, *dead},
         **{key: {*by_hand, *again} for key in ("list-entry", "policy", "policy-pointer", "demotion")},
-        **{key: set(again) for key in ("feedback", "subscriber-fact", "trunk", "evidence", "model-snapshot")},
+        **{key: set(again) for key in ("feedback", "case", "subscriber-fact", "trunk", "evidence", "model-snapshot")},
     }
     messages = schemas.asyncapi()["components"]["messages"]
     assert {name: set(messages[name]["headers"]["properties"]) for name in written} == written

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import orjson
 
+from streamer.calls.cases import Case
 from streamer.calls.decisions import Decision, Demotion, Evidence, ModelPointer, ModelSnapshot, Policy, PolicyPointer
 from streamer.calls.events import (
     Answer,
@@ -84,6 +85,7 @@ decode_list_entry = _decoder(ListEntry)
 decode_feedback = _decoder(Feedback)
 decode_decision = _decoder(Decision)
 decode_evidence = _decoder(Evidence)
+decode_case = _decoder(Case)
 decode_policy = _decoder(Policy)
 decode_policy_pointer = _decoder(PolicyPointer)
 decode_demotion = _decoder(Demotion)

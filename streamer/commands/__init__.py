@@ -37,6 +37,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "policy": ("streamer.commands.policy", "The rules in force: show, set, a detector's mode, history."),
     "feedback": ("streamer.commands.feedback", "Reports of fraud and of wrong blocks: add, show."),
     "why": ("streamer.commands.why", "A past decision with every finding and feature."),
+    "cases": (
+        "streamer.commands.cases",
+        "What the police and operators act on: list, show, close, reopen, export, verify.",
+    ),
     "kill-switch": ("streamer.commands.kill_switch", "Turn every action into allow, or back."),
     "config": ("streamer.commands.config", "What settings are in force and where they come from; the page of all."),
     "detectors": ("streamer.commands.detectors", "Write or check the page that explains every detector."),

@@ -8,14 +8,7 @@ from typing import Any
 import orjson
 import typer
 
-
-def plain(text: str) -> str:
-    r"""`text` with escapes for what a terminal would obey, or nobody would see.
-
-    >>> print(plain("a\x1b[2J\u202eb"))
-    a\x1b[2J\u202eb
-    """
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+from streamer.desk.record import plain
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -162,6 +162,8 @@ def _place(kind: str, key: bytes | None, value: bytes | None, plan: HomePlan) ->
     if kind == "evidence":
         evidence = codec.decode_evidence(value)
         return utf8(evidence.caller_key), evidence.partition
+    if kind == "cases":
+        return utf8(codec.decode_case(value).case), None
     if key is None:
         raise MessageError("missing_field", "it has no key, and its topic keeps one record a key")
     if value is None:

@@ -45,6 +45,15 @@ def answerable(by: str, why: str) -> tuple[str, str]:
     return by.strip(), why.strip()
 
 
+def plain(text: str) -> str:
+    r"""`text` with escapes for what a terminal would obey, or nobody would see.
+
+    >>> print(plain("a\x1b[2J\u202eb"))
+    a\x1b[2J\u202eb
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def time_text(at_ms: int | None) -> str:
     """A time as people read it, in UTC.
 

@@ -67,6 +67,8 @@ class Topics:
         Compacted facts of subscribers, partitioned like `calls`.
     counts : str
         Partial sums of scoring workers; one partition, whoever owns it merges them.
+    cases : str
+        What people act on; of one partition, so that changes of a case follow one another.
     state : str
         What scoring workers remember, partitioned like `calls`.
     trainer : str
@@ -90,6 +92,7 @@ class Topics:
         self.decisions: Final = f"{prefix}decisions.v1"
         self.evidence: Final = f"{prefix}evidence.v1"
         self.feedback: Final = f"{prefix}feedback.v1"
+        self.cases: Final = f"{prefix}cases.v1"
         self.lists: Final = f"{prefix}lists.v1"
         self.policy: Final = f"{prefix}policy.v1"
         self.operators: Final = f"{prefix}operators.v1"
@@ -107,7 +110,15 @@ class Topics:
         self.network: Final = f"{prefix}subscribers.network.v1"
         self.control: Final = (self.operators, self.trunks, self.lists, self.policy, self.models, self.signals)
         self.facts: Final = (self.location, self.line, self.sim, self.device, self.holder, self.network)
-        self.read: Final = (self.calls, self.evidence, self.feedback, self.counts, *self.facts, *self.control)
+        self.read: Final = (
+            self.calls,
+            self.evidence,
+            self.feedback,
+            self.counts,
+            self.cases,
+            *self.facts,
+            *self.control,
+        )
 
     def kind(self, topic: str) -> str:
         """What a topic is about, without prefix and version: ``lists``, ``subscribers.location``, ``calls.dlq``.
@@ -132,6 +143,7 @@ class Topics:
             TopicSpec(self.evidence, self.partitions, _stream(30 * DAY_MS)),
             TopicSpec(self.feedback, self.partitions, _stream(90 * DAY_MS)),
             TopicSpec(self.counts, 1, _stream(HOUR_MS) | {"message.timestamp.type": "LogAppendTime"}),
+            TopicSpec(self.cases, 1, _stream(365 * DAY_MS)),
         )
         tables = (
             *(TopicSpec(topic, self.partitions, _compacted()) for topic in self.facts),

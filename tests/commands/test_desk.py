@@ -8,7 +8,6 @@ import time
 import orjson
 import pytest
 
-from streamer import commands
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Decision, Evidence, Finding
 from streamer.calls.partitioner import partition_of
@@ -19,24 +18,6 @@ from tests.stream.live import Calls, Worker, read, setup, wait_until
 pytestmark = pytest.mark.broker
 
 SIGNED = ("--by", "analyst-7", "--why", "case 1832, “проверка”")
-
-
-@pytest.fixture
-def desk(kafka_settings, monkeypatch, capsys):
-    """Runs a command of the desk as the shell would; gives its exit code, the objects it printed, and what it said."""
-    for name in ("bootstrap", "prefix", "group"):
-        monkeypatch.setenv(f"STREAMER_{name.upper()}", getattr(kafka_settings, name))
-    monkeypatch.setenv("STREAMER_PARTITIONS", "4")
-
-    def run(*arguments, text=False):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            commands.main([*arguments, *(() if text else ("--json",))])
-        said = capsys.readouterr()
-        objects = [] if text else [orjson.loads(line) for line in said.out.splitlines()]
-        return ended.value.code or 0, objects, said.out + said.err
-
-    return run
 
 
 class Judged:
@@ -311,7 +292,7 @@ def test_dead_letters_are_shown_and_sent_again_once(kafka_settings, desk):
         assert worker.stop() == 0, worker.log
 
 
-@pytest.mark.parametrize("command", [("lists", "show"), ("kill-switch", "status"), ("dlq", "show"), ("why", "c"), ("kill-switch", "on", *SIGNED)])  # fmt: skip
+@pytest.mark.parametrize("command", [("lists", "show"), ("cases", "list"), ("kill-switch", "status"), ("dlq", "show"), ("why", "c"), ("kill-switch", "on", *SIGNED)])  # fmt: skip
 def test_without_brokers_one_line_says_so(command):
     env = os.environ | {"STREAMER_BOOTSTRAP": "127.0.0.1:1"}
     done = subprocess.run([sys.executable, "-m", "streamer", *command], env=env, capture_output=True, text=True, timeout=90)  # fmt: skip
@@ -323,6 +304,6 @@ def test_without_brokers_one_line_says_so(command):
 
 
 def test_help_has_an_example_of_every_command():
-    for command in (("dlq", "show"), ("dlq", "replay"), ("lists", "add"), ("policy", "set"), ("policy", "mode"), ("feedback", "add"), ("why",), ("kill-switch", "on")):  # fmt: skip
+    for command in (("dlq", "show"), ("dlq", "replay"), ("lists", "add"), ("policy", "set"), ("policy", "mode"), ("feedback", "add"), ("why",), ("kill-switch", "on"), *(("cases", name) for name in ("list", "show", "close", "reopen", "export", "verify"))):  # fmt: skip
         done = subprocess.run([sys.executable, "-m", "streamer", *command, "--help"], capture_output=True, text=True, timeout=60)  # fmt: skip
         assert (done.returncode, "Example: streamer" in done.stdout) == (0, True), done.stdout + done.stderr

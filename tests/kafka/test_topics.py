@@ -28,16 +28,17 @@ def test_the_contracts_table() -> None:
     topics = Topics(load(prefix="kz.", partitions=7))
     specs = {topics.kind(spec.name): spec for spec in topics.specs}
     streams = {kind for kind in specs if not kind.endswith(".dlq")}
-    assert streams == SAME_PARTITIONS | COMPACTED | {"counts", "signals"}
+    assert streams == SAME_PARTITIONS | COMPACTED | {"counts", "signals", "cases"}
     assert all(spec.name.startswith("kz.") for spec in specs.values())
     assert {kind for kind in streams if specs[kind].partitions == 7} == SAME_PARTITIONS
-    assert {kind for kind in streams if specs[kind].partitions == 1} == COMPACTED | {"counts", "signals"}
+    assert {kind for kind in streams if specs[kind].partitions == 1} == COMPACTED | {"counts", "signals", "cases"}
     compacted = {kind for kind in streams if specs[kind].config["cleanup.policy"] == "compact"}
     assert compacted == COMPACTED | {kind for kind in SAME_PARTITIONS if kind.startswith("subscribers.")}
     kept = {kind: int(specs[kind].config["retention.ms"]) for kind in streams - compacted}
     assert kept.pop("state") == -1  # workers themselves delete what no pointer needs
     assert kept == {
         "calls": DAY_MS, "decisions": HOUR_MS, "evidence": 30 * DAY_MS, "feedback": 90 * DAY_MS, "counts": HOUR_MS, "signals": DAY_MS,
+        "cases": 365 * DAY_MS,
     }  # fmt: skip
     assert specs["signals"].config["cleanup.policy"] == "compact,delete"
     for kind in ("calls", "counts"):

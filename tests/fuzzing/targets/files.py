@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import tempfile
+import zipfile
 from importlib import resources
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pyarrow.parquet
 from streamer import settings
 from streamer.calls.codec import decode_call
 from streamer.calls.numbers import home_plan
-from streamer.desk import edits
+from streamer.desk import edits, packs
 from streamer.errors import DeskError, MessageError, ReplayError, SettingsError
 from streamer.lab import control, mapping, progress
 from streamer.lab.packed import Counted
@@ -221,6 +222,21 @@ def toml_seeds():
     return [file.read_bytes() for file in MAPPINGS.iterdir() if file.name.endswith(".toml")]
 
 
+PACK = packs.zipped({"case.json": b"{}", "calls.jsonl": b""})
+
+
+def pack(data):
+    """An evidence pack from whoever likes to send one."""
+    try:
+        found = packs.checked(data)
+    except DeskError as error:
+        return shape(error)
+    if not found.flaws:
+        with zipfile.ZipFile(io.BytesIO(data)) as held:
+            assert packs.zipped({name: held.read(name) for name in found.members}) == data
+    return tuple(sorted(shape(flaw) for flaw in found.flaws))
+
+
 SETTINGS = b'bootstrap = "k:9092"\npartitions = 48\nretention_h = { calls = 48 }\nbegin_empty = true\nlinger_ms = 0.5\nhome = "GB"\n'
 PROGRESS = msgspec.json.encode(
     progress.Progress(progress.FORM, False, 1, 2, [progress.Input("a.csv", 3, "d")],
@@ -246,6 +262,8 @@ TARGETS = (
     Target("settings-toml", setting, lambda: [SETTINGS], 2_000, "`SettingsError`, or settings within their bounds", (b"=", b'"', b"partitions", b"retention_h", b"[retention_h]")),
     Target("settings-in-the-environment", environment, lambda: [b"%c%s" % (at, value) for at in range(len(VARIABLES)) for value in (b"1", b"{}")], 2_000,
            "`SettingsError`, or settings"),
+    Target("evidence-pack", pack, lambda: [PACK], 3_000, "`DeskError`, or flaws, unless it is the pack as it was written",
+           (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"SHA256SUMS", b"case.json")),
     Target("policy-at-the-desk", policy, lambda: [*samples("policy"), b"detectors.robocall.mode=shadow\nmodel.threshold=0.97\ngovernor=default"], 10_000,
            "`DeskError`, or a policy", (b"detectors.", b"=", b"default", b".")),
 )  # fmt: skip

@@ -37,7 +37,7 @@ MESSAGES = {
     "setup": codec.decode_call, "answer": codec.decode_call, "end": codec.decode_call,
     "subscriber-fact": codec.decode_fact, "operator": codec.decode_operator, "trunk": codec.decode_trunk,
     "list-entry": codec.decode_list_entry, "feedback": codec.decode_feedback, "decision": decode_decision,
-    "evidence": decode_evidence, "policy": codec.decode_policy, "policy-pointer": codec.decode_policy_pointer,
+    "evidence": decode_evidence, "case": codec.decode_case, "policy": codec.decode_policy, "policy-pointer": codec.decode_policy_pointer,
     "demotion": codec.decode_demotion, "model-snapshot": codec.decode_model, "model-pointer": codec.decode_model_pointer,
 }  # fmt: skip
 

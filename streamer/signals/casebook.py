@@ -1,0 +1,203 @@
+"""Cases opened once, updated when something material changed, closed after long silence, never doubled by a restart.
+
+All that a casebook remembers of a case is the record that it published last, so a book that has read the topic knows
+what one that never stopped knows. What was heeded before may come again after a restart: figures only grow, so that it
+changes nothing. Signals may come late, by less than `SILENCE_MS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from heapq import nsmallest
+from typing import Final
+
+import msgspec
+
+from streamer.calls.cases import MEASURES, Case, CaseStatus, SubjectKind
+from streamer.calls.events import LATEST_MS
+from streamer.signals.grounds import judged
+
+DAY_MS: Final = 24 * 3_600_000
+SILENCE_MS: Final = 7 * DAY_MS
+"""After so long without a signal a case is closed, and the next signal opens another."""
+STILL_MS: Final = DAY_MS
+"""That a subject is still at it is published once in so long."""
+MOST: Final = 65_536
+"""Cases held at a time, closed ones of the last fortnight among them."""
+MOST_CALLS: Final = 30
+"""Ids of calls kept with a case: with them, and all other texts at their longest, a record stays below 64 KiB."""
+MOST_OPERATORS: Final = 16
+_SILENT: Final = f"nothing more was heard of it for {SILENCE_MS // DAY_MS} days"
+_LONGEST: Final = 255
+"""Characters of a subject's name: whoever publishes may write names of any length."""
+
+
+class Casebook:
+    """See the module. Feed `restore` with every record of `cases.v1`, its own too: people close and reopen cases there."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._held: dict[str, Case] = {}
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def restore(self, case: Case) -> None:
+        """A record of the topic was read: before the first signal all that there are, then each that comes."""
+        held = self._held.get(case.subject)
+        if held is None or case.case == held.case or case.opened_at > held.opened_at:
+            self._held[case.subject] = merged(held, case)
+
+    def heed(
+        self,
+        kind: SubjectKind,
+        subject: str,
+        at_ms: int,
+        values: Mapping[str, float],
+        calls: Iterable[str],
+        operators: Iterable[str],
+    ) -> list[Case]:
+        """A subject is hot: what is to be published of it, in this order; mostly nothing.
+
+        `values` are figures as `streamer.signals.grounds` names them, `calls` ids of some of its calls, `operators` who saw
+        it. ``first_at`` among the values is the time of the first call counted.
+        """
+        seen = _seen(kind, subject, at_ms, values, calls, operators)
+        held = None if seen is None else self._held.get(seen.subject)
+        if seen is None or (held is not None and at_ms < held.opened_at):
+            return []
+        if held is None:
+            return [*self._room(), self._put(seen)]
+        if at_ms - _quiet_from(held) > SILENCE_MS:
+            return [*self._closed(held), self._put(seen)]
+        after = _updated(held, seen)
+        return [] if after is held else [self._put(after)]
+
+    def expire(self, now_ms: int) -> list[Case]:
+        """The clock of events has come to `now_ms`: the cases that are closed since nothing more was heard of them.
+
+        Looks at every case: to be asked once a minute or so.
+        """
+        silent = [case for case in self._held.values() if now_ms - _quiet_from(case) > SILENCE_MS]
+        said = [closed for case in sorted(silent, key=lambda case: case.subject) for closed in self._closed(case)]
+        for case in silent:
+            if now_ms - _quiet_from(case) > 2 * SILENCE_MS:
+                del self._held[case.subject]
+        return said
+
+    def _put(self, case: Case) -> Case:
+        self._held[case.subject] = case
+        return case
+
+    def _closed(self, case: Case, why: str = _SILENT) -> list[Case]:
+        return [] if case.status == "closed" else [self._put(_turned(case, "closed", why))]
+
+    def _room(self) -> list[Case]:
+        """Make room for one more: closed cases go first, then those that were silent longest, which are closed."""
+        too_many = len(self._held) - self._most + 1
+        if too_many <= 0:
+            return []
+        going = nsmallest(too_many, self._held.values(), key=lambda case: (case.status == "open", _quiet_from(case)))
+        said = [closed for case in going for closed in self._closed(case, f"{self._most} newer cases are held")]
+        for case in going:
+            del self._held[case.subject]
+        return said
+
+
+def merged(before: Case | None, record: Case) -> Case:
+    """What stands of a case once another record of it was read; `before` may be another case of the subject, or none.
+
+    The status is that of the record which knew more; figures are the highest of both.
+    """
+    if before is None or before.case != record.case:
+        return record
+    older, newer = (before, record) if _knows(record) >= _knows(before) else (record, before)
+    strong = newer if _strength(newer) >= _strength(older) else older
+    return msgspec.structs.replace(
+        newer,
+        kind=strong.kind,
+        measure=strong.measure,
+        grounds=strong.grounds,
+        calls=max(older.calls, newer.calls),
+        victims=max(older.victims, newer.victims),
+        operators=_joined(older.operators, newer.operators, MOST_OPERATORS),
+        evidence=_joined(older.evidence, newer.evidence, MOST_CALLS),
+        first_at=min((at for at in (older.first_at, newer.first_at) if at is not None), default=None),
+        last_at=max((at for at in (older.last_at, newer.last_at) if at is not None), default=None),
+        revision=max(older.revision, newer.revision),
+    )
+
+
+def _seen(
+    kind: SubjectKind,
+    subject: str,
+    at_ms: int,
+    values: Mapping[str, float],
+    calls: Iterable[str],
+    operators: Iterable[str],
+) -> Case | None:
+    """The case that a signal makes by itself; None when it makes none."""
+    found = judged(kind, values)
+    if found is None or not 0 <= at_ms <= LATEST_MS or not subject:
+        return None
+    rule, grounds = found
+    about = f"{kind}/{subject[:_LONGEST]}"
+    return Case(
+        case=f"{about}/{datetime.fromtimestamp(at_ms / 1000, UTC).date()}",
+        opened_at=at_ms,
+        kind=rule.fraud,
+        subject=about,
+        operators=_joined([], sorted(operators), MOST_OPERATORS),
+        measure=rule.measure,
+        status="open",
+        calls=int(values.get("calls", 0)),
+        victims=int(values.get("victims", kind == "callee")),
+        evidence=_joined([], calls, MOST_CALLS),
+        first_at=min(at_ms, max(0, int(values.get("first_at", at_ms)))),
+        last_at=at_ms,
+        grounds=grounds,
+    )
+
+
+def _updated(held: Case, seen: Case) -> Case:
+    """The case after another signal of its subject; the same one when nothing material is new.
+
+    Material is: a stronger measure, twice the calls, another operator, and that it still goes on a day later. What a person
+    closed stays closed, whatever comes, until a stronger measure is due; what was closed for its silence is open again.
+    """
+    stronger = _strength(seen) > _strength(held)
+    operators = _joined(held.operators, seen.operators, MOST_OPERATORS)
+    more = seen.calls > held.calls and seen.calls >= 2 * held.calls
+    still = seen.heard_at - held.heard_at >= STILL_MS
+    if not (stronger or more or still or operators != held.operators):
+        return held
+    after = merged(held, msgspec.structs.replace(
+        seen, case=held.case, opened_at=held.opened_at, status=held.status, by=held.by, why=held.why,
+        changed_at=held.changed_at, revision=held.revision + 1,
+    ))  # fmt: skip
+    if held.status == "open" or (held.by and not stronger):
+        return after
+    why = f"{seen.measure} is due, more than was when it was closed" if stronger else "heard of again"
+    return msgspec.structs.replace(after, status="open", by="", why=why)
+
+
+def _turned(case: Case, status: CaseStatus, why: str) -> Case:
+    return msgspec.structs.replace(case, status=status, by="", why=why, revision=case.revision + 1)
+
+
+def _quiet_from(case: Case) -> int:
+    """From when on it counts as silent: a person's change begins it anew."""
+    return max(case.heard_at, case.changed_at or 0)
+
+
+def _knows(case: Case) -> tuple[int, int]:
+    return case.changed_at or 0, case.revision
+
+
+def _strength(case: Case) -> int:
+    return MEASURES.index(case.measure)
+
+
+def _joined(held: Iterable[str], more: Iterable[str], most: int) -> list[str]:
+    return list(dict.fromkeys((*held, *more)))[:most]
