@@ -208,6 +208,8 @@ def _setup(
             bits |= 1 << tallies.FRESH
         if x[_SAME_PREFIX] >= NEIGHBOUR_DIGITS:
             bits |= 1 << tallies.NEIGHBOUR
+        if action != ALLOW:
+            bits |= 1 << tallies.SUSPECT
         if action == BLOCK:
             bits |= 1 << tallies.BLOCKED
             sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)

@@ -10,7 +10,6 @@ import numpy as np
 import orjson
 
 from streamer import columns
-from streamer.calls.codec import encode
 from streamer.calls.compiled_decisions import (
     ACTIONS_SAID,
     CACHE_UNTIL,
@@ -25,12 +24,10 @@ from streamer.calls.compiled_decisions import (
     plain,
 )
 from streamer.calls.decisions import ACTIONS, Policy
-from streamer.calls.events import LATEST_MS, Setup
-from streamer.calls.signals import BusyLine
+from streamer.calls.events import LATEST_MS
 from streamer.columns import Verdicts
 from streamer.compiled import loop
-from streamer.evidence import evidence_of
-from streamer.features import INDEX
+from streamer.evidence import busy_lines, evidence_of
 from streamer.in_force import InForce, Versions
 from streamer.policy import BLOCK, REASONS, THROTTLED, names_of, refusal
 from streamer.records import Read, trunk_of
@@ -53,7 +50,6 @@ _SHADOW: Final = len(ACTIONS)
 ) = range(2 * _SHADOW, 2 * _SHADOW + 10)  # fmt: skip
 _COUNTS: Final = 2 * _SHADOW + 10
 
-_IN_A_DAY: Final = [INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
 _NO_REFUSAL: Final = {"sip_code": None, "sip_reason": None, "q850": None}
 
 
@@ -169,7 +165,7 @@ class Reporter:
         if counted[_GOVERNED]:
             outcomes.standing = _standing(given.events, out.columns, hashes)
         if counted[_BUSY]:
-            outcomes.counts += _busy(given, out)
+            outcomes.counts += busy_lines(given, out, known)
         values = self._written(given, lines, known.versions, now_ms)
         rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
         outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
@@ -269,22 +265,6 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
         counts[_BUSY] += flags & columns.BUSY != 0
         m += 1
     return m
-
-
-def _busy(given: Read, out: Verdicts) -> list[tuple[str, bytes]]:
-    """What is told of own lines that call many numbers."""
-    found = []
-    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.BUSY).tolist():
-        setup, line = given.events[at], given.numbers.key_of(at)
-        assert isinstance(setup, Setup)
-        attempts, distinct, answered = out.x[at, _IN_A_DAY].tolist()
-        told = BusyLine(
-            at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
-            attempts=int(attempts), distinct=int(distinct), answered=int(answered),
-            imsi=setup.imsi, imei=setup.imei, cell=setup.cell,
-        )  # fmt: skip
-        found.append((line, encode(told)))
-    return found
 
 
 def _standing(events: list[Any], verdicts: Any, hashes: Any) -> list[tuple[str, str, int, int, int]]:

@@ -102,14 +102,9 @@ class Topics:
         self.signals: Final = f"{prefix}signals.v1"
         self.state: Final = f"{prefix}state.v1"
         self.trainer: Final = f"{prefix}trainer.v1"
-        self.location: Final = f"{prefix}subscribers.location.v1"
-        self.line: Final = f"{prefix}subscribers.line.v1"
-        self.sim: Final = f"{prefix}subscribers.sim.v1"
-        self.device: Final = f"{prefix}subscribers.device.v1"
-        self.holder: Final = f"{prefix}subscribers.holder.v1"
-        self.network: Final = f"{prefix}subscribers.network.v1"
+        self.facts: Final = tuple(f"{prefix}subscribers.{fact}.v1" for fact in SUBSCRIBER_FACTS)
+        self.location, self.line, self.sim, self.device, self.holder, self.network = self.facts
         self.control: Final = (self.operators, self.trunks, self.lists, self.policy, self.models, self.signals)
-        self.facts: Final = (self.location, self.line, self.sim, self.device, self.holder, self.network)
         self.read: Final = (
             self.calls,
             self.evidence,

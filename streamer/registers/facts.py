@@ -1,7 +1,8 @@
-"""What operators know of their own lines, compact: 52 bytes a line, no Python object a line."""
+"""What operators know of their own lines, compact: 52 bytes a line (84 where holders are told), no Python object a line."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ _SKEW_MS: Final = 60_000
 UNKNOWN: Final = 0
 HOME: Final = 1
 ROAMING: Final = 2
+_HOLDER: Final = 32
 LINE_ACTIVE: Final = 1
 LINE_INACTIVE: Final = 2
 _LINES: Final = {"active": LINE_ACTIVE, "inactive": LINE_INACTIVE}
@@ -77,6 +79,7 @@ class Register:
     def __init__(self, secret: Secret, number_ids: Any) -> None:
         self.compiled = empty(secret)
         self._number_ids = number_ids
+        self._holders: Any = None
         self._used = 0
         self._free: list[int] = []
 
@@ -102,6 +105,24 @@ class Register:
             facts.sim_ms[row] = max(fact.at, int(facts.sim_ms[row]))
         elif fact.fact == "network":
             facts.owner[row] = owner_row + 1
+        elif fact.fact == "holder":
+            self._hold(row, fact.value)
+
+    def holder_of(self, number: int) -> str | None:
+        """The pseudonym of the holder of a number (its id), or a digest of one that is longer than `_HOLDER` bytes."""
+        row = int(row_of(self.compiled, number))
+        if row < 0 or self._holders is None or row >= len(self._holders):
+            return None
+        return bytes(self._holders[row]).decode("utf-8", "replace") or None
+
+    def _hold(self, row: int, holder: str) -> None:
+        named = holder.encode("utf-8", "surrogatepass")
+        if len(named) > _HOLDER:
+            named = hashlib.blake2b(named, digest_size=_HOLDER // 2).hexdigest().encode()
+        if self._holders is None:
+            self._holders = np.zeros(len(self.compiled.number), f"S{_HOLDER}")
+        self._holders = widened(self._holders, row + 1)
+        self._holders[row] = named
 
     def forget(self, number: str, fact: str) -> None:
         """A tombstone: this fact of the number is not known any more."""
@@ -117,7 +138,10 @@ class Register:
             facts.sim_ms[row] = 0
         elif fact == "network":
             facts.owner[row] = 0
-        if not any(column[row] for column in facts[3:]):
+        elif fact == "holder" and self._holders is not None and row < len(self._holders):
+            self._holders[row] = b""
+        held = self._holders is not None and row < len(self._holders) and bool(self._holders[row])
+        if not held and not any(column[row] for column in facts[3:]):
             self._leave(row)
 
     def drop(self, partition: int) -> None:
@@ -130,6 +154,8 @@ class Register:
         remove(self.compiled.at, int(self.compiled.number[row]), 0)
         for column in self.compiled[1:]:
             column[row] = 0
+        if self._holders is not None and row < len(self._holders):
+            self._holders[row] = b""
         self.compiled.partition[row] = -1
         self._free.append(row)
 

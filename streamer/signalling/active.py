@@ -1,4 +1,4 @@
-"""The merger that holds the lease: partial sums in, signals out.
+"""The merger that holds the lease: partial sums in, signals and cases out.
 
 Nothing is committed and nothing is kept in files: whoever takes over reads back what was said, then the counts of the last
 minutes again, and says nothing before it is as far as the log was. What two mergers say of one thing, should one have
@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from streamer.calls import codec
+from streamer.calls.cases import Case
 from streamer.errors import MessageError, StoppedError, TransportError
 from streamer.kafka import clients
 from streamer.kafka.asking import ANSWER_S, answered, is_end, is_final
 from streamer.kafka.letters import DeadLetters
-from streamer.kafka.tables import TableReader
+from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.signalling.metrics import MergerMetrics
+from streamer.signals.casebook import Casebook
+from streamer.signals.figures import figures
 from streamer.signals.merger import LOOKED_BACK_MS, Merger
 from streamer.windows.hashing import secret_words
 
@@ -30,6 +34,7 @@ log = logging.getLogger("streamer.signals")
 _POLL_S: Final = 0.1
 _POLL_RECORDS: Final = 500
 _SHOW_EVERY_S: Final = 1.0
+_EXPIRY_EVERY_S: Final = 60.0
 
 
 class ActiveMerger:
@@ -50,6 +55,10 @@ class ActiveMerger:
         self._metrics = metrics
         self._go_on = go_on
         self.merger = Merger(secret_words(settings.secret.get_secret_value().encode()))
+        self.casebook = Casebook()
+        self._cases = TableReader(settings, [self._topics.cases], go_on)
+        for change in self._cases.read_to_end():
+            self._heed_case(change)
         said_to = self._restore(settings)
         self._reader: Consumer = clients.consumer(
             settings,
@@ -59,6 +68,7 @@ class ActiveMerger:
         self._letters = DeadLetters(settings, go_on)
         self._producer = clients.producer(settings, **{"enable.idempotence": True, "linger.ms": 1})
         self._failure: str | None = None
+        self._next_expiry = 0.0
         self._next_show = 0.0
         begin, self._behind = self._bounds(said_to)
         self._reader.assign([TopicPartition(self._topics.counts, 0, begin)])
@@ -114,6 +124,8 @@ class ActiveMerger:
                 self._behind = 0
             elif is_final(error):
                 raise TransportError(f"{message.topic()} cannot be read: {error.str()}")
+        for change in self._cases.poll():
+            self._heed_case(change)
         self._letters.deliver()
         if self.ready:
             self._say()
@@ -137,19 +149,41 @@ class ActiveMerger:
         place = TopicPartition(self._topics.counts, 0)
         self._metrics.lag.set(max(self._reader.get_watermark_offsets(place, cached=True)[1] - offset - 1, 0))
 
+    def _heed_case(self, change: Change) -> None:
+        """A case as it lies in the log: ours, another merger's, or changed by people."""
+        if change.value is not None:
+            try:
+                self.casebook.restore(codec.decode_case(change.value))
+            except MessageError as error:
+                log.warning("%s[%d]@%d is not heeded: %s", change.topic, change.partition, change.offset, error)
+
     def _say(self) -> None:
         for key, signal in self.merger.changes():
-            value = None if signal is None else codec.encode(signal)
-            while True:
-                try:
-                    self._producer.produce(self._topics.signals, key=key, value=value, on_delivery=self._heard)
-                    break
-                except BufferError:
-                    if not self._go_on():
-                        raise StoppedError("stopped before the brokers took a signal") from None
-                    self._producer.poll(clients.SLICE_S)
+            self._send(self._topics.signals, key, None if signal is None else codec.encode(signal))
             self._metrics.published.labels(key.partition("/")[0]).inc()
+            if signal is not None:
+                for kind, subject, values, calls, operators in figures(signal, self.merger.lines):
+                    self._file(self.casebook.heed(kind, subject, signal.at, values, calls, operators))
+        if time.monotonic() >= self._next_expiry:
+            self._next_expiry = time.monotonic() + _EXPIRY_EVERY_S
+            self._file(self.casebook.expire(self.merger.clock_ms))
         self._producer.poll(0)
+
+    def _file(self, cases: Iterable[Case]) -> None:
+        for case in cases:
+            self._send(self._topics.cases, case.case, codec.encode(case))
+            self._metrics.cases.labels(case.kind, case.measure).inc()
+
+    def _send(self, topic: str, key: str, value: bytes | None) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, key=key, value=value, on_delivery=self._heard)
+            except BufferError:
+                if not self._go_on():
+                    raise StoppedError("stopped before the brokers took a signal") from None
+                self._producer.poll(clients.SLICE_S)
+            else:
+                return
 
     def _heard(self, error: Any, _: Message) -> None:
         if error is not None:
@@ -162,5 +196,6 @@ class ActiveMerger:
     def close(self) -> None:
         """Let go of the clients."""
         self._reader.close()
+        self._cases.close()
         self._letters.close()
         self._producer.purge()

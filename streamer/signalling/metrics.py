@@ -22,6 +22,12 @@ class MergerMetrics:
         self.published = Counter(
             "streamer_signals_published", "Signals published, by kind; ends among them", ["kind"], registry=registry
         )
+        self.cases = Counter(
+            "streamer_signals_cases",
+            "Cases published, each time that one is opened or changed",
+            ["kind", "measure"],
+            registry=registry,
+        )
         self.held = Gauge("streamer_signals_subjects", "Subjects held, by kind", ["kind"], registry=registry)
         self.refused = Gauge(
             "streamer_signals_refused", "Times that a subject was not counted for want of room", registry=registry

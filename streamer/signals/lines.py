@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -13,7 +13,8 @@ from streamer.calls.signals import BusyLine, Signal
 
 DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
-_DEVICE: Final = ("imei", "cell", "holder")
+DEVICES: Final[tuple[Literal["imei", "cell", "holder"], ...]] = ("imei", "cell", "holder")
+"""What lines may share."""
 _ABOUT: Final = ("operator", "imsi", "imei", "cell", "holder", "call_id")
 
 
@@ -26,12 +27,20 @@ class _Line(Struct):
     incoming: int = 0
 
 
+class Together(NamedTuple):
+    """Figures of some lines as one (see `streamer.signals.grounds`), ids of some of their calls, and their operators."""
+
+    values: dict[str, float]
+    calls: list[str]
+    operators: list[str]
+
+
 class Lines:
     """The busy lines of the last 24 hours, by number."""
 
     def __init__(self) -> None:
         self._held: dict[str, _Line] = {}
-        self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in _DEVICE}
+        self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in DEVICES}
         self._new: dict[str, None] = {}
         self._numbers: Any = None
 
@@ -48,7 +57,7 @@ class Lines:
             return
         self._leave(held.told)
         held.told = line
-        for name in _DEVICE:
+        for name in DEVICES:
             value = getattr(line, name)
             if value:
                 self._by_device[name][value].add(line.line)
@@ -74,7 +83,7 @@ class Lines:
             at=signal.at, operator=about.get("operator", ""), line=signal.subject, call_id=about.get("call_id", "-"),
             attempts=int(values.get("attempts_24h", 0)), distinct=int(values.get("distinct_24h", 0)),
             answered=int(values.get("answered_24h", 0)),
-            **{name: about.get(name) for name in ("imsi", *_DEVICE)},
+            **{name: about.get(name) for name in ("imsi", *DEVICES)},
         )  # fmt: skip
         self.tell(told)
         del self._new[told.line]
@@ -98,12 +107,33 @@ class Lines:
                     "answered_24h": float(line.answered),
                     "incoming": float(held.incoming),
                     "watched_h": max(line.at - held.since_ms, 0) / _HOUR_MS,
-                    **{f"{name}_lines": float(self.sharing(name, getattr(line, name))) for name in _DEVICE},
+                    **{f"{name}_lines": float(self.sharing(name, getattr(line, name))) for name in DEVICES},
                 },
                 about={name: value for name in _ABOUT if (value := getattr(line, name))},
                 position=position,
             )
         self._new = {}
+
+    def on(self, device: str, value: str) -> list[str]:
+        """The busy lines on an IMEI, in a cell, or of a holder."""
+        return sorted(self._by_device[device].get(value, ()))
+
+    def together(self, numbers: Iterable[str]) -> Together:
+        """What these lines did within a day, as one; those that are not busy any more are left out."""
+        held = [self._held[number] for number in numbers if number in self._held]
+        told = [line.told for line in held]
+        return Together(
+            {
+                "calls": float(sum(line.attempts for line in told)),
+                "victims": float(sum(line.distinct for line in told)),
+                "incoming": float(sum(line.incoming for line in held)),
+                "sims": float(len({line.imsi or line.line for line in told})),
+                "cells": float(len({line.cell for line in told if line.cell})),
+                "first_at": float(min((line.since_ms for line in held), default=0)),
+            },
+            [line.call_id for line in told],
+            sorted({line.operator for line in told}),
+        )
 
     def sharing(self, device: str, value: str | None) -> int:
         """How many busy lines share an IMEI, a cell or a holder."""
@@ -118,7 +148,7 @@ class Lines:
             self._numbers = None
 
     def _leave(self, line: BusyLine) -> None:
-        for name in _DEVICE:
+        for name in DEVICES:
             value = getattr(line, name)
             if value:
                 lines = self._by_device[name][value]

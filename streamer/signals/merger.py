@@ -31,9 +31,9 @@ _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
     "burst": subjects.BURST,
 }
 _VALUES: Final = {
-    "callee": ("1m", ("callers", "attempts", "fresh", "brief")),
-    "trunk": ("10m", ("attempts", "fresh", "neighbours", "blocked", "victims", "burst")),
-    "block": ("10m", ("attempts", "fresh", "blocked", "answered", "brief", "burst")),
+    "callee": ("1m", ("callers", "attempts", "fresh", "suspect", "answered", "brief")),
+    "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "victims", "burst")),
+    "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "burst")),
 }
 
 STANDS_OUT: Final = {

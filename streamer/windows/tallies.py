@@ -19,11 +19,11 @@ NUMBER, CALLEE, BLOCK, TRUNK, BITS = range(5)
 the calling number, 0 for an own line; the row of the registered trunk, 0 for none; and what is counted."""
 WORDS: Final = 5
 
-ATTEMPT, CALLER, FRESH, NEIGHBOUR, BLOCKED, ANSWERED, BRIEF = range(7)
+ATTEMPT, CALLER, FRESH, NEIGHBOUR, SUSPECT, BLOCKED, ANSWERED, BRIEF = range(8)
 """Bits of a row and columns of its counts: a set-up; the first of its caller to this called number for some minutes; the first
-of its caller to anybody for a day; one whose number resembles the called one's; one that was blocked; an answer; and an
+of its caller to anybody for a day; one whose number resembles the called one's; one that something was found of; one that was blocked; an answer; and an
 end after less than six seconds of talk, or less than five of ringing."""
-COUNTS: Final = 7
+COUNTS: Final = 8
 
 PART: Final = 1_024
 """Rows of a message at most."""

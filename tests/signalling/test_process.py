@@ -4,10 +4,11 @@ import itertools
 import signal as signals_of_unix
 import time
 
+import msgspec
 import orjson
 import pytest
 
-from streamer.calls.codec import decode_signal, encode
+from streamer.calls.codec import decode_case, decode_signal, encode
 from streamer.calls.signals import BusyLine
 from streamer.kafka import clients
 from streamer.kafka.topics import Topics, dead_letter
@@ -131,6 +132,52 @@ def test_whoever_takes_over_counts_every_call_once(kafka_settings):
             for each in mergers:
                 each.kill()
         assert worker.stop() == 0
+
+
+def on_file(settings):
+    """Every record of `cases.v1`."""
+    return [decode_case(record.value()) for record in read(settings, Topics(settings).cases, 1, 1.0, wanted=10**6)]
+
+
+def test_a_sim_box_is_put_on_file_once_whoever_merges(kafka_settings):
+    now = int(time.time() * 1000)
+    client = clients.producer(kafka_settings)
+
+    def tell(attempts):
+        for number in range(6):
+            line = BusyLine(
+                at=now + attempts, operator="op-a", line=f"+7701000000{number}", call_id=f"c{number}", imsi=f"4010{number}",
+                attempts=attempts, distinct=attempts, answered=3, imei="350000000000001", cell="401-01-1",
+            )  # fmt: skip
+            client.produce(Topics(kafka_settings).counts, encode(line), line.line, partition=0)
+        assert not client.flush(10)
+
+    def opened():
+        return [case for case in on_file(kafka_settings) if case.subject == "imei/350000000000001"]
+
+    with merger(kafka_settings) as first:
+        tell(20)
+        wait_until(opened)
+        first.kill()
+    with merger(kafka_settings) as second:
+        second.says("active: ")
+        tell(25)
+        told(kafka_settings, "line/+77010000005", lambda signal: signal.values["attempts_24h"] == 25)
+        (case,) = opened()  # nothing material is new
+        assert (case.measure, case.status) == ("bar_sim", "open")
+        closed = msgspec.structs.replace(
+            case, status="closed", by="ann", why="a taxi gateway", changed_at=now + 1, revision=1
+        )
+        client.produce(Topics(kafka_settings).cases, encode(closed), closed.case, partition=0)
+        assert not client.flush(10)
+        time.sleep(1)
+        tell(60)
+        told(kafka_settings, "line/+77010000005", lambda signal: signal.values["attempts_24h"] == 60)
+        wait_until(lambda: len(opened()) == 3)
+        assert [(each.case, each.status) for each in opened()] == [
+            (case.case, "open"), (case.case, "closed"), (case.case, "closed"),
+        ]  # fmt: skip
+        assert second.stop() == 0
 
 
 def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(kafka_settings):
