@@ -182,10 +182,10 @@ def cases(scene):
         scene.judged(f"camp-{number}@igw", caller, trunk="igw-ala-01", ingress="international")
     book, now = Casebook(), scene.calls.decided["camp-0@igw"][0][0]["at"]
     box = {"sims": 14, "calls": 118, "victims": 112, "incoming": 2, "first_at": now - 7_200_000}
-    campaign = {"calls": 240, "suspect": 211, "callers": 96, "victims": 238}
+    campaign = {"calls": 240, "bursts": 6, "burst": 211}
     for case in (
         *book.heed("imei", "356938035643809", now - 3_600_000, box, ["sb-1@bts", "sb-2@bts"], ["op-a", "op-b"]),
-        *book.heed("trunk", "igw-ala-01", now, campaign, [f"camp-{number}@igw" for number in range(4)], ["op-a"]),
+        *book.heed("trunk", "op-a/igw-ala-01", now, campaign, [f"camp-{number}@igw" for number in range(4)], ["op-a"]),
     ):
         scene.calls.producer.produce(scene.calls.topics.cases, key=case.case, value=encode(case))
     scene.calls.producer.flush(10)

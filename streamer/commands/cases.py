@@ -43,7 +43,7 @@ def show_all(
         print_json(filing.as_json(one) for one in found)
         return
     rows = [
-        (case.case, case.kind, case.measure, case.status, ",".join(case.operators), case.calls, case.victims, time_text(case.heard_at))
+        (case.case, case.kind, case.measure, case.status, ",".join(case.operators), case.calls, case.victims or None, time_text(case.heard_at))
         for case, _ in found
     ]  # fmt: skip
     print_table(("case", "fraud", "measure", "status", "operators", "calls", "victims", "last seen"), rows)
@@ -68,9 +68,9 @@ def _show(found: Filed) -> None:
 
     case = found.case
     say(f"case {case.case}: {case.kind}, {case.measure}, {case.status}")
-    say(f"  seen by {', '.join(case.operators) or 'nobody named'}: {case.calls} calls, {case.victims} victims")
+    say(f"  seen by {', '.join(case.operators) or 'nobody named'}: {filing.size(case)}")
     first, last = time_text(case.first_at), time_text(case.heard_at)
-    say(f"  opened {time_text(case.opened_at)}, first call {first}, last seen {last}")
+    say(f"  opened {time_text(case.opened_at)}, counted from {first}, last seen {last}")
     figures = [(one.what, f"{one.observed:g}", bounds(one.least, one.most)) for one in case.grounds]
     print_table(("figure", "observed", "bound"), figures, indent=2)
     done = [(time_text(one.at_ms), one.what, one.by, one.why) for one in filing.history(found)]

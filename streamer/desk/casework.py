@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from streamer.calls.cases import Case, CaseStatus
 from streamer.calls.codec import encode
+from streamer.calls.decisions import Decision
 from streamer.calls.events import CLAMP_BACK_MS, SKEW_MS
+from streamer.calls.numbers import HomePlan, home_plan, normalise
 from streamer.desk import filing, verdicts
 from streamer.desk.filing import Filed
 from streamer.desk.recalling import Recalled
@@ -20,6 +22,10 @@ from streamer.kafka.sending import Outgoing, exchange
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 
+MOST_CALLS: Final = 100
+"""Calls of a case that are looked for."""
+BLOCK_DIGITS: Final = 3
+"""Digits of a number that its block of a thousand leaves out."""
 MOST_RECORDS: Final = 50
 """Records of one call id that are kept of a topic: whoever publishes may repeat an id as often as he likes."""
 _LONGEST_WHY: Final = 1_024
@@ -61,57 +67,101 @@ def turn(settings: Settings, named: str, status: CaseStatus, by: str, why: str, 
 
 
 def calls(settings: Settings, case: Case, until_ms: int | None = None) -> dict[str, Recalled]:
-    """What decisions and evidence in the logs say of each call of a case; of those that are gone, nothing.
+    """What decisions and evidence in the logs say of the calls of a case, by call id; of those that are gone, nothing.
 
-    Read from shortly before its first call on (up to `until_ms`, if given, as the brokers' clock has it). Calls of the
-    same id at other operators are none of its.
+    Its calls are those that it names, and others of its subject of which there is evidence, `MOST_CALLS` at most. Read
+    from shortly before its first call on (up to `until_ms`, if given, as the brokers' clock has it). Calls of the same id
+    at other operators are none of its.
     """
-    topics, wanted = Topics(settings), frozenset(case.evidence)
-    begin = max(0, (case.opened_at if case.first_at is None else case.first_at) - CLAMP_BACK_MS - SKEW_MS)
-    decided = _by_call(read(settings, topics.decisions, since_ms=begin, until_ms=until_ms), wanted, _key)
-    proved = _by_call(read(settings, topics.evidence, since_ms=begin, until_ms=until_ms), wanted, _decided_on)
-    return {call_id: _recalled(call_id, case, decided[call_id], proved[call_id]) for call_id in case.evidence}
+    topics, plan = Topics(settings), home_plan(settings.home)
+    begin = max(0, _first(case) - CLAMP_BACK_MS - SKEW_MS)
+    proved: dict[str, list[LogRecord]] = {call_id: [] for call_id in case.evidence}
+    others: _Others = {}
+    for record in read(settings, topics.evidence, since_ms=begin, until_ms=until_ms):
+        proof = _proof_in(record)
+        if proof is None:
+            continue
+        call_id = proof.decision.call_id
+        if call_id in proved:
+            _keep(proved[call_id], record)
+        elif _is_about(proof, case, plan):
+            _keep(others.setdefault(call_id, (proof.decision.at, []))[1], record)
+            if len(others) > 2 * MOST_CALLS:
+                others = _earliest(others, MOST_CALLS)
+    proved |= {call_id: held for call_id, (_, held) in _earliest(others, MOST_CALLS - len(proved)).items()}
+    decided: dict[str, list[LogRecord]] = {call_id: [] for call_id in proved}
+    for record in read(settings, topics.decisions, since_ms=begin, until_ms=until_ms):
+        if record.key_text in decided:
+            _keep(decided[record.key_text], record)
+    return {call_id: _recalled(call_id, case, decided[call_id], proved[call_id]) for call_id in proved}
+
+
+_Others = dict[str, tuple[int, list[LogRecord]]]
+"""Calls that a case does not name, by id: when they were, and the evidence of them."""
+
+
+def _earliest(others: _Others, most: int) -> _Others:
+    return dict(sorted(others.items(), key=lambda item: (item[1][0], item[0]))[:most])
+
+
+def _first(case: Case) -> int:
+    return case.opened_at if case.first_at is None else case.first_at
+
+
+def _keep(held: list[LogRecord], record: LogRecord) -> None:
+    if len(held) < MOST_RECORDS:
+        held.append(record)
 
 
 def _recalled(call_id: str, case: Case, decided: list[LogRecord], proved: list[LogRecord]) -> Recalled:
-    def own(decision: Any) -> bool:
-        return not case.operators or decision.operator in case.operators
-
-    evidence = [one for one in verdicts.evidence_on(proved, call_id) if own(one.decision)]
-    judged = verdicts.judged([one for one in verdicts.told(decided, call_id) if own(one.decision)], evidence)
+    evidence = [one for one in verdicts.evidence_on(sorted(proved, key=_place), call_id) if _own(one.decision, case)]
+    judged = verdicts.judged([one for one in verdicts.told(decided, call_id) if _own(one.decision, case)], evidence)
     with_decision = [one.evidence for call in judged for one in call if one.evidence is not None]
     return Recalled(judged, [one for one in evidence if one not in with_decision])
 
 
-def _by_call(
-    records: Iterator[LogRecord], wanted: frozenset[str], call_of: Callable[[LogRecord], str | None]
-) -> dict[str, list[LogRecord]]:
-    found: dict[str, list[LogRecord]] = {call_id: [] for call_id in wanted}
-    for record in records:
-        call_id = call_of(record)
-        if call_id in wanted and call_id is not None and len(found[call_id]) < MOST_RECORDS:
-            found[call_id].append(record)
-    return {call_id: sorted(held, key=lambda record: record[1:3]) for call_id, held in found.items()}
+def _own(decision: Decision | _Decided, case: Case) -> bool:
+    return not case.operators or decision.operator in case.operators
+
+
+def _place(record: LogRecord) -> tuple[int, int]:
+    return record.partition, record.offset
 
 
 class _Decided(msgspec.Struct):
     call_id: str
+    at: int
+    operator: str
+    callee: str
 
 
 class _Proof(msgspec.Struct):
     decision: _Decided
+    caller_key: str
+    origin: str
+    trunk: str | None = None
 
 
 _proof = msgspec.json.Decoder(_Proof).decode
 """As much of evidence as says of which call it is: most of what is read is of none that is looked for."""
 
 
-def _key(record: LogRecord) -> str | None:
-    return record.key_text
-
-
-def _decided_on(record: LogRecord) -> str | None:
+def _proof_in(record: LogRecord) -> _Proof | None:
     try:
-        return None if record.value is None else _proof(record.value).decision.call_id
+        return None if record.value is None else _proof(record.value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _is_about(proof: _Proof, case: Case, plan: HomePlan) -> bool:
+    """Whether a call is one of the case's subject, of the time between its first and its last one."""
+    kind, _, name = case.subject.partition("/")
+    if not _first(case) <= proof.decision.at <= case.heard_at or not _own(proof.decision, case):
+        return False
+    if kind == "callee":
+        return normalise(proof.decision.callee, plan) == name
+    if kind == "trunk":
+        return f"{proof.decision.operator}/{proof.trunk}" == name
+    if kind == "sim":
+        return proof.origin == "own_line" and proof.caller_key == name
+    return kind == "block" and proof.origin == "interconnect" and proof.caller_key[:-BLOCK_DIGITS] == name

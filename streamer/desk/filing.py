@@ -92,7 +92,7 @@ def history(one: Filed) -> list[Done]:
 
 def _what(before: Case | None, after: Case) -> str:
     if before is None:
-        return f"{after.status}: {after.measure}, {after.calls} calls, {after.victims} victims"
+        return f"{after.status}: {after.measure}, {size(after)}"
     news = [] if before.status == after.status else ["closed" if after.status == "closed" else "open again"]
     for name in ("measure", "calls", "victims"):
         old, new = getattr(before, name), getattr(after, name)
@@ -100,6 +100,11 @@ def _what(before: Case | None, after: Case) -> str:
     gained = [operator for operator in after.operators if operator not in before.operators]
     news += [f"operators {', '.join(gained)}"] if gained else []
     return "; ".join(news) or "goes on"
+
+
+def size(case: Case) -> str:
+    """How many calls and victims, in words; of trunks and blocks called numbers are not counted."""
+    return f"{case.calls} calls" + (f", {case.victims} victims" if case.victims else "")
 
 
 def as_json(one: Filed) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from streamer.desk import timelines, verdicts
-from streamer.desk.filing import Filed
+from streamer.desk.filing import Filed, size
 from streamer.desk.recalling import Recalled
 from streamer.desk.record import time_text
 from streamer.errors import DeskError
@@ -162,7 +162,7 @@ def _page(filed: Filed, calls: Mapping[str, Recalled]) -> str:
     return f"""# Evidence in the case {code(case.case)}
 
 {case.kind}, proposed measure {case.measure}, {case.status}. Subject {code(case.subject)}; seen by {", ".join(map(code, case.operators)) or "nobody named"};
-{case.calls} calls to {case.victims} called numbers; opened {time_text(case.opened_at)}, last seen {time_text(case.heard_at)}.
+{size(case)}; opened {time_text(case.opened_at)}, last seen {time_text(case.heard_at)}.
 
 | figure | observed | bound |
 | --- | --- | --- |

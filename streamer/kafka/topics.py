@@ -105,15 +105,8 @@ class Topics:
         self.facts: Final = tuple(f"{prefix}subscribers.{fact}.v1" for fact in SUBSCRIBER_FACTS)
         self.location, self.line, self.sim, self.device, self.holder, self.network = self.facts
         self.control: Final = (self.operators, self.trunks, self.lists, self.policy, self.models, self.signals)
-        self.read: Final = (
-            self.calls,
-            self.evidence,
-            self.feedback,
-            self.counts,
-            self.cases,
-            *self.facts,
-            *self.control,
-        )
+        streams = (self.calls, self.evidence, self.feedback, self.counts, self.cases)
+        self.read: Final = (*streams, *self.facts, *self.control)
 
     def kind(self, topic: str) -> str:
         """What a topic is about, without prefix and version: ``lists``, ``subscribers.location``, ``calls.dlq``.

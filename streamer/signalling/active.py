@@ -25,7 +25,7 @@ from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.signalling.metrics import MergerMetrics
 from streamer.signals.casebook import Casebook
-from streamer.signals.figures import figures
+from streamer.signals.hot import hot
 from streamer.signals.merger import LOOKED_BACK_MS, Merger
 from streamer.windows.hashing import secret_words
 
@@ -162,8 +162,8 @@ class ActiveMerger:
             self._send(self._topics.signals, key, None if signal is None else codec.encode(signal))
             self._metrics.published.labels(key.partition("/")[0]).inc()
             if signal is not None:
-                for kind, subject, values, calls, operators in figures(signal, self.merger.lines):
-                    self._file(self.casebook.heed(kind, subject, signal.at, values, calls, operators))
+                for subject in hot(signal, self.merger.lines):
+                    self._file(self.casebook.heed(*subject))
         if time.monotonic() >= self._next_expiry:
             self._next_expiry = time.monotonic() + _EXPIRY_EVERY_S
             self._file(self.casebook.expire(self.merger.clock_ms))

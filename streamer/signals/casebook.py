@@ -61,7 +61,7 @@ class Casebook:
         """A subject is hot: what is to be published of it, in this order; mostly nothing.
 
         `values` are figures as `streamer.signals.grounds` names them, `calls` ids of some of its calls, `operators` who saw
-        it. ``first_at`` among the values is the time of the first call counted.
+        it. ``first_at`` among the values is from when on its calls were counted.
         """
         seen = _seen(kind, subject, at_ms, values, calls, operators)
         held = None if seen is None else self._held.get(seen.subject)

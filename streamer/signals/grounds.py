@@ -1,12 +1,7 @@
 """From which figures on a hot subject is a case, of which fraud, and what is proposed.
 
 A figure is a number that the signal gives by its name, or the ratio of two. One that the signal does not give meets no
-demand: what is not counted is not known. The names, of one subject within the signal's window, which is a day at most:
-
-``calls`` outgoing calls (of a callee: calls to it), ``victims`` distinct called numbers, ``callers`` distinct calling
-numbers, ``sims`` and ``cells`` distinct SIMs and cells, ``incoming`` calls to the subject's numbers, ``suspect`` calls on
-which a detector found something, ``answered`` of the suspect calls those that were answered, ``bank_calls`` calls to
-protected numbers from a SIM changed ``sim_age_h`` hours before.
+demand: what is not counted is not known. The names are those of `streamer.signals.hot`.
 """
 
 from __future__ import annotations
@@ -57,13 +52,14 @@ class Rule(NamedTuple):
 _SPREAD: Final = Demand("victims", "calls", least=0.9)
 _SILENT: Final = Demand("incoming", "calls", most=0.05)
 _FOUND: Final = Demand("suspect", "calls", least=0.5)
+_BOX: Final = (Demand("calls", least=51), _SPREAD, _SILENT)
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "sim",
         "sim_box",
         "bar_sim",
-        (Demand("calls", least=51), _SPREAD, _SILENT, Demand("cells", most=3)),
+        (*_BOX, Demand("cells", most=3)),
         "more than 50 calls a day, distinct called numbers above 0.9, hardly an incoming call, one or few cells; 0.05 and 3 [BK]",
     ),
     Rule(
@@ -71,34 +67,35 @@ RULES: Final[tuple[Rule, ...]] = (
         "sim_swap",
         "alert_bank",
         (Demand("bank_calls", least=1), Demand("sim_age_h", most=240)),
-        "a bank called within 240 h of a SIM change; look-back of 1 to 2,400 h in CAMARA's SIM Swap API",
+        "a bank called within 240 h of a SIM change; look-back of 1 to 2,400 h in the CAMARA SIM Swap API",
     ),
+    Rule("sim", "sim_box", "watch", _BOX, "the same where its cells are many, or not counted: couriers move about"),
     Rule(
         "imei",
         "sim_box",
         "bar_sim",
-        (Demand("sims", least=5), Demand("calls", least=51), _SPREAD, _SILENT),
-        "many SIMs in one device, as of one SIM else; 5 [BK], since a telephone holds two and taxi gateways, which are called, some",
+        (Demand("sims", least=5), *_BOX),
+        "many SIMs in one device, as of one SIM else; 5 [BK]: a telephone holds two, taxi gateways some, which are called back",
     ),
     Rule(
         "imei",
         "sim_box",
         "watch",
         (Demand("sims", least=5), Demand("calls", least=51), _SPREAD),
-        "the same where incoming calls are many, or not counted",
+        "the same where incoming calls are many, or not counted for long enough",
     ),
     Rule(
         "cell",
         "sim_box",
         "bar_sim",
-        (Demand("sims", least=10), Demand("calls", "sims", least=20), _SPREAD, _SILENT),
-        "many SIMs that call much and are not called in one cell; 10 and 20 [BK]: honest lines of the Sichuan records make 3 and 7 calls an active day",
+        (Demand("sims", least=10), *_BOX),
+        "many SIMs that call much and are not called, in one cell; 10 [BK]",
     ),
     Rule(
         "holder",
         "sim_box",
         "bar_sim",
-        (Demand("sims", least=11), Demand("calls", least=51), _SPREAD, _SILENT),
+        (Demand("sims", least=11), *_BOX),
         "at most 10 SIMs a person (law of Kazakhstan), and they call as a SIM box does",
     ),
     Rule(
@@ -110,31 +107,66 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "trunk",
+        "number_rotation",
+        "notify_partner",
+        (Demand("bursts", least=2), Demand("burst", "calls", least=0.8)),
+        "two victims of bursts, and what the partner hands over is hardly anything else; 0.8 as its detector has it",
+    ),
+    Rule(
+        "trunk",
+        "neighbour_spoofing",
+        "notify_partner",
+        (Demand("neighbours", least=50), Demand("neighbours", "calls", least=0.1)),
+        "far more numbers like the called ones than neighbours make; 0.1 as its detector has it, 50 is where that has to block",
+    ),
+    Rule(
+        "trunk",
         "scam_centre",
         "notify_partner",
-        (Demand("calls", least=100), _FOUND, Demand("callers", least=10)),
+        (Demand("calls", least=100), _FOUND, Demand("fresh", least=10)),
         "most of what the partner hands over is suspect and comes from many numbers; 100, 0.5 and 10 [BK]",
+    ),
+    Rule(
+        "trunk",
+        "number_rotation",
+        "watch",
+        (Demand("bursts", least=2),),
+        "two victims of bursts on a trunk that carries much else",
+    ),
+    Rule(
+        "block",
+        "number_rotation",
+        "notify_partner",
+        (Demand("burst", least=3),),
+        "calls of one block of a thousand numbers in bursts on one called number; 3 as its detector has it",
+    ),
+    Rule(
+        "block",
+        "robocall",
+        "notify_partner",
+        (Demand("fresh", least=20), Demand("answered", "brief", most=1.25), Demand("brief", "calls", least=0.3)),
+        "numbers of one block that were never seen and whose calls end at once; as the detector of number rotation has it",
     ),
     Rule(
         "block",
         "scam_centre",
         "notify_partner",
-        (Demand("calls", least=40), _FOUND, Demand("callers", least=5), _SPREAD),
-        "calling numbers that rotate within a block, hardly twice to one victim; 5 numbers as in number rotation, 40 and 0.5 [BK]",
+        (Demand("calls", least=40), _FOUND, Demand("fresh", least=5)),
+        "calling numbers that rotate within a block, most of their calls suspect; 5 numbers as in number rotation, 40 and 0.5 [BK]",
     ),
     Rule(
         "callee",
         "scam_centre",
         "alert_bank",
         (Demand("callers", least=5), _FOUND, Demand("answered", least=1)),
-        "one person called from 5 numbers or more, most of the calls suspect, and he talked with one of them; 0.5 [BK]",
+        "one person called from 5 numbers or more within a minute, most of the calls suspect, and he answered; 0.5 [BK]",
     ),
     Rule(
         "callee",
         "tdos",
-        "watch",
-        (Demand("calls", least=50), _FOUND),
-        "50 calls on one line in 30 s; 1,144 in ten minutes were seen for real",
+        "alert_bank",
+        (Demand("callers", least=40), Demand("usual", "callers", most=0.2), Demand("watched_h", least=0.25)),
+        "a flood as its detector has it, after 50 calls in 30 s that were seen; its owner cannot be reached meanwhile, by his bank neither [BK]",
     ),
 )
 """Of each kind of subject the strongest measure first."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -13,8 +13,7 @@ from streamer.calls.signals import BusyLine, Signal
 
 DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
-DEVICES: Final[tuple[Literal["imei", "cell", "holder"], ...]] = ("imei", "cell", "holder")
-"""What lines may share."""
+_DEVICE: Final = ("imei", "cell", "holder")
 _ABOUT: Final = ("operator", "imsi", "imei", "cell", "holder", "call_id")
 
 
@@ -27,12 +26,14 @@ class _Line(Struct):
     incoming: int = 0
 
 
-class Together(NamedTuple):
-    """Figures of some lines as one (see `streamer.signals.grounds`), ids of some of their calls, and their operators."""
+class Watched(NamedTuple):
+    """A busy line: its calls, called numbers and answers of 24 h, and calls to it in the time that it was watched."""
 
-    values: dict[str, float]
-    calls: list[str]
-    operators: list[str]
+    attempts: int
+    distinct: int
+    answered: int
+    incoming: int
+    watched_ms: int
 
 
 class Lines:
@@ -40,7 +41,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._held: dict[str, _Line] = {}
-        self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in DEVICES}
+        self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in _DEVICE}
         self._new: dict[str, None] = {}
         self._numbers: Any = None
 
@@ -57,7 +58,7 @@ class Lines:
             return
         self._leave(held.told)
         held.told = line
-        for name in DEVICES:
+        for name in _DEVICE:
             value = getattr(line, name)
             if value:
                 self._by_device[name][value].add(line.line)
@@ -83,7 +84,7 @@ class Lines:
             at=signal.at, operator=about.get("operator", ""), line=signal.subject, call_id=about.get("call_id", "-"),
             attempts=int(values.get("attempts_24h", 0)), distinct=int(values.get("distinct_24h", 0)),
             answered=int(values.get("answered_24h", 0)),
-            **{name: about.get(name) for name in ("imsi", *DEVICES)},
+            **{name: about.get(name) for name in ("imsi", *_DEVICE)},
         )  # fmt: skip
         self.tell(told)
         del self._new[told.line]
@@ -107,37 +108,25 @@ class Lines:
                     "answered_24h": float(line.answered),
                     "incoming": float(held.incoming),
                     "watched_h": max(line.at - held.since_ms, 0) / _HOUR_MS,
-                    **{f"{name}_lines": float(self.sharing(name, getattr(line, name))) for name in DEVICES},
+                    **{f"{name}_lines": float(self.sharing(name, getattr(line, name))) for name in _DEVICE},
                 },
                 about={name: value for name in _ABOUT if (value := getattr(line, name))},
                 position=position,
             )
         self._new = {}
 
-    def on(self, device: str, value: str) -> list[str]:
-        """The busy lines on an IMEI, in a cell, or of a holder."""
-        return sorted(self._by_device[device].get(value, ()))
-
-    def together(self, numbers: Iterable[str]) -> Together:
-        """What these lines did within a day, as one; those that are not busy any more are left out."""
-        held = [self._held[number] for number in numbers if number in self._held]
-        told = [line.told for line in held]
-        return Together(
-            {
-                "calls": float(sum(line.attempts for line in told)),
-                "victims": float(sum(line.distinct for line in told)),
-                "incoming": float(sum(line.incoming for line in held)),
-                "sims": float(len({line.imsi or line.line for line in told})),
-                "cells": float(len({line.cell for line in told if line.cell})),
-                "first_at": float(min((line.since_ms for line in held), default=0)),
-            },
-            [line.call_id for line in told],
-            sorted({line.operator for line in told}),
-        )
-
     def sharing(self, device: str, value: str | None) -> int:
         """How many busy lines share an IMEI, a cell or a holder."""
         return len(self._by_device[device].get(value, ())) if value else 0
+
+    def alone(self, number: str) -> list[Watched]:
+        """What is known of a line; nothing of one that is not busy."""
+        held = self._held.get(number)
+        return [] if held is None else [_watched(held)]
+
+    def together(self, device: str, value: str) -> list[Watched]:
+        """What is known of the busy lines that share an IMEI, a cell or a holder."""
+        return [_watched(self._held[number]) for number in sorted(self._by_device[device].get(value, ()))]
 
     def forget(self, number: str) -> None:
         """A line has been silent for a day."""
@@ -148,10 +137,15 @@ class Lines:
             self._numbers = None
 
     def _leave(self, line: BusyLine) -> None:
-        for name in DEVICES:
+        for name in _DEVICE:
             value = getattr(line, name)
             if value:
                 lines = self._by_device[name][value]
                 lines.discard(line.line)
                 if not lines:
                     del self._by_device[name][value]
+
+
+def _watched(held: _Line) -> Watched:
+    told = held.told
+    return Watched(told.attempts, told.distinct, told.answered, held.incoming, max(told.at - held.since_ms, 0))

@@ -37,8 +37,8 @@ _VALUES: Final = {
 }
 
 STANDS_OUT: Final = {
-    "callee": (("callers", 20),),
-    "trunk": (("victims", 1), ("neighbours", 20)),
+    "callee": (("callers", 20), ("suspect", 5)),
+    "trunk": (("victims", 1), ("neighbours", 20), ("suspect", 100)),
     "block": (("fresh", 10), ("burst", 3)),
 }
 """What is told of: a subject of which any of these counts, over its window, has come so far."""

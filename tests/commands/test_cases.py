@@ -23,6 +23,7 @@ pytestmark = pytest.mark.broker
 
 AT = 1_763_953_123_123
 SIGNED = ("--by", "analyst-7", "--why", "case 1832, “проверка”")
+CAMPAIGN = {"calls": 200, "bursts": 3, "burst": 190}
 BOX = {"sims": 14, "calls": 118, "victims": 112, "incoming": 0}
 
 
@@ -48,8 +49,7 @@ class Signals:
 def test_cases_are_listed_shown_closed_and_reopened_and_a_book_that_begins_anew_doubles_nothing(kafka_settings, desk):
     signals = Signals(kafka_settings)
     (box,) = signals.heed("imei", "35")
-    campaign = {"calls": 200, "suspect": 150, "callers": 40, "victims": 199}
-    signals.heed("block", "+770112345", AT + DAY_MS, campaign, ["c7"], ["op-b"])
+    signals.heed("block", "+770112345", AT + DAY_MS, {"calls": 200, "burst": 150}, ["c7"], ["op-b"])
     send(kafka_settings, [Outgoing(signals.topic, b"x", b"{broken")])
 
     def listed(*asked):
@@ -59,7 +59,11 @@ def test_cases_are_listed_shown_closed_and_reopened_and_a_book_that_begins_anew_
 
     assert listed() == ["imei/35", "block/+770112345"]
     assert listed("--kind", "sim_box") == listed("--operator", "op-a") == ["imei/35"]
-    assert listed("--since", str(AT + 1)) == listed("--kind", "scam_centre", "--status", "open") == ["block/+770112345"]
+    assert (
+        listed("--since", str(AT + 1))
+        == listed("--kind", "number_rotation", "--status", "open")
+        == ["block/+770112345"]
+    )
     assert listed("--since", "1h") == listed("--status", "closed") == []
     code, (shown,), _ = desk("cases", "show", "imei")
     assert msgspec.convert(shown, Case) == box
@@ -118,24 +122,25 @@ def test_a_pack_has_what_a_worker_decided_on_the_calls_and_a_change_in_it_is_not
         for number in range(3):
             calls.publish(setup(f"c-{number}", f"+7703000000{number}", callee=f"+7727234567{number}"))
         calls.publish(setup("c-1", "+77030000009", operator="op-b"))  # the same id, another operator's call
-        calls.publish(setup("other", "+77030000008"))
-        assert not calls.until({"c-0", "c-1", "c-2", "other"}), worker.log
+        calls.publish(setup("of-trunk", "+77030000008", trunk="../../etc"))
+        calls.publish(setup("other", "+77030000008", operator="op-b", trunk="../../etc"))
+        assert not calls.until({"c-0", "c-1", "c-2", "of-trunk", "other"}), worker.log
         assert worker.stop() == 0, worker.log
     now = calls.decided["c-0"][0][0]["at"]
     signals = Signals(kafka_settings)
     (case,) = signals.heed(
-        "trunk", "../../etc", now, {"calls": 200, "suspect": 150, "callers": 40}, ["c-0", "c-1", "never"]
+        "trunk", "op-a/../../etc", now + 60_000, CAMPAIGN | {"first_at": now - 600_000}, ["c-0", "c-1", "never"]
     )
 
     code, (told,), said = desk("cases", "export", "trunk/")
-    assert (code, told["calls"], told["calls_found"], told["flaws"]) == (0, 3, 2, []), said
+    assert (code, told["calls"], told["calls_found"], told["flaws"]) == (0, 4, 3, []), said
     (written,) = tmp_path.iterdir()
     assert written.name == told["file"] == case.case.replace("/", "_") + ".zip"
     assert hashlib.sha256(written.read_bytes()).hexdigest() == told["sha256"]
     with zipfile.ZipFile(written) as pack:
         assert msgspec.json.decode(pack.read("case.json"), type=Case) == case
         found = {one["call_id"]: one for one in map(orjson.loads, pack.read("calls.jsonl").splitlines())}
-    assert {name: len(one["calls"]) for name, one in found.items()} == {"c-0": 1, "c-1": 1, "never": 0}
+    assert {name: len(one["calls"]) for name, one in found.items()} == {"c-0": 1, "c-1": 1, "never": 0, "of-trunk": 1}
     (one,) = found["c-1"]["calls"][0]
     assert (one["decision"]["operator"], one["decision"]["action"], one["standing"]) == ("op-a", "block", "effective")
     assert one["evidence"]["features"]["attempts_1m"] is not None
@@ -159,9 +164,7 @@ def test_a_pack_has_what_a_worker_decided_on_the_calls_and_a_change_in_it_is_not
 def test_what_others_wrote_into_a_case_does_not_steer_the_terminal(kafka_settings, desk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     steering = "\x1b]0;owned\x07\x1b[2J\u202e\n/../x"
-    Signals(kafka_settings).heed(
-        "trunk", steering, AT, {"calls": 200, "suspect": 150, "callers": 40}, [steering], [steering]
-    )
+    Signals(kafka_settings).heed("trunk", steering, AT, CAMPAIGN, [steering], [steering])
     for command in (("list",), ("show", "trunk"), ("close", "trunk", *SIGNED), ("export", "trunk")):
         said = desk("cases", *command, text=True)[2]
         assert "\\x1b[2J" in said or command[0] == "export"

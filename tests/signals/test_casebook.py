@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.calls import codec
+from streamer.calls.cases import MEASURES
 from streamer.calls.events import LATEST_MS
 from streamer.signals.casebook import DAY_MS, MOST_CALLS, MOST_OPERATORS, SILENCE_MS, Casebook, merged
 from streamer.signals.grounds import RULES, judged
@@ -178,12 +179,17 @@ def test_what_is_below_a_bound_or_not_counted_opens_nothing(values):
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.subject}-{rule.measure}-{rule.fraud}")
 def test_each_rule_holds_at_its_bounds_and_not_beyond_any_of_them(rule):
     def at_bounds(off=None):
+        """Every figure just within its bound, but for one that is just beyond."""
         values = {}
         for which, demand in enumerate(sorted(rule.demands, key=lambda demand: demand.over is not None)):
-            bound = demand.most if demand.least is None else demand.least
-            way = 1.01 if demand.least is None else 0.99
-            observed = bound * (way if which == off else 1)
-            values[demand.what] = observed * (1 if demand.over is None else values.setdefault(demand.over, 1_000))
+            out = 1 if demand.least is None else -1
+            observed = (demand.most if demand.least is None else demand.least) * (1 + out * (0.01 if which == off else -1e-9))  # fmt: skip
+            if demand.over is None:
+                values[demand.what] = observed
+            elif demand.what in values:
+                values[demand.over] = values[demand.what] / observed
+            else:
+                values[demand.what] = observed * values.setdefault(demand.over, 1_000)
         return values
 
     found = judged(rule.subject, at_bounds())
@@ -195,6 +201,12 @@ def test_each_rule_holds_at_its_bounds_and_not_beyond_any_of_them(rule):
         beyond = judged(rule.subject, at_bounds(off))
         assert beyond is None or beyond[0].measure != rule.measure
     assert rule.source
+
+
+def test_of_each_kind_of_subject_the_strongest_measure_is_asked_for_first():
+    for kind in {rule.subject for rule in RULES}:
+        strengths = [MEASURES.index(rule.measure) for rule in RULES if rule.subject == kind]
+        assert strengths == sorted(strengths, reverse=True)
 
 
 signals = st.tuples(

@@ -1,0 +1,79 @@
+"""Signals as the subjects of cases: what a signal says of a called number, a trunk, a block, or a line and its devices.
+
+Figures are named without their windows: ``calls``, ``callers``, ``fresh``, ``neighbours``, ``suspect`` (something was found of them), ``blocked``, ``answered``,
+``brief``, ``burst`` (`streamer.windows.tallies`, `streamer.signals.subjects`), ``bursts`` (called numbers that a burst came
+to), ``usual``, ``watched_h``; of own lines ``calls``, ``victims`` (distinct called numbers) and ``answered`` of 24 h,
+``sims`` (busy lines that share the device), ``incoming`` (calls to them in 24 h, at the pace of the time that they were
+watched; not given before an hour of it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from streamer.calls.cases import SubjectKind
+from streamer.calls.signals import Signal
+from streamer.signals.lines import DAY_MS, Lines, Watched
+
+LONG_ENOUGH_MS: Final = 3_600_000
+"""A line has to be watched for so long before it is known how much it is called."""
+WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000}
+"""What signals count over."""
+_DEVICES: Final[tuple[SubjectKind, ...]] = ("imei", "cell", "holder")
+_NAMES: Final = {"attempts": "calls", "victims": "bursts"}
+
+
+class Hot(NamedTuple):
+    """What `Casebook.heed` asks for."""
+
+    kind: SubjectKind
+    subject: str
+    at_ms: int
+    values: dict[str, float]
+    calls: Sequence[str] = ()
+    operators: Sequence[str] = ()
+
+
+def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
+    """The subjects that a signal speaks of; `lines` are the busy lines of now."""
+    if signal.kind != "line":
+        operators = [signal.subject.partition("/")[0]] if signal.kind == "trunk" else []
+        figures = _figures(signal) | {"first_at": float(signal.at - WINDOW_MS[signal.kind])}
+        yield Hot(signal.kind, signal.subject, signal.at, figures, (), operators)
+        return
+    about = signal.about
+    calls = [about["call_id"]] if "call_id" in about else []
+    operators = [about["operator"]] if "operator" in about else []
+    since = {"first_at": float(signal.at - DAY_MS)}
+    yield Hot("sim", signal.subject, signal.at, of_lines(lines.alone(signal.subject)) | since, calls, operators)
+    for kind in _DEVICES:
+        if kind in about:
+            figures = of_lines(lines.together(kind, about[kind])) | since
+            yield Hot(kind, about[kind], signal.at, figures, calls, operators)
+
+
+def _figures(signal: Signal) -> dict[str, float]:
+    bare = {name.removesuffix("_1m").removesuffix("_10m"): value for name, value in signal.values.items()}
+    return {_NAMES.get(name, name): value for name, value in bare.items()}
+
+
+def of_lines(lines: Sequence[Watched]) -> dict[str, float]:
+    """Figures of busy lines, all together.
+
+    >>> of_lines([Watched(30, 29, 12, 2, 7_200_000), Watched(20, 20, 8, 0, 60_000)])
+    {'sims': 2.0, 'calls': 50.0, 'victims': 49.0, 'answered': 20.0, 'incoming': 40.0}
+    """
+    calls = sum(line.attempts for line in lines)
+    found = {
+        "sims": float(len(lines)),
+        "calls": float(calls),
+        "victims": float(sum(line.distinct for line in lines)),
+        "answered": float(sum(line.answered for line in lines)),
+    }
+    watched = [line for line in lines if line.watched_ms >= LONG_ENOUGH_MS]
+    of_watched = sum(line.attempts for line in watched)
+    if of_watched:
+        a_day = sum(line.incoming * DAY_MS / line.watched_ms for line in watched)
+        found["incoming"] = a_day * calls / of_watched
+    return found

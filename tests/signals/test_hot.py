@@ -1,0 +1,121 @@
+"""From what scorers count to cases: boxes of SIMs, campaigns of a trunk or a block, floods; and who is none of them."""
+
+import pytest
+
+from streamer.calls.signals import BusyLine
+from streamer.signals.casebook import Casebook
+from streamer.signals.hot import hot
+from tests.signals.test_merger import NOW, call, merger, sums
+
+MINUTE = 60_000
+
+
+class Seen:
+    """A merger, and a book that is told what it says; offsets and numbers of messages go on by themselves."""
+
+    def __init__(self):
+        self.merger, self.book, self.offset = merger(), Casebook(), 0
+
+    def take(self, message):
+        self.merger.take(self.offset, message)
+        self.offset += 1
+        return self.cases()
+
+    def cases(self):
+        told = [change.signal for change in self.merger.changes() if change.signal is not None]
+        return [case for signal in told for one in hot(signal, self.merger.lines) for case in self.book.heed(*one)]
+
+    def called(self, line, at, count):
+        """Set-ups to a line."""
+        self.take(sums(0, at, [call(int(line[1:]), 0, 0, count)]))
+
+
+def line(number, at, attempts, distinct=None, **more):
+    own = {
+        "operator": "op-a",
+        "imei": "35",
+        "cell": "ala-7",
+        "holder": "h-1",
+        "call_id": f"{number}-{attempts}",
+        "answered": attempts // 2,
+    }
+    return BusyLine(at=at, line=f"+7701{number:07d}", attempts=attempts, distinct=attempts if distinct is None else distinct, **(own | more))  # fmt: skip
+
+
+def boxed(seen, lines, back=0.0, **more):
+    """So many lines of one device at work for three hours, each called `back` times for each of its calls."""
+    said = []
+    for step in range(20, 65, 5):
+        at = NOW + (step - 20) * 4 * MINUTE
+        for number in range(lines):
+            told = line(number, at + number, step, **more)
+            said += seen.take(told)
+            seen.called(told.line, at + 1_000 + number * 10, round(5 * back))
+    return said
+
+
+def by_subject(cases):
+    found = {}
+    for case in cases:
+        found.setdefault(case.subject, []).append(case)
+    return found
+
+
+def test_a_box_of_sims_that_are_not_called_back_is_to_be_barred_by_its_device_its_holder_and_each_sim_watched():
+    found = by_subject(boxed(Seen(), 12))
+    assert [case.measure for case in found["imei/35"]][-1] == "bar_sim"
+    assert [case.measure for case in found["cell/ala-7"]][-1] == "bar_sim"
+    assert [case.measure for case in found["holder/h-1"]] == ["watch", "bar_sim"]
+    device = found["imei/35"][-1]
+    assert (device.kind, device.operators, len({case.case for case in found["imei/35"]})) == ("sim_box", ["op-a"], 1)
+    assert device.evidence[0] == "4-20"  # of the fifth line, when it was told of
+    sims = [cases for subject, cases in found.items() if subject.startswith("sim/")]
+    assert len(sims) == 12
+    assert all(case.measure == "watch" and case.calls > 50 for cases in sims for case in cases)
+    a_sim = min(case.calls for case in found["imei/35"] if case.measure == "bar_sim") / 12
+    assert a_sim <= 60
+
+
+@pytest.mark.parametrize(
+    ("who", "lines", "more"),
+    [
+        ("a taxi gateway, which is called back", 12, {"back": 0.3, "holder": None}),
+        ("a family's three telephones", 3, {}),
+        ("a call centre, which calls the same customers again", 10, {"distinct": 17}),
+        ("lines of which no device is known", 12, {"imei": None, "cell": None, "holder": None}),
+    ],
+)
+def test_honest_lines_are_to_be_barred_never(who, lines, more):
+    assert {case.subject for case in boxed(Seen(), lines, **more) if case.measure == "bar_sim"} == set(), who
+
+
+def test_a_campaign_that_rotates_its_numbers_is_a_case_of_its_trunk_and_of_its_block():
+    seen, said = Seen(), []
+    for victim in range(4):
+        for second in range(8):
+            at = NOW + victim * 20_000 + second * 1_000
+            said += seen.take(sums(0, at, [call(77272000000 + victim, 44740012, 1, 2)]))
+    found = by_subject(said)
+    assert [case.measure for case in found["trunk/op-a/igw-1"]][-1] == "notify_partner"
+    (block,) = found["block/+44740012"][:1]
+    assert (block.kind, block.measure, block.status) == ("number_rotation", "notify_partner", "open")
+    assert found["trunk/op-a/igw-1"][0].operators == ["op-a"]
+
+
+def test_a_trunk_that_carries_honest_calls_is_none():
+    seen = Seen()
+    for second in range(300):
+        rows = [call(77272000000 + second * 7 + n, 77770000 + n % 900, 1, ANSWERED=1) for n in range(7)]
+        assert seen.take(sums(0, NOW + second * 1_000, rows)) == []
+
+
+def test_a_flood_on_a_number_is_a_case_once_it_is_known_what_is_usual():
+    seen, said = Seen(), []
+    for second in range(1_200):
+        at = NOW + second * 1_000
+        seen.take(sums(1, at, [call(77272999999, 0, 0, 1)]))
+        if second >= 1_000:
+            said += seen.take(sums(0, at, [call(77272345678, 44740012 + second, 0, 2)]))
+    (case,) = by_subject(said)["callee/+77272345678"][:1]
+    assert (case.kind, case.measure, case.victims) == ("tdos", "alert_bank", 1)
+    assert set(by_subject(said)) == {"callee/+77272345678"}
