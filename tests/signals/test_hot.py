@@ -119,3 +119,15 @@ def test_a_flood_on_a_number_is_a_case_once_it_is_known_what_is_usual():
     (case,) = by_subject(said)["callee/+77272345678"][:1]
     assert (case.kind, case.measure, case.victims) == ("tdos", "alert_bank", 1)
     assert set(by_subject(said)) == {"callee/+77272345678"}
+
+
+def test_a_trunk_and_a_block_of_which_most_calls_are_suspect_are_cases_and_so_is_who_answered_them():
+    rows = [call(77270000000 + number, 44740012, 1, SUSPECT=1) for number in range(120)]
+    rows += [call(77271111111, 44740012, 1, 8, SUSPECT=6, ANSWERED=1)]
+    found = by_subject(Seen().take(sums(0, NOW, rows)))
+    assert {subject: cases[0].measure for subject, cases in found.items()} == {
+        "trunk/op-a/igw-1": "notify_partner",
+        "block/+44740012": "notify_partner",
+        "callee/+77271111111": "alert_bank",
+    }
+    assert {found[subject][0].kind for subject in ("trunk/op-a/igw-1", "callee/+77271111111")} == {"scam_centre"}
