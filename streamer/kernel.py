@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer import columns
+from streamer import columns, costly
 from streamer.answers import count_outcome
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, SAME_CALL_MS
@@ -149,6 +149,12 @@ def _setup(
         originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
     elif x[_SEEN] == 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
+    level = costly.level_of(world, batch, row, callee_lists)
+    at_costly = -1
+    if level > 0.0:
+        at_costly = costly.fill(state, world, batch, row, level, 0 if seen_own else 1, counted, at, x)
+    else:
+        costly.leave_empty(x)
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
     spread = hash_words(batch.call[row], 11, world.secret)
@@ -190,7 +196,10 @@ def _setup(
     if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0 and x[_SEEN] != 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted and action == BLOCK:
-        sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
+        if state.callers.origin[slot] == (0 if seen_own else 1):  # else it was given up for the slot of costly calls
+            sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
+        if at_costly >= 0:
+            sliding.add(state.callers.counts[at_costly], sliding.BLOCKED, at, now)
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
@@ -216,6 +225,8 @@ def _setup(
     if cell < 0:
         cell = recent.place(calls, batch.call[row], state.watermark)
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
+    if at_costly >= 0 and counted:
+        flags |= recent.COSTLY
     entry = calls.rows[cell]
     entry[table.HASH] = batch.call[row]
     entry[table.HELD] = table.held(partition, flags)

@@ -6,9 +6,14 @@ from typing import Final
 
 from streamer.detectors import (
     cli_spoofing,
+    flash_call,
+    irsf,
     number_invalid,
+    pbx_hacking,
     range_probing,
     robocall,
+    scam_centre,
+    sim_box,
     sim_swap,
     trunk_mismatch,
     unverified_origin,
@@ -25,6 +30,11 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     trunk_mismatch.DETECTOR,
     sim_swap.DETECTOR,
     unverified_origin.DETECTOR,
+    irsf.DETECTOR,
+    pbx_hacking.DETECTOR,
+    scam_centre.DETECTOR,
+    sim_box.DETECTOR,
+    flash_call.DETECTOR,
 )
 
 judge_all = chain(DETECTORS)
