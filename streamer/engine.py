@@ -18,6 +18,7 @@ from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CallEvent
+from streamer.calls.hours import ahead_of_utc_ms
 from streamer.calls.numbers import home_plan
 from streamer.checkpoint import Copied, Opened
 from streamer.in_force import InForce
@@ -49,8 +50,7 @@ class Engine:
         words = (int(self._secret[0]), int(self._secret[1]))
         self._plan = home_plan(home)
         self._numbers = Numbers.prepared(self._plan, words, partitions)
-        self._home = self._numbers.regions.index(home)
-        self._partitions = partitions
+        self._home, self._ahead_ms = self._numbers.regions.index(home), ahead_of_utc_ms(home)
         self._clamp = clamp
         self.state = columns.State(
             slots.store(max_callers, self._secret),
@@ -216,7 +216,7 @@ class Engine:
             known.rules,
             known.tables,
             self._emergency,
-            np.array([self._home, known.versions.now, int(self._clamp), now_ms], np.int64),
+            np.array([self._home, known.versions.now, int(self._clamp), now_ms, self._ahead_ms], np.int64),
             self._secret,
         )
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer import columns
+from streamer import columns, costly
 from streamer.answers import count_outcome
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, SAME_CALL_MS
@@ -38,15 +38,6 @@ STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
 _SEEN: Final = INDEX["origination_seen"]
-_ATTEMPTS_24H: Final = INDEX["attempts_24h"]
-_DISTINCT_24H: Final = INDEX["distinct_24h"]
-_SAME_PREFIX: Final = INDEX["same_prefix"]
-BUSY_ATTEMPTS: Final = 20
-BUSY_EVERY: Final = 5
-BUSY_DISTINCT: Final = 0.7
-"""An own line with so many calls in 24 h is told about at every fifth one, if it called so many numbers a call."""
-NEIGHBOUR_DIGITS: Final = 6
-"""Leading national digits that a calling number shares with the called one to look like a neighbour's."""
 
 
 @loop
@@ -160,6 +151,12 @@ def _setup(
         originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
     elif x[_SEEN] == 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
+    level = costly.level_of(world, batch, row, callee_lists)
+    at_costly = -1
+    if level > 0.0:
+        at_costly = costly.fill(state, world, batch, row, level, 0 if seen_own else 1, counted, at, x)
+    else:
+        costly.leave_empty(x)
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
     spread = hash_words(batch.call[row], 11, world.secret)
@@ -201,24 +198,17 @@ def _setup(
     if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0 and x[_SEEN] != 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted:
-        bits = 1 << tallies.ATTEMPT
-        if first_of_pair:
-            bits |= 1 << tallies.CALLER
-        if x[_ATTEMPTS_24H] <= 1.0:
-            bits |= 1 << tallies.FRESH
-        if x[_SAME_PREFIX] >= NEIGHBOUR_DIGITS:
-            bits |= 1 << tallies.NEIGHBOUR
-        if action != ALLOW:
-            bits |= 1 << tallies.SUSPECT
         if action == BLOCK:
-            bits |= 1 << tallies.BLOCKED
-            sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
+            if state.callers.origin[slot] == (0 if seen_own else 1):  # else given up for the slot of costly calls
+                sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
+            if at_costly >= 0:
+                sliding.add(state.callers.counts[at_costly], sliding.BLOCKED, at, now)
+        bits = tallies.bits_of(x, first_of_pair, action != ALLOW, action == BLOCK)
         block = np.int64(0) if own_line else tallies.block_of(key)
-        trunk = record[columns.REGISTERED]
-        tallies.note(state.tallies, partition, _clock(state, world, record, at), callee, block, trunk, bits)
-        if own_line and x[_ATTEMPTS_24H] >= BUSY_ATTEMPTS and x[_ATTEMPTS_24H] % BUSY_EVERY == 0.0:
-            if x[_DISTINCT_24H] >= BUSY_DISTINCT * x[_ATTEMPTS_24H]:
-                verdict[columns.FLAGS] |= columns.BUSY
+        clock = _clock(state, world, record, at)
+        tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
+        if own_line and tallies.is_busy(x):
+            verdict[columns.FLAGS] |= columns.BUSY
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
@@ -244,6 +234,8 @@ def _setup(
     if cell < 0:
         cell = recent.place(calls, batch.call[row], state.watermark)
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
+    if at_costly >= 0 and counted:
+        flags |= recent.COSTLY
     entry = calls.rows[cell]
     entry[table.HASH] = batch.call[row]
     entry[table.HELD] = table.held(partition, flags)

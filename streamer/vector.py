@@ -74,6 +74,7 @@ _AT_LINE_SIGNAL = INDEX["line_incoming"]
 _CALLEE_VALUES, _TRUNK_VALUES, _BLOCK_VALUES, _LINE_VALUES = (
     len(known_signals.VALUES[kind]) for kind in ("callee", "trunk", "block", "line")
 )
+_AT_LINE_AGE = INDEX["line_age"]
 
 
 @loop
@@ -242,6 +243,9 @@ def fill_call(
     x[_AT_SIM_AGE] = np.nan
     if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:
         x[_AT_SIM_AGE] = (at - world.facts.sim_ms[fact]) / _MS_AN_HOUR
+    x[_AT_LINE_AGE] = np.nan
+    if fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and 0 < world.facts.line_since_ms[fact] <= at:
+        x[_AT_LINE_AGE] = (at - world.facts.line_since_ms[fact]) / _MS_AN_HOUR
     x[_AT_PROTECTED] = 1.0 if callee_lists & _PROTECTED else 0.0
     x[_AT_UNPUBLISHED] = 0.0 if owner >= 0 and world.operators.publishes[owner, 1] else 1.0
     x[_AT_CALLER_SHORT] = 1.0 if status == SHORT_NUMBER else 0.0

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.compiled import loop
+from streamer.features import INDEX
 
 NUMBER, CALLEE, BLOCK, TRUNK, BITS = range(5)
 """Words of a row: the message that it belongs to; the called number's id, 0 for one that is no E.164 number; the block of
@@ -33,6 +34,15 @@ _APART_MS: Final = 37
 _BLOCK: Final = 1_000
 """Numbers of a block."""
 _E164: Final = 10**15
+NEIGHBOUR_DIGITS: Final = 6
+"""Leading national digits that a calling number shares with the called one to look like a neighbour's."""
+BUSY_ATTEMPTS: Final = 20
+BUSY_EVERY: Final = 5
+BUSY_DISTINCT: Final = 0.7
+"""An own line with so many calls in 24 h is told about at every fifth one, if it called so many numbers a call."""
+_ATTEMPTS_24H: Final = INDEX["attempts_24h"]
+_DISTINCT_24H: Final = INDEX["distinct_24h"]
+_SAME_PREFIX: Final = INDEX["same_prefix"]
 
 
 class Tallies(NamedTuple):
@@ -85,6 +95,32 @@ def block_of(number: int) -> int:
     if number <= _BLOCK or number >= _E164:
         return 0
     return number // _BLOCK
+
+
+@loop
+def bits_of(x: Any, first_of_pair: bool, suspect: bool, blocked: bool) -> int:
+    """The bits of a set-up whose features are `x`."""
+    bits = 1 << ATTEMPT
+    if first_of_pair:
+        bits |= 1 << CALLER
+    if x[_ATTEMPTS_24H] <= 1.0:
+        bits |= 1 << FRESH
+    if x[_SAME_PREFIX] >= NEIGHBOUR_DIGITS:
+        bits |= 1 << NEIGHBOUR
+    if suspect:
+        bits |= 1 << SUSPECT
+    if blocked:
+        bits |= 1 << BLOCKED
+    return bits
+
+
+@loop
+def is_busy(x: Any) -> bool:
+    """Whether an own line is told about at the set-up whose features are `x`."""
+    attempts = x[_ATTEMPTS_24H]
+    if attempts < BUSY_ATTEMPTS or attempts % BUSY_EVERY != 0.0:
+        return False
+    return bool(x[_DISTINCT_24H] >= BUSY_DISTINCT * attempts)
 
 
 @loop
