@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 
 from streamer.calls.cases import Case, CaseStatus
 from streamer.calls.codec import encode
-from streamer.calls.decisions import Decision
 from streamer.calls.events import CLAMP_BACK_MS, SKEW_MS
 from streamer.calls.numbers import HomePlan, home_plan, normalise
 from streamer.desk import filing, verdicts
@@ -78,8 +77,8 @@ def calls(settings: Settings, case: Case, until_ms: int | None = None) -> dict[s
     proved: dict[str, list[LogRecord]] = {call_id: [] for call_id in case.evidence}
     others: _Others = {}
     for record in read(settings, topics.evidence, since_ms=begin, until_ms=until_ms):
-        proof = _proof_in(record)
-        if proof is None:
+        proof = _read(_proof, record)
+        if proof is None or not _own(proof.decision, case):
             continue
         call_id = proof.decision.call_id
         if call_id in proved:
@@ -92,8 +91,10 @@ def calls(settings: Settings, case: Case, until_ms: int | None = None) -> dict[s
     decided: dict[str, list[LogRecord]] = {call_id: [] for call_id in proved}
     for record in read(settings, topics.decisions, since_ms=begin, until_ms=until_ms):
         if record.key_text in decided:
-            _keep(decided[record.key_text], record)
-    return {call_id: _recalled(call_id, case, decided[call_id], proved[call_id]) for call_id in proved}
+            decision = _read(_decided, record)
+            if decision is not None and _own(decision, case):
+                _keep(decided[record.key_text], record)
+    return {call_id: _recalled(call_id, decided[call_id], proved[call_id]) for call_id in proved}
 
 
 _Others = dict[str, tuple[int, list[LogRecord]]]
@@ -113,14 +114,14 @@ def _keep(held: list[LogRecord], record: LogRecord) -> None:
         held.append(record)
 
 
-def _recalled(call_id: str, case: Case, decided: list[LogRecord], proved: list[LogRecord]) -> Recalled:
-    evidence = [one for one in verdicts.evidence_on(sorted(proved, key=_place), call_id) if _own(one.decision, case)]
-    judged = verdicts.judged([one for one in verdicts.told(decided, call_id) if _own(one.decision, case)], evidence)
+def _recalled(call_id: str, decided: list[LogRecord], proved: list[LogRecord]) -> Recalled:
+    evidence = verdicts.evidence_on(sorted(proved, key=_place), call_id)
+    judged = verdicts.judged(verdicts.told(decided, call_id), evidence)
     with_decision = [one.evidence for call in judged for one in call if one.evidence is not None]
     return Recalled(judged, [one for one in evidence if one not in with_decision])
 
 
-def _own(decision: Decision | _Decided, case: Case) -> bool:
+def _own(decision: _Decided, case: Case) -> bool:
     return not case.operators or decision.operator in case.operators
 
 
@@ -142,13 +143,15 @@ class _Proof(msgspec.Struct):
     trunk: str | None = None
 
 
+_T = TypeVar("_T")
+_decided = msgspec.json.Decoder(_Decided).decode
 _proof = msgspec.json.Decoder(_Proof).decode
-"""As much of evidence as says of which call it is: most of what is read is of none that is looked for."""
+"""As much of decisions and evidence as says of which call they are: most of what is read is of none that is looked for."""
 
 
-def _proof_in(record: LogRecord) -> _Proof | None:
+def _read(decode: Callable[[bytes], _T], record: LogRecord) -> _T | None:
     try:
-        return None if record.value is None else _proof(record.value)
+        return None if record.value is None else decode(record.value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -156,7 +159,7 @@ def _proof_in(record: LogRecord) -> _Proof | None:
 def _is_about(proof: _Proof, case: Case, plan: HomePlan) -> bool:
     """Whether a call is one of the case's subject, of the time between its first and its last one."""
     kind, _, name = case.subject.partition("/")
-    if not _first(case) <= proof.decision.at <= case.heard_at or not _own(proof.decision, case):
+    if not _first(case) <= proof.decision.at <= case.heard_at:
         return False
     if kind == "callee":
         return normalise(proof.decision.callee, plan) == name

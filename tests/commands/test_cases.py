@@ -13,11 +13,13 @@ import pytest
 
 from streamer.calls import codec
 from streamer.calls.cases import Case
+from streamer.calls.decisions import Decision
+from streamer.calls.partitioner import partition_of
 from streamer.errors import MessageError
 from streamer.kafka import logs, topics
 from streamer.kafka.sending import Outgoing, send
 from streamer.signals.casebook import DAY_MS, Casebook
-from tests.stream.live import Calls, Worker, setup
+from tests.stream.live import Calls, Worker, setup, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -117,6 +119,9 @@ def test_a_pack_has_what_a_worker_decided_on_the_calls_and_a_change_in_it_is_not
     kafka_settings, desk, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    of_another = Decision(call_id="c-0", at=1, decided_at=2, operator="op-b", caller="1", callee="2", action="allow")
+    decisions, partition = topics.Topics(kafka_settings).decisions, partition_of(b"+77030000000", 4)
+    send(kafka_settings, [Outgoing(decisions, b"c-0", codec.encode(of_another), (), partition)] * 60)
     with Worker(kafka_settings) as worker:
         calls = Calls(kafka_settings)
         for number in range(3):
@@ -125,8 +130,9 @@ def test_a_pack_has_what_a_worker_decided_on_the_calls_and_a_change_in_it_is_not
         calls.publish(setup("of-trunk", "+77030000008", trunk="../../etc"))
         calls.publish(setup("other", "+77030000008", operator="op-b", trunk="../../etc"))
         assert not calls.until({"c-0", "c-1", "c-2", "of-trunk", "other"}), worker.log
+        wait_until(lambda: calls.rest() or len(calls.decided["c-0"]) == 61, tell=lambda: worker.log)
         assert worker.stop() == 0, worker.log
-    now = calls.decided["c-0"][0][0]["at"]
+    now = calls.decided["c-2"][0][0]["at"]
     signals = Signals(kafka_settings)
     (case,) = signals.heed(
         "trunk", "op-a/../../etc", now + 60_000, CAMPAIGN | {"first_at": now - 600_000}, ["c-0", "c-1", "never"]
