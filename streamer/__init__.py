@@ -20,6 +20,7 @@ COMPILED = (
     "columns.py",
     "compiled.py",
     "vector.py",
+    "costly.py",
     "reach.py",
     "answers.py",
     "settling.py",

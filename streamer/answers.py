@@ -10,7 +10,7 @@ from streamer import columns
 from streamer.columns import Columns, State, Verdicts
 from streamer.compiled import loop
 from streamer.policy import BLOCK, THROTTLED
-from streamer.windows import callers, sliding, slots, table, tallies
+from streamer.windows import callers, costly, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 
 SHORT_MS: Final = 6_000
@@ -71,6 +71,12 @@ def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int
     if not flags & recent.COUNTED or entry[recent.SAID] & 0xFF == BLOCK:
         return
     origin = 0 if flags & recent.OWN_LINE else 1
+    if flags & recent.COSTLY and (answered or flags & recent.ANSWERED):
+        talk_ms = record[columns.TALK] if is_end else 0
+        premium, country = flags & recent.PREMIUM != 0, batch.callee_region[row]
+        costly.count_outcome(
+            state.callers, partition, key, origin, premium, country, first_answer, is_end, talk_ms, at, now
+        )
     slot = callers.open_slot(state.callers, partition, key, origin, now)
     counts = state.callers.counts[slot]
     if first_answer:

@@ -53,8 +53,8 @@ class State(NamedTuple):
 
 
 class World(NamedTuple):
-    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[4]: home region, the word of the versions
-    in force, clamp, and the time in ms.
+    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[5]: home region, the word of the versions
+    in force, clamp, the time in ms, and by how many ms the home country's clocks are ahead of UTC.
     """
 
     lists: Any
@@ -83,6 +83,7 @@ class Columns(NamedTuple):
     key_kind: Any
     callee_status: Any
     callee_region: Any
+    callee_kind: Any
     withheld: Any
     call: Any
     skip: Any

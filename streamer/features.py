@@ -37,6 +37,25 @@ _WINDOWED = tuple(
     for counter, unit, source in _COUNTERS
 )
 
+_COSTLY = (
+    ("attempts_1m", "calls", "costly attempts, last 1m"),
+    ("attempts_1h", "calls", "costly attempts, last 1h"),
+    ("blocked_1h", "calls", "costly attempts that were answered with `block`, last 1h"),
+    ("answered_1h", "calls", "let-through costly calls that were answered, last 1h"),
+    ("talk_1h", "s", "talk time of ended costly calls, last 1h"),
+    (
+        "overlapping_1h",
+        "calls",
+        "premium-rate calls answered while 2 costly ones went on, or to a new country while 5 did, last 1h",
+    ),
+    (
+        "overlapping_24h",
+        "calls",
+        "premium-rate calls answered while 2 costly ones went on, or to a new country while 5 did, last 24h",
+    ),
+    ("going_on", "calls", "costly calls answered in the last 10m that have not ended"),
+)
+
 FEATURES: Final[tuple[Feature, ...]] = (
     *_WINDOWED,
     Feature("short_ring_10m", "calls", "unanswered calls let through that rang for less than 5 s, last 10m"),
@@ -114,6 +133,13 @@ FEATURES: Final[tuple[Feature, ...]] = (
             ("line_holder_lines", "lines", "busy lines of the calling line's holder, last 24h"),
         )
     ),
+    Feature("line_age", "h", "time since the calling line became active; NaN when that is not known", False),
+    # Of costly calls alone, to which this one belongs; NaN for every other (`streamer.costly`).
+    Feature("costly", "level", "the called number: 2 premium rate (plan or list), 1 abroad, 0 neither", False),
+    *(Feature(f"costly_{name}", unit, source, False) for name, unit, source in _COSTLY),
+    Feature("range_run", "calls", "costly calls to the called range ahead of those to others (at most 12)", False),
+    Feature("country_known", "s", "time since the called country was first called (at most 8 h)", False),
+    Feature("week_hour", "h", "hour of the week in the home country, 0 on Mondays at midnight", False),
 )
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)

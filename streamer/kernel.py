@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer import columns
+from streamer import columns, costly
 from streamer.answers import count_outcome
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, SAME_CALL_MS
@@ -160,6 +160,7 @@ def _setup(
         originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
     elif x[_SEEN] == 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
+    at_costly = costly.fill(state, world, batch, row, callee_lists, 0 if seen_own else 1, counted, at, x)
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
     spread = hash_words(batch.call[row], 11, world.secret)
@@ -212,7 +213,7 @@ def _setup(
             bits |= 1 << tallies.SUSPECT
         if action == BLOCK:
             bits |= 1 << tallies.BLOCKED
-            sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
+            costly.count_block(state.callers, slot, at_costly, at, now)
         block = np.int64(0) if own_line else tallies.block_of(key)
         trunk = record[columns.REGISTERED]
         tallies.note(state.tallies, partition, _clock(state, world, record, at), callee, block, trunk, bits)
@@ -244,6 +245,8 @@ def _setup(
     if cell < 0:
         cell = recent.place(calls, batch.call[row], state.watermark)
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
+    if counted and at_costly >= 0:
+        flags |= costly.flags_of(x)
     entry = calls.rows[cell]
     entry[table.HASH] = batch.call[row]
     entry[table.HELD] = table.held(partition, flags)

@@ -30,7 +30,7 @@ MODEL_ROW: Final = len(DETECTORS)
 """The row of the model in tables that have one row a detector."""
 ASKED: Final = 32
 """In what `governed` gives, the bit of a row that asked for a block lies so many bits above the one that says it could."""
-CAUSES: Final = 8
+CAUSES: Final = 12
 
 REASONS: Final[tuple[str, ...]] = (
     "list.block",

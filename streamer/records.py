@@ -86,7 +86,7 @@ def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbe
         ids,
         columns.Columns(
             records, found.callee_id, found.key_id, found.key_status, found.key_region, found.key_kind,
-            found.callee_status, found.callee_region, found.withheld, hashes,
+            found.callee_status, found.callee_region, found.callee_kind, found.withheld, hashes,
             found.partition != records[:, columns.PARTITION],
         ),
     )  # fmt: skip

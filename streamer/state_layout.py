@@ -23,14 +23,16 @@ from streamer.pending import NOTHING, Pending
 from streamer.policy import REASONS
 from streamer.registers.operators import CAPACITY
 from streamer.tallied import Tallied
-from streamer.windows import calls, distinct, sliding, table
-from streamer.windows.slots import COLUMNS
+from streamer.windows import calls, costly, distinct, sliding, table
+from streamer.windows.slots import COLUMNS, ORIGINS
 
 Count = Annotated[int, Meta(ge=0, le=1 << 40)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
 _MOST_CACHE_S: Final = 86_400
-_FLAGS: Final = calls.SETUP | calls.COUNTED | calls.ANSWERED | calls.ENDED | calls.OWN_LINE
+_FLAGS: Final = (
+    calls.SETUP | calls.COUNTED | calls.ANSWERED | calls.ENDED | calls.OWN_LINE | calls.COSTLY | calls.PREMIUM
+)
 _PAIR_FLAGS: Final = calls.OWN_LINE | calls.LET_THROUGH | calls.ORIGINATED | calls.ASKED
 UNNAMED: Final = CAPACITY - 1
 """The row that operators past the capacity share; it is the same for every worker and has no name."""
@@ -65,6 +67,7 @@ def terms(home: str, partitions: int) -> dict[str, str]:
         "STREAMER_HOME": home,
         "STREAMER_PARTITIONS": str(partitions),
         "windows": f"{' '.join(name for name, _ in WINDOWS)} in {sliding.STEPS} steps of a sixth",
+        "costly": f"ranges of {costly.RANGE}, {costly.HELD_AT_PREMIUM} or {costly.HELD_ABROAD} held, new for {costly.KNOWN_S} s",
         "sketches": f"{distinct.NARROW} and {distinct.WIDE} registers of {distinct.UNIT_MS} ms",
         "actions": " ".join(ACTIONS),
     }
@@ -115,7 +118,7 @@ def faults_of_callers(found: dict[str, Any], partition: int, watermark: int) -> 
     """What is wrong with the columns of callers, by their names without `callers.`."""
     clock_s = found["clock_ms"] // 1000
     yield from outside("callers.partition", found["partition"], partition, partition)
-    yield from outside("callers.origin", found["origin"], 0, 1)
+    yield from outside("callers.origin", found["origin"], 0, ORIGINS - 1)
     yield from outside("callers.clock_ms", found["clock_ms"], 0, watermark)
     yield from first_fault("callers.first_s", found["first_s"] > clock_s, "lies after the caller's clock")
     mean, jitter = found["gap_mean"], found["gap_jitter"]
@@ -128,7 +131,7 @@ def faults_of_callers(found: dict[str, Any], partition: int, watermark: int) -> 
     held = found["wide_of"][found["wide_of"] != 0]
     if not np.array_equal(held, np.arange(1, len(found["wide"]) + 1)):
         yield f"callers.wide_of does not refer to the {len(found['wide'])} wide sketches one after another"
-    for origin in (0, 1):
+    for origin in range(ORIGINS):
         yield from _twice("callers.key", found["key"][found["origin"] == origin])
 
 

@@ -67,6 +67,7 @@ _AT_TRUNK_IN_RANGE = INDEX["trunk_in_range"]
 _AT_ORIGINATION = INDEX["origination_seen"]
 _AT_SIM_AGE = INDEX["sim_age"]
 _AT_PROTECTED = INDEX["callee_protected"]
+_AT_LINE_AGE = INDEX["line_age"]
 _AT_CALLEE_SIGNAL = INDEX["callee_callers_1m"]
 _AT_TRUNK_SIGNAL = INDEX["trunk_attempts_10m"]
 _AT_BLOCK_SIGNAL = INDEX["block_attempts_10m"]
@@ -242,6 +243,9 @@ def fill_call(
     x[_AT_SIM_AGE] = np.nan
     if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:
         x[_AT_SIM_AGE] = (at - world.facts.sim_ms[fact]) / _MS_AN_HOUR
+    x[_AT_LINE_AGE] = np.nan
+    if fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and 0 < world.facts.line_since_ms[fact] <= at:
+        x[_AT_LINE_AGE] = (at - world.facts.line_since_ms[fact]) / _MS_AN_HOUR
     x[_AT_PROTECTED] = 1.0 if callee_lists & _PROTECTED else 0.0
     x[_AT_UNPUBLISHED] = 0.0 if owner >= 0 and world.operators.publishes[owner, 1] else 1.0
     x[_AT_CALLER_SHORT] = 1.0 if status == SHORT_NUMBER else 0.0

@@ -71,7 +71,7 @@ def test_state_changed_by_nothing_is_taken_in_as_it_is(packed):
 
 
 @pytest.mark.parametrize(("change", "text"), [
-    (cell("callers.partition", 0, HERE + 1), "callers.partition of row 0"), (cell("callers.origin", 1, 2), "callers.origin of row 1 is 2"),
+    (cell("callers.partition", 0, HERE + 1), "callers.partition of row 0"), (cell("callers.origin", 1, 4), "callers.origin of row 1 is 4"),
     (cell("callers.clock_ms", 0, -1), "callers.clock_ms of row 0 is -1"), (cell("callers.clock_ms", 0, 2**62), "callers.clock_ms"),
     (cell("callers.first_s", 0, 2**32 - 1), "callers.first_s of row 0 lies after"),
     (cell("callers.gap_mean", 0, np.inf), "callers.gap_mean of row 0 is neither"), (cell("callers.gap_mean", 0, -1), "callers.gap_mean"),

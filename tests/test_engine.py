@@ -81,6 +81,8 @@ def traffic(seed, n=400):
             if caller != lines[1]
             else f"+7727{2_000_000 + number:07d}"
         )
+        if caller == lines[2] and number % 2:
+            callee = f"+5352{number % 3}{number:05d}"
         call_id = f"c{number}"
         found += [message for due, message in retries if due <= at]
         retries = [retry for retry in retries if retry[0] > at]
@@ -93,6 +95,17 @@ def traffic(seed, n=400):
             retries.append((at + later.randrange(2 * calls.KEEP_MS), found[-1]))
         if draw.random() < 0.1:
             found.append({**setup(f"other{number}", caller, callee, at + 400), "operator": "op-b"})
+        if callee.startswith("+53"):
+            found.append(
+                {
+                    "type": "answer",
+                    "call_id": call_id,
+                    "at": at + 300,
+                    "operator": "op-a",
+                    "caller": caller,
+                    "callee": callee,
+                }
+            )
         late = draw.choice([0, 0, 0, 70_000])
         found.append(
             end(
@@ -202,11 +215,11 @@ def test_damaged_foreign_and_misdirected_state_is_refused():
         engine(secret=b"another").import_state(1, state)
 
 
-def attempts(held, caller, at, origin="national"):
+def attempts(held, caller, at, origin="national", callee="+77273999999"):
     """The counters a further call of this caller is judged by, from its evidence."""
     held.apply("policy", "policy@all", b'{"version":"all","evidence_sample":1.0}')
     held.apply("policy", "current", b'{"version":"all"}')
-    outcomes = held.process(batch([setup(f"probe{at}", caller, "+77273999999", at, ingress=origin)]), at)
+    outcomes = held.process(batch([setup(f"probe{at}", caller, callee, at, ingress=origin)]), at)
     return orjson.loads(outcomes.evidence[0][2])["features"]
 
 

@@ -91,11 +91,11 @@ def test_state_of_every_layout_is_taken_in_or_refused_by_its_number(packed):
     again = judge(held, [said["setup"] for said in known["said"]], NOW + 5)
     expected = [{name: said[name] for name in ("action", "shadow_action", "reasons")} for said in known["said"]]
     assert [{name: found[name] for name in expected[0]} for found in again] == expected
-    ask = known["next"]
     waits = known["waits"]
     assert [told.call_id for told in held.tick(partition, waits["due_ms"]).revisions] == [waits["call_id"]]
-    features = attempts(held, ask["caller"], ask["at"])
-    assert {name: features[name] for name in ask["features"]} == ask["features"]
+    for ask in (known["next"], known["costly"]):
+        features = attempts(held, ask["caller"], ask["at"], callee=ask["callee"])
+        assert {name: features[name] for name in ask["features"]} == ask["features"]
 
 
 def test_the_present_layout_has_its_sample():
@@ -115,7 +115,7 @@ FACT = {"number": CALLER, "at": NOW, "fact": "location", "value": "home", "opera
     ("operators", "op-a", OPERATOR | {"mode": "canary"}, "'canary'"), ("operators", "op-a", OPERATOR | {"fail": "closed"}, "'closed'"),
     ("trunks", "op-a/t", TRUNK | {"kind": "satellite"}, "'satellite'"),
     ("subscribers.location", CALLER, FACT | {"fact": "mood"}, "'mood'"),
-    ("policy", "policy@2", POLICY | {"detectors": {"sim_box": {}}}, "no detector is called 'sim_box'; there are cli_spoofing"),
+    ("policy", "policy@2", POLICY | {"detectors": {"cloned_voice": {}}}, "no detector is called 'cloned_voice'; there are cli_spoofing"),
     ("policy", "policy@2", POLICY | {"detectors": {"robocall": {"mode": "canary"}}}, "'canary'"),
     ("policy", "policy@2", POLICY | {"detectors": {"robocall": {"actions": {"choir": "block"}}}}, "has no cause 'choir'"),
     ("policy", "policy@2", POLICY | {"detectors": {"robocall": {"actions": {"short_calls": "delay"}}}}, "'delay'"),
@@ -140,7 +140,7 @@ def test_a_policy_that_was_refused_is_shown_as_asked_for_until_another_is():
     held.apply("policy", "current", b'{"version":"1"}')
     assert held.awaited == {}
     with pytest.raises(MessageError):
-        held.apply("policy", "policy@2", b'{"version":"2","detectors":{"sim_box":{}}}')
+        held.apply("policy", "policy@2", b'{"version":"2","detectors":{"cloned_voice":{}}}')
     held.apply("policy", "current", b'{"version":"2"}')
     assert (held.policy.version, held.awaited) == ("1", {"policy": "2"})
     held.apply("policy", "current", b'{"version":"1"}')
@@ -185,7 +185,7 @@ def test_the_seal_of_models_is_the_same_for_ever():
 
 @pytest.mark.parametrize(("kind", "key", "message", "why"), [
     ("policy", "canary@7", {"version": "1", "kill_switch": True}, "neither `current` nor"),
-    ("policy", "demotion/sim_box/op-a", {"detector": "sim_box", "operator": "op-a"}, "no detector 'sim_box' that can be demoted"),
+    ("policy", "demotion/cloned_voice/op-a", {"detector": "cloned_voice", "operator": "op-a"}, "no detector 'cloned_voice' that can be demoted"),
     ("models", "second@4", {"name": "second", "text": "tree"}, "not scored with"),
     ("models", "current/second", {"name": "second", "version": 4, "epoch": 1}, "not scored with"),
 ])  # fmt: skip

@@ -6,11 +6,16 @@ from typing import Final
 
 from streamer.detectors import (
     cli_spoofing,
+    flash_call,
+    irsf,
     neighbour_spoofing,
     number_invalid,
     number_rotation,
+    pbx_hacking,
     range_probing,
     robocall,
+    scam_centre,
+    sim_box,
     sim_swap,
     tdos,
     trunk_mismatch,
@@ -31,6 +36,11 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     tdos.DETECTOR,
     number_rotation.DETECTOR,
     neighbour_spoofing.DETECTOR,
+    irsf.DETECTOR,
+    pbx_hacking.DETECTOR,
+    scam_centre.DETECTOR,
+    sim_box.DETECTOR,
+    flash_call.DETECTOR,
 )
 
 judge_all = chain(DETECTORS)

@@ -13,7 +13,7 @@ from streamer.calls.decisions import Action
 from streamer.compiled import loop
 from streamer.features import INDEX
 
-MAX_THRESHOLDS: Final = 8
+MAX_THRESHOLDS: Final = 16
 NONE: Final = (0, 0.0, 0.0, 0)
 """What a rule returns when it found nothing: cause 0, observed, threshold, window_s."""
 

@@ -13,6 +13,7 @@ from streamer.windows.slots import (
     COLUMNS,
     HAND,
     NEVER,
+    ORIGINS,
     USED,
     Callers,
     find,
@@ -178,10 +179,10 @@ def marks(callers: Callers) -> Any:
 
 @loop
 def mark_touched(callers: Callers, partition: int, keys: Any, marked: Any) -> int:
-    """Mark the slots of callers with any of these keys, of both origin classes; gives how many were not marked before."""
+    """Mark the slots of callers with any of these keys, of all origin classes; gives how many were not marked before."""
     n = 0
     for key in keys:
-        for origin in range(2):
+        for origin in range(ORIGINS):
             slot = find(callers, partition, key, origin)
             if slot >= 0 and not marked[slot]:
                 marked[slot] = True
@@ -191,7 +192,7 @@ def mark_touched(callers: Callers, partition: int, keys: Any, marked: Any) -> in
 
 @loop
 def mark_buckets(callers: Callers, partition: int, wanted: Any, marked: Any) -> None:
-    """Mark the slots of a partition in the buckets that bool[BUCKETS] wants. A caller's bucket follows from his key, both
+    """Mark the slots of a partition in the buckets that bool[BUCKETS] wants. A caller's bucket follows from his key, all
     origin classes in the same; it is the same everywhere.
     """
     for slot in range(marked.shape[0]):

@@ -30,9 +30,15 @@ _SPAN: Final = SPAN_MS // UNIT_MS
 
 
 @inlined
-def _age(register: int, unit: int) -> int:
+def age_of(register: int, unit: int) -> int:
     """Units between a register's hit and `unit` (the present); the register is not empty."""
     return (unit - (np.int64(register) - 1)) % _CYCLE
+
+
+@inlined
+def mark_of(unit: int) -> int:
+    """What a register holds that was hit in `unit`."""
+    return 1 + unit % _CYCLE
 
 
 @loop
@@ -43,8 +49,8 @@ def hit(registers: Any, which: int, at_ms: int, now_ms: int) -> None:
     if age >= _SPAN:
         return
     held = registers[which]
-    if held == 0 or _age(held, now) > age:
-        registers[which] = 1 + (at_ms // UNIT_MS) % _CYCLE
+    if held == 0 or age_of(held, now) > age:
+        registers[which] = mark_of(at_ms // UNIT_MS)
 
 
 @loop
@@ -52,7 +58,7 @@ def wipe(registers: Any, now_ms: int) -> None:
     """Empty the registers that no window holds any more."""
     now = now_ms // UNIT_MS
     for which in range(registers.shape[0]):
-        if registers[which] != 0 and _age(registers[which], now) >= _SPAN:
+        if registers[which] != 0 and age_of(registers[which], now) >= _SPAN:
             registers[which] = 0
 
 
@@ -69,7 +75,7 @@ def filled(registers: Any, now_ms: int, out: Any) -> None:
     for which in range(registers.shape[0]):
         if registers[which] == 0:
             continue
-        age = _age(registers[which], now)
+        age = age_of(registers[which], now)
         if age <= floor3:
             out[3] += 1
             if age <= floor2:

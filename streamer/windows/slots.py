@@ -1,5 +1,7 @@
 """The store of callers: one slot for each (partition, calling number, origin class), a struct of arrays.
 
+A caller's calls to costly destinations have a second slot (`streamer.windows.costly`).
+
 The arrays are reserved for `capacity` slots at once; the system gives memory only to pages that are touched, so a store
 for millions costs what the callers in it cost, and growing never copies. A slot is 473 bytes (`slot_bytes`), index and free list
 9 to 15 more, a busy caller's wide sketch 512 more.
@@ -78,6 +80,9 @@ COLUMNS: Final = (
     "wide_of",
 )
 """The per-slot columns: what is exported, and what a slot costs."""
+
+ORIGINS: Final = 4
+"""Origin classes of slots: own lines (0) and interconnect (1), and the costly calls of both (`streamer.windows.costly`)."""
 
 NEVER: Final = 4_294_967_295
 """`attempt_back` of a slot without an attempt."""

@@ -35,9 +35,9 @@ def test_a_worker_that_cannot_do_what_is_asked_says_so_and_is_not_ready(kafka_se
     calls = Calls(kafka_settings)
     topics = calls.topics
     for topic, key, message in (
-        (topics.policy, "policy@new", {"version": "new", "kill_switch": True, "detectors": {"sim_box": {"mode": "enforce"}}}),
+        (topics.policy, "policy@new", {"version": "new", "kill_switch": True, "detectors": {"cloned_voice": {"mode": "enforce"}}}),
         (topics.policy, "current", {"version": "new"}),
-        (topics.policy, "demotion/sim_box/op-a", {"detector": "sim_box", "operator": "op-a"}),
+        (topics.policy, "demotion/cloned_voice/op-a", {"detector": "cloned_voice", "operator": "op-a"}),
         (topics.models, "second@1", {"name": "second"}),
     ):  # fmt: skip
         calls.producer.produce(topic, key=key, value=orjson.dumps(message))
@@ -48,7 +48,7 @@ def test_a_worker_that_cannot_do_what_is_asked_says_so_and_is_not_ready(kafka_se
         wait_until(lambda: list(orjson.loads(get(port, "/readyz")[1])["reasons"]) == ["policy"])
         assert get(port, "/readyz")[0] == 503
         assert worker.log.count(": ignored: ") == 2
-        assert "no detector is called 'sim_box'; there are cli_spoofing" in worker.log
+        assert "no detector is called 'cloned_voice'; there are cli_spoofing" in worker.log
         (letter,) = read(kafka_settings, f"{topics.policy}.dlq", 1)
         assert dict(letter.headers())["error.reason"] == b"unknown_value"
 

@@ -1,0 +1,114 @@
+"""Calls that cost: which they are, and the columns that tell what the caller's other ones were like.
+
+Costly is a call abroad (to any country but the home country, satellites and codes of no country among them), and one at a
+premium rate: by the called number's plan, or because the list `premium` names it or its range, which is where an operator keeps
+the ranges that it knows to be pumped. Other calls are not looked at any further.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from streamer.calls.plan import NOT_VALID, PREMIUM, VALID
+from streamer.columns import PARTITION, Columns, State, World
+from streamer.compiled import loop
+from streamer.features import INDEX
+from streamer.registers.lists import BIT
+from streamer.windows import callers, calls, costly, sliding
+
+ABROAD: Final = 1.0
+PREMIUM_RATE: Final = 2.0
+
+_PREMIUM: Final = BIT["premium"]
+_COSTLY = INDEX["costly"]
+_ATTEMPTS_1M = INDEX["costly_attempts_1m"]
+_ATTEMPTS_1H = INDEX["costly_attempts_1h"]
+_BLOCKED_1H = INDEX["costly_blocked_1h"]
+_ANSWERED_1H = INDEX["costly_answered_1h"]
+_TALK_1H = INDEX["costly_talk_1h"]
+_OVERLAPPING_1H = INDEX["costly_overlapping_1h"]
+_OVERLAPPING_24H = INDEX["costly_overlapping_24h"]
+_GOING_ON = INDEX["costly_going_on"]
+_RANGE_RUN = INDEX["range_run"]
+_COUNTRY_KNOWN = INDEX["country_known"]
+_WEEK_HOUR = INDEX["week_hour"]
+_FIRST, _LAST = _COSTLY, _WEEK_HOUR
+_1M, _1H, _24H = 0, 2, 3
+_MS_AN_HOUR: Final = 3_600_000
+_THURSDAY_H: Final = 72
+"""Hours from the beginning of a week to that of 1970."""
+
+
+@loop
+def _level_of(world: World, batch: Columns, row: int, callee_lists: int) -> float:
+    """0 for a call that is not costly, else `ABROAD` or `PREMIUM_RATE`."""
+    if callee_lists & _PREMIUM or batch.callee_kind[row] == PREMIUM:
+        return PREMIUM_RATE
+    if batch.callee_region[row] == world.constants[0]:
+        return 0.0
+    return ABROAD if batch.callee_status[row] == VALID or batch.callee_status[row] == NOT_VALID else 0.0
+
+
+@loop
+def _leave_empty(x: Any) -> None:
+    """The columns of a call that is not costly."""
+    x[_FIRST] = 0.0
+    for column in range(_FIRST + 1, _LAST + 1):
+        x[column] = np.nan
+
+
+@loop
+def fill(
+    state: State, world: World, batch: Columns, row: int, callee_lists: int, origin: int, counted: bool, at: int, x: Any
+) -> int:
+    """Fill the columns that tell of the costly calls of a caller of an origin class, this one counted if it is to be.
+
+    Gives the slot of his costly calls, for which another may have been given up; -1 for a call that is not costly.
+    """
+    level = _level_of(world, batch, row, callee_lists)
+    if level == 0.0:
+        _leave_empty(x)
+        return -1
+    key, callee = batch.key[row], batch.callee[row]
+    partition = batch.records[row, PARTITION]
+    now = state.watermark[partition]
+    slots = state.callers
+    slot = callers.open_slot(slots, partition, key, costly.ORIGIN + origin, now)
+    if counted:
+        costly.count_attempt(slots, slot, callee, at, now)
+    counts = slots.counts[slot]
+    talk = np.int64(0)
+    for bucket in range(_1H * sliding.STEPS, (_1H + 1) * sliding.STEPS):
+        talk += slots.talk[slot, bucket]
+    x[_COSTLY] = level
+    x[_ATTEMPTS_1M] = sliding.total(counts, _1M, sliding.ATTEMPTS)
+    x[_ATTEMPTS_1H] = sliding.total(counts, _1H, sliding.ATTEMPTS)
+    x[_BLOCKED_1H] = sliding.total(counts, _1H, sliding.BLOCKED)
+    x[_ANSWERED_1H] = sliding.total(counts, _1H, sliding.ANSWERED)
+    x[_TALK_1H] = talk / 10.0
+    x[_OVERLAPPING_1H] = sliding.total(counts, _1H, costly.OVERLAPPING)
+    x[_OVERLAPPING_24H] = sliding.total(counts, _24H, costly.OVERLAPPING)
+    x[_GOING_ON] = costly.going_on(slots, slot)
+    x[_RANGE_RUN] = costly.run_to(slots, slot, callee)
+    x[_COUNTRY_KNOWN] = costly.known_for_s(slots, slot, batch.callee_region[row], now)
+    x[_WEEK_HOUR] = ((at + world.constants[4]) // _MS_AN_HOUR + _THURSDAY_H) % 168
+    return int(slot)
+
+
+@loop
+def count_block(slots: Any, slot: int, at_costly: int, at_ms: int, now_ms: int) -> None:
+    """Count a block where its attempt was counted: in the caller's slot, unless that was given up for the one of his costly calls
+    (`at_costly`, -1 if this is none), and in that one.
+    """
+    if slots.origin[slot] < costly.ORIGIN:
+        sliding.add(slots.counts[slot], sliding.BLOCKED, at_ms, now_ms)
+    if at_costly >= 0:
+        sliding.add(slots.counts[at_costly], sliding.BLOCKED, at_ms, now_ms)
+
+
+@loop
+def flags_of(x: Any) -> int:
+    """The flags that a costly call has in the table of calls."""
+    return calls.COSTLY | (calls.PREMIUM if x[_COSTLY] == PREMIUM_RATE else 0)
