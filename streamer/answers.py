@@ -73,7 +73,10 @@ def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int
     origin = 0 if flags & recent.OWN_LINE else 1
     if flags & recent.COSTLY and (answered or flags & recent.ANSWERED):
         talk_ms = record[columns.TALK] if is_end else 0
-        costly.count_outcome(state.callers, partition, key, origin, first_answer, is_end, talk_ms, at, now)
+        premium, country = flags & recent.PREMIUM != 0, batch.callee_region[row]
+        costly.count_outcome(
+            state.callers, partition, key, origin, premium, country, first_answer, is_end, talk_ms, at, now
+        )
     slot = callers.open_slot(state.callers, partition, key, origin, now)
     counts = state.callers.counts[slot]
     if first_answer:

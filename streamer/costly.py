@@ -16,7 +16,7 @@ from streamer.columns import PARTITION, Columns, State, World
 from streamer.compiled import loop
 from streamer.features import INDEX
 from streamer.registers.lists import BIT
-from streamer.windows import callers, costly, sliding
+from streamer.windows import callers, calls, costly, sliding
 
 ABROAD: Final = 1.0
 PREMIUM_RATE: Final = 2.0
@@ -42,7 +42,7 @@ _THURSDAY_H: Final = 72
 
 
 @loop
-def level_of(world: World, batch: Columns, row: int, callee_lists: int) -> float:
+def _level_of(world: World, batch: Columns, row: int, callee_lists: int) -> float:
     """0 for a call that is not costly, else `ABROAD` or `PREMIUM_RATE`."""
     if callee_lists & _PREMIUM or batch.callee_kind[row] == PREMIUM:
         return PREMIUM_RATE
@@ -52,12 +52,25 @@ def level_of(world: World, batch: Columns, row: int, callee_lists: int) -> float
 
 
 @loop
+def _leave_empty(x: Any) -> None:
+    """The columns of a call that is not costly."""
+    x[_FIRST] = 0.0
+    for column in range(_FIRST + 1, _LAST + 1):
+        x[column] = np.nan
+
+
+@loop
 def fill(
-    state: State, world: World, batch: Columns, row: int, level: float, origin: int, counted: bool, at: int, x: Any
+    state: State, world: World, batch: Columns, row: int, callee_lists: int, origin: int, counted: bool, at: int, x: Any
 ) -> int:
-    """Fill the columns of a costly call's caller of an origin class, the call itself counted if it is to be; gives the slot of his
-    costly calls. Another slot may have been given up for it.
+    """Fill the columns that tell of the costly calls of a caller of an origin class, this one counted if it is to be.
+
+    Gives the slot of his costly calls, for which another may have been given up; -1 for a call that is not costly.
     """
+    level = _level_of(world, batch, row, callee_lists)
+    if level == 0.0:
+        _leave_empty(x)
+        return -1
     key, callee = batch.key[row], batch.callee[row]
     partition = batch.records[row, PARTITION]
     now = state.watermark[partition]
@@ -85,8 +98,17 @@ def fill(
 
 
 @loop
-def leave_empty(x: Any) -> None:
-    """The columns of a call that is not costly."""
-    x[_FIRST] = 0.0
-    for column in range(_FIRST + 1, _LAST + 1):
-        x[column] = np.nan
+def count_block(slots: Any, slot: int, at_costly: int, at_ms: int, now_ms: int) -> None:
+    """Count a block where its attempt was counted: in the caller's slot, unless that was given up for the one of his costly calls
+    (`at_costly`, -1 if this is none), and in that one.
+    """
+    if slots.origin[slot] < costly.ORIGIN:
+        sliding.add(slots.counts[slot], sliding.BLOCKED, at_ms, now_ms)
+    if at_costly >= 0:
+        sliding.add(slots.counts[at_costly], sliding.BLOCKED, at_ms, now_ms)
+
+
+@loop
+def flags_of(x: Any) -> int:
+    """The flags that a costly call has in the table of calls."""
+    return calls.COSTLY | (calls.PREMIUM if x[_COSTLY] == PREMIUM_RATE else 0)

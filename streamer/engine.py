@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from streamer import checkpoint, columns, kernel, sealed, settling, summing
-from streamer.calls import codec
+from streamer.calls import codec, hours
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
@@ -50,7 +50,8 @@ class Engine:
         words = (int(self._secret[0]), int(self._secret[1]))
         self._plan = home_plan(home)
         self._numbers = Numbers.prepared(self._plan, words, partitions)
-        self._home, self._ahead_ms = self._numbers.regions.index(home), ahead_of_utc_ms(home)
+        self._home, self._ahead_ms = self._numbers.regions.index(home), hours.ahead_of_utc_ms(home)
+        self._partitions = partitions
         self._clamp = clamp
         self.state = columns.State(
             slots.store(max_callers, self._secret),

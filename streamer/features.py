@@ -43,8 +43,16 @@ _COSTLY = (
     ("blocked_1h", "calls", "costly attempts that were answered with `block`, last 1h"),
     ("answered_1h", "calls", "let-through costly calls that were answered, last 1h"),
     ("talk_1h", "s", "talk time of ended costly calls, last 1h"),
-    ("overlapping_1h", "calls", "costly calls answered while two or more others went on, last 1h"),
-    ("overlapping_24h", "calls", "costly calls answered while two or more others went on, last 24h"),
+    (
+        "overlapping_1h",
+        "calls",
+        "premium-rate calls answered while 2 costly ones went on, or to a new country while 5 did, last 1h",
+    ),
+    (
+        "overlapping_24h",
+        "calls",
+        "premium-rate calls answered while 2 costly ones went on, or to a new country while 5 did, last 24h",
+    ),
     ("going_on", "calls", "costly calls answered in the last 10m that have not ended"),
 )
 

@@ -151,12 +151,7 @@ def _setup(
         originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
     elif x[_SEEN] == 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
-    level = costly.level_of(world, batch, row, callee_lists)
-    at_costly = -1
-    if level > 0.0:
-        at_costly = costly.fill(state, world, batch, row, level, 0 if seen_own else 1, counted, at, x)
-    else:
-        costly.leave_empty(x)
+    at_costly = costly.fill(state, world, batch, row, callee_lists, 0 if seen_own else 1, counted, at, x)
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
     spread = hash_words(batch.call[row], 11, world.secret)
@@ -199,11 +194,8 @@ def _setup(
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted:
         if action == BLOCK:
-            if state.callers.origin[slot] == (0 if seen_own else 1):  # else given up for the slot of costly calls
-                sliding.add(state.callers.counts[slot], sliding.BLOCKED, at, now)
-            if at_costly >= 0:
-                sliding.add(state.callers.counts[at_costly], sliding.BLOCKED, at, now)
-        bits = tallies.bits_of(x, first_of_pair, action != ALLOW, action == BLOCK)
+            bits |= 1 << tallies.BLOCKED
+            costly.count_block(state.callers, slot, at_costly, at, now)
         block = np.int64(0) if own_line else tallies.block_of(key)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
@@ -234,8 +226,8 @@ def _setup(
     if cell < 0:
         cell = recent.place(calls, batch.call[row], state.watermark)
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
-    if at_costly >= 0 and counted:
-        flags |= recent.COSTLY
+    if counted and at_costly >= 0:
+        flags |= costly.flags_of(x)
     entry = calls.rows[cell]
     entry[table.HASH] = batch.call[row]
     entry[table.HELD] = table.held(partition, flags)

@@ -30,7 +30,9 @@ Count = Annotated[int, Meta(ge=0, le=1 << 40)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
 _MOST_CACHE_S: Final = 86_400
-_FLAGS: Final = calls.SETUP | calls.COUNTED | calls.ANSWERED | calls.ENDED | calls.OWN_LINE | calls.COSTLY
+_FLAGS: Final = (
+    calls.SETUP | calls.COUNTED | calls.ANSWERED | calls.ENDED | calls.OWN_LINE | calls.COSTLY | calls.PREMIUM
+)
 _PAIR_FLAGS: Final = calls.OWN_LINE | calls.LET_THROUGH | calls.ORIGINATED | calls.ASKED
 UNNAMED: Final = CAPACITY - 1
 """The row that operators past the capacity share; it is the same for every worker and has no name."""
@@ -65,7 +67,7 @@ def terms(home: str, partitions: int) -> dict[str, str]:
         "STREAMER_HOME": home,
         "STREAMER_PARTITIONS": str(partitions),
         "windows": f"{' '.join(name for name, _ in WINDOWS)} in {sliding.STEPS} steps of a sixth",
-        "costly": f"ranges of {costly.RANGE}, at most {costly.MOST_RUN} ahead, {costly.HELD} held, new for {costly.KNOWN_S} s",
+        "costly": f"ranges of {costly.RANGE}, {costly.HELD_AT_PREMIUM} or {costly.HELD_ABROAD} held, new for {costly.KNOWN_S} s",
         "sketches": f"{distinct.NARROW} and {distinct.WIDE} registers of {distinct.UNIT_MS} ms",
         "actions": " ".join(ACTIONS),
     }

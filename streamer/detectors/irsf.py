@@ -3,14 +3,15 @@
 Sources: the domain page's row of the same name (pumping for each source and destination range, long calls, called numbers in
 sequence); Sahin, Francillon: Understanding and Detecting International Revenue Share Fraud (NDSS 2021), on ranges that are rented out
 by providers and on a learned judgement of single calls, which is wrong on 0.28 % of the honest ones: too many to block by.
-What tells it from honest calls abroad is that no person holds three calls at once: counted are answers while two other costly
-calls of the caller still went on, or more talk in an hour than a few lines can carry. A range is 10,000 numbers. At a premium
-rate (by plan, or the called side of the list `premium`, by number or prefix: an operator's own table of ranges that are pumped)
-a few such calls suffice; elsewhere the called numbers have to follow one another, or the country has to be a new one to the
-caller and the hour one at which the home country's offices are empty; else it is labelled, since an office that calls its
-headquarters abroad all day looks the same.
+What tells it from honest calls abroad is that no person holds three calls at once: counted are answers at a premium rate while
+two other costly calls of the caller still went on, those of calls to a new country while five did, or more talk in an hour than a
+few lines can carry. A range is 10,000 numbers. At a premium rate (by plan, or the called side of the list `premium`, by number or
+prefix: an operator's own table of ranges that are pumped) a few such calls suffice; elsewhere the called numbers have to follow one
+another, or the country has to be a new one to the caller and the hour one at which the home country's offices are empty; else it
+is labelled, since an office that begins to call its headquarters abroad looks the same.
 Exempt: one call after another to one range, however long or often redialled (travellers, families, lines that break down);
-calls spread over many ranges (traders, travel agencies); callers on the list `allow`; withheld callers that nothing is known of.
+calls spread over many ranges (traders, travel agencies); countries that the caller knows, unless the talk is too much for a few
+lines; callers on the list `allow`; withheld callers that nothing is known of.
 Fails on a thief who uses one line and makes one call at a time; on a range that is not listed, called in office hours in no
 order (labelled); where an operator publishes neither answers nor ends in time; on a caller who spreads over ranges so that none
 has most of his calls. Blocked calls bring no answers, so that a block ends when what led to it has left the window, a day at a
@@ -76,7 +77,7 @@ DETECTOR = Detector(
         Cause("premium_range", "block", "calls at once, or seconds of talk, to a range at a premium rate"),
         Cause("numbers_in_sequence", "block", "run of called numbers abroad each one above the last, several at once"),
         Cause("new_country_at_night", "block", "calls at once to one range of a new country, out of office hours"),
-        Cause("one_range", "label", "calls at once to one range abroad"),
+        Cause("one_range", "label", "calls at once to one range of a new country"),
     ),
     thresholds={
         "range_calls": 6,

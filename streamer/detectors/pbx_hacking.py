@@ -4,15 +4,17 @@ Sources: the five of OpenSIPS's `fraud_detection` (total calls, calls a minute, 
 destination, and their duration, each with a warning and a critical level, by hours and days of the week), here of costly calls alone
 (abroad or at a premium rate) and in windows that slide: counters that begin anew at set times let twice the limit pass; the domain
 page's row of the same name. That such attacks come at night, on weekends and on holidays is the trade's common experience.
-Nothing is found unless `several` of the caller's costly calls in the last hour were answered while two others went on: a person
-who redials, talks for long or calls one country again and again never does that. A warning is given out of the home country's
-office hours, or when a line that is known for `known_line_h` calls a country that is new to it; the critical level counts only
-where both hold: out of office hours, and a country that was called first less than `new_country_h` ago.
-Exempt: travellers and families (one call at a time), offices with many countries (in office hours, or to countries they know),
-callers on the list `allow`: night desks of carriers and airlines belong there, and so do resellers that show one number.
-Fails on attacks in office hours, or to a country that the exchange calls anyway: warnings alone, or irsf. A line that was silent
-for 28 hours is not known any more, and each of its countries is a new one. Public holidays are not known, the time is that of one
-zone of the home country without daylight saving, and the user agent is not looked at: scanners choose theirs.
+Nothing is found unless `several` of the caller's calls in the last hour were answered at a premium rate while two other costly ones
+went on, or in a country that is new to him while five did: a person who redials, talks for long or calls one country again and again
+never does that, and a small office hardly. A warning is given out of the home country's office hours, or when a line that is known
+for `known_line_h` calls a country that is new to it; the critical level counts only where both hold: out of office hours, and a
+country that was called first less than `new_country_h` ago.
+Exempt: travellers and families (one call at a time), offices and night desks with many countries, as long as they know these or do
+not make six calls at once; callers on the list `allow`, where large night desks belong and resellers that show one number.
+Fails on attacks of a few calls at once; in office hours (a warning alone, if the line is known); to a country that the exchange calls
+anyway. A line that was silent for 28 hours is not known any more, and each of its countries is a new one: so are all of them on the
+day on which a worker begins with nothing, when this detector is best kept in shadow. Public holidays are not known, the time is that
+of one zone of the home country without daylight saving, and the user agent is not looked at: scanners choose theirs.
 Where neither answers nor ends come in time nothing is found. A block ends when the calls that led to it are an hour old.
 """
 
@@ -77,7 +79,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
 
 
 _FIVE = (
-    ("at_once", "costly calls answered while two others went on"),
+    ("at_once", "calls at a premium rate or to a new country answered while others went on"),
     ("a_minute", "costly calls a minute"),
     ("total", "costly calls let through in an hour"),
     ("one_range", "costly calls to one range ahead of those to others"),
@@ -92,17 +94,17 @@ DETECTOR = Detector(
         *(Cause(f"{name}_critical", "block", f"{meaning}, at night and to a new country") for name, meaning in _FIVE),
     ),
     thresholds={
-        "at_once_warning": 3,
-        "at_once_critical": 6,
+        "at_once_warning": 4,
+        "at_once_critical": 8,
         "a_minute_warning": 5,
         "a_minute_critical": 12,
-        "total_warning": 20,
-        "total_critical": 40,
+        "total_warning": 40,
+        "total_critical": 80,
         "one_range_warning": 6,
         "one_range_critical": 10,
         "duration_warning_s": 600,
         "duration_critical_s": 1_200,
-        "several": 2,
+        "several": 3,
         "new_country_h": 8,
         "known_line_h": 24,
         "work_from_h": 8,

@@ -64,6 +64,8 @@ ORIGINATED: Final = 64
 """Flag of a pair that another network reported first: the caller's own line was reported to make the call, after that."""
 COSTLY: Final = 256
 """Flag of a call: it counts among its caller's costly calls (`streamer.windows.costly`)."""
+PREMIUM: Final = 512
+"""Flag of a costly call: it is one at a premium rate."""
 OWN_OR_LATER: Final = OWN_LINE | ORIGINATED
 ASKED: Final = 128
 """Flag of a pair: when another network reported it, the caller's operator had to have said so before, and had not."""

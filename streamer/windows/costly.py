@@ -9,8 +9,9 @@ something else than in a caller's slot:
   by an old one. A range is `RANGE` numbers, as premium-rate providers rent them out;
 - `narrow`: when each country was called for the first time, by registers as in `streamer.windows.distinct`: two countries that
   share one of the 32 are one. One that was first called `KNOWN_S` ago stays known until 20 hours after its last call;
-- the counter `OVERLAPPING` for that of short calls: answers while `HELD` other calls still went on, which is more than one person
-  can hold;
+- the counter `OVERLAPPING` for that of short calls: answers at a premium rate while `HELD_AT_PREMIUM` other calls still went on,
+  which is more than one person can hold, and of calls to a country that is new while `HELD_ABROAD` did, which is more than a small
+  office that calls abroad has;
 - `ten`: answers, and ends by when their call was answered: their difference is what still goes on of the calls that were
   answered in the last ten minutes. A lost end is forgotten with its answer.
 
@@ -31,7 +32,8 @@ ORIGIN: Final = 2
 RANGE: Final = 10_000
 MOST_RUN: Final = 12
 KNOWN_S: Final = 8 * 3_600
-HELD: Final = 2
+HELD_AT_PREMIUM: Final = 2
+HELD_ABROAD: Final = 5
 OVERLAPPING: Final = sliding.SHORT
 """Of the counters of a slot of costly calls."""
 
@@ -62,18 +64,32 @@ def run_to(slots: Any, slot: int, callee: int) -> int:
 
 
 @loop
+def _register_of(slots: Any, country: int) -> int:
+    return int(hash_words(country, 9, slots.secret) % np.uint64(distinct.NARROW))
+
+
+@loop
+def _known_for(register: int, unit: int) -> int:
+    """Units since the country of a register was called for the first time, at most `_KNOWN`; 0 when it never was."""
+    if register == 0:
+        return 0
+    age = distinct.age_of(register, unit)
+    return 0 if age >= _FORGOTTEN else int(min(age, _KNOWN))
+
+
+@loop
 def known_for_s(slots: Any, slot: int, country: int, now_ms: int) -> int:
     """How long ago a country (any integer of its own) was called for the first time, at most `KNOWN_S`; the call counts."""
     unit = now_ms // distinct.UNIT_MS
-    which = np.int64(hash_words(country, 9, slots.secret) % np.uint64(distinct.NARROW))
-    register = slots.narrow[slot, which]
-    age = distinct.age_of(register, unit) if register != 0 else np.int64(_FORGOTTEN)
-    if age >= _FORGOTTEN:
-        age = np.int64(0)
-    elif age > _KNOWN:
-        age = np.int64(_KNOWN)
+    which = _register_of(slots, country)
+    age = _known_for(slots.narrow[slot, which], unit)
     slots.narrow[slot, which] = distinct.mark_of(unit - age)
     return int(age * (distinct.UNIT_MS // 1_000))
+
+
+@loop
+def _is_new(slots: Any, slot: int, country: int, now_ms: int) -> bool:
+    return bool(_known_for(slots.narrow[slot, _register_of(slots, country)], now_ms // distinct.UNIT_MS) < _KNOWN)
 
 
 @loop
@@ -87,15 +103,17 @@ def going_on(slots: Any, slot: int) -> int:
 
 @loop
 def count_outcome(
-    slots: Any, partition: int, key: int, origin: int, answered: bool, ended: bool, talk_ms: int, at_ms: int, now_ms: int
+    slots: Any, partition: int, key: int, origin: int, premium: bool, country: int, answered: bool, ended: bool,
+    talk_ms: int, at_ms: int, now_ms: int,
 ) -> None:  # fmt: skip
-    """An answer or an end at `at_ms`: `answered` when it is the first to tell that the call was answered, `ended` when it is the
-    end of an answered call.
+    """An answer or an end at `at_ms` of a call at a premium rate or to a country: `answered` when it is the first to tell that it was
+    answered, `ended` when it is the end of an answered call.
     """
     slot = callers.open_slot(slots, partition, key, ORIGIN + origin, now_ms)
     since_ms = at_ms - talk_ms if ended else at_ms
     if answered:
-        if going_on(slots, slot) >= HELD:
+        held = going_on(slots, slot)
+        if (held >= HELD_AT_PREMIUM and premium) or (held >= HELD_ABROAD and _is_new(slots, slot, country, now_ms)):
             sliding.add(slots.counts[slot], OVERLAPPING, since_ms, now_ms)
         sliding.add(slots.counts[slot], sliding.ANSWERED, since_ms, now_ms)
         sliding.add_ten(slots.ten[slot], _ANSWERS, since_ms, now_ms)

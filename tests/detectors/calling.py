@@ -88,9 +88,11 @@ def _after(name, call, blocked):
 
 
 def recall(said, reason, action="block"):
-    """The share of a campaign's calls after its first 20 that got this action for this reason."""
+    """The share of a campaign's calls after its first 20 that got this action for a reason that begins so."""
     after = said[20:]
-    return sum(one.action == action and reason in one.reasons for one in after) / len(after)
+    return sum(one.action == action and any(why.startswith(reason) for why in one.reasons) for one in after) / len(
+        after
+    )
 
 
 def why(held, call, reason):

@@ -21,25 +21,31 @@ def lately(at, now):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 90_000), st.integers(1, 900_000), st.booleans(), st.booleans()), max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 90_000), st.integers(1, 900_000), st.booleans(), st.booleans(), st.booleans()),
+        max_size=60,
+    )
+)
 def test_what_goes_on_and_overlaps_is_what_a_list_of_calls_says(drawn):
-    """Calls with the gap before, their talk, whether an answer comes, and whether an end does."""
+    """Calls with the gap before, their talk, whether an answer comes, whether an end does, and whether they are at a premium rate."""
     events, at = [], NOW
-    for number, (gap, talk, tells, ends) in enumerate(drawn):
+    for number, (gap, talk, tells, ends, _) in enumerate(drawn):
         at += gap
         if tells:
             events.append((at, 0, number, at, talk))
         if ends:
             events.append((at + talk, 1, number, at, talk))
-    told = {number for number, (_, _, tells, _) in enumerate(drawn) if tells}
+    told = {number for number, (_, _, tells, _, _) in enumerate(drawn) if tells}
     store, going, overlapping, talked = slots.store(100, SECRET), {}, [], []
     for now, is_end, number, began, talk in sorted(events):
-        first = not is_end or number not in told
+        first, premium = not is_end or number not in told, drawn[number][4]
         if first:
-            if sum(lately(since, now) for since in going.values()) >= costly.HELD:
+            least = costly.HELD_AT_PREMIUM if premium else costly.HELD_ABROAD
+            if sum(lately(since, now) for since in going.values()) >= least:
                 overlapping.append(began)
             going[number] = began
-        costly.count_outcome(store, 0, KEY, 0, first, bool(is_end), talk if is_end else 0, now, now)
+        costly.count_outcome(store, 0, KEY, 0, premium, 7, first, bool(is_end), talk if is_end else 0, now, now)
         if is_end:
             del going[number]
             talked.append((now, talk))
@@ -103,3 +109,14 @@ def test_a_country_is_new_for_eight_hours_and_known_until_a_day_without_a_call(d
             since = 0
         first[country] = now - since
         assert costly.known_for_s(store, slot, country, 1_000 * now) == since
+
+
+def test_calls_at_once_to_a_country_that_is_known_do_not_overlap():
+    store, now, seen = slots.store(100, SECRET), NOW, []
+    for hours in (0, 7, 9):
+        for call in range(10):
+            at = now + 3_600_000 * hours + call
+            costly.known_for_s(store, open_one(store, at), 3, at)
+            costly.count_outcome(store, 0, KEY, 0, False, 3, True, False, 0, at, at)
+        seen.append(sliding.total(store.counts[open_one(store, at)], 3, costly.OVERLAPPING))
+    assert seen == [5, 10, 10]
