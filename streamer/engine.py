@@ -18,7 +18,6 @@ from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CallEvent
-from streamer.calls.hours import ahead_of_utc_ms
 from streamer.calls.numbers import home_plan
 from streamer.checkpoint import Copied, Opened
 from streamer.in_force import InForce
@@ -51,7 +50,6 @@ class Engine:
         self._plan = home_plan(home)
         self._numbers = Numbers.prepared(self._plan, words, partitions)
         self._home, self._ahead_ms = self._numbers.regions.index(home), hours.ahead_of_utc_ms(home)
-        self._partitions = partitions
         self._clamp = clamp
         self.state = columns.State(
             slots.store(max_callers, self._secret),

@@ -194,8 +194,8 @@ def _setup(
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted:
         if action == BLOCK:
-            bits |= 1 << tallies.BLOCKED
             costly.count_block(state.callers, slot, at_costly, at, now)
+        bits = tallies.bits_of(x, first_of_pair, action != ALLOW, action == BLOCK)
         block = np.int64(0) if own_line else tallies.block_of(key)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
