@@ -15,7 +15,7 @@ from streamer.calls.events import FraudType, ListEntry, SubscriberFact
 from streamer.lab.drafts import Course, Device, Draft, Ingress, Planned, Releaser, own_device
 from streamer.lab.honest.courses import people
 from streamer.lab.network import MINOR, Foreign
-from streamer.lab.population import ROOM, Population
+from streamer.lab.population import Population
 
 T = TypeVar("T")
 
@@ -201,9 +201,12 @@ class Campaign(ABC):
     def block_of_mobiles(self) -> tuple[str, str]:
         """Operator and first digits of a block of mobile numbers that no subscriber has."""
         carrier = self.one_of(self.population.network.carriers)
-        blocks = (10_000_000 - ROOM) // BLOCK
-        first = ROOM // BLOCK + int(blocks * self.rng.random())
-        return carrier.operator, f"{self.one_of(carrier.prefixes)}{first:03d}"
+        return carrier.operator, self.one_of(carrier.prefixes) + self.free_block(int(1_000 * self.rng.random()))
+
+    def free_block(self, which: int) -> str:
+        """What follows a carrier's prefix in one of the blocks that no subscriber has."""
+        first, digits = self.population.room // BLOCK, self.population.network.digits - 4
+        return f"{first + which % (10**digits - first):0{digits}d}"
 
     def own_line(self, operator: str, block: str) -> Line:
         """A line of `operator` with a number of the block and a phone of its own."""

@@ -9,7 +9,7 @@ MINOR: Final = 8
 
 
 class Carrier(NamedTuple):
-    """A mobile operator that reports calls: its id, its name and the prefixes of its own numbers (7 more digits)."""
+    """A mobile operator that reports calls: its id, its name and the prefixes of its own numbers."""
 
     operator: str
     name: str
@@ -28,6 +28,7 @@ class Network(NamedTuple):
     """The home country of a simulation.
 
     `fixed` prefixes are followed by 6 digits; numbers that begin with one of `vacant` (7 more digits) are in no plan.
+    `digits` follow a carrier's prefix.
     `banks` are numbers that banks are called at, `premium` ranges that are dear to call, `login` the range of a service that logs people in by one ring (4 more digits).
     """
 
@@ -41,6 +42,7 @@ class Network(NamedTuple):
     banks: tuple[str, ...]
     premium: tuple[Foreign, ...]
     login: str
+    digits: int = 7
 
 
 KAZAKHSTAN: Final = Network(

@@ -22,11 +22,8 @@ COMMUNITY: Final = 150
 SPREAD: Final = 1.35
 """Standard deviation of the logarithm of how much people call (calls a line: see `docs/lab.md`)."""
 
-ROOM: Final = 9_900_000
-"""Numbers of a mobile prefix that subscribers may have; those above are left to whoever takes a block of them."""
-
 _STRIDE = (
-    9_973  # prime to ROOM: index -> subscriber digits is a permutation, neighbours do not get neighbouring numbers
+    9_973  # prime to any room: index -> subscriber digits is a permutation, neighbours do not get neighbouring numbers
 )
 _EVERY = 200
 _LOCATED, _ROAMER, _PORTED, _ASTRAY, _SWAPPED = 3, 7, 11, 13, 17
@@ -64,7 +61,7 @@ class Population:
     network
         The home country.
     subscribers
-        How many mobile lines there are; at most 9.9 million a prefix.
+        How many mobile lines there are; at most 99 % of the numbers of the carriers' prefixes.
     businesses
         How many lines there are of each kind of business; they follow the subscribers in the numbering.
     """
@@ -76,6 +73,7 @@ class Population:
         self.pool = max(1, min(subscribers // _EVERY, 10_000))
         self.marked = self.pool * _EVERY
         """Lines below this index have marks: every 200th roams, another was ported, and so on."""
+        self._digits = network.digits
         self._communities = max(1, subscribers // COMMUNITY)
         self._by_activity = _by_activity()
         self._first: dict[str, int] = {}
@@ -95,7 +93,9 @@ class Population:
             one.operator: other.operator
             for one, other in zip(network.carriers, (*network.carriers[1:], network.carriers[0]), strict=True)
         }
-        room = len(self._prefixes) * ROOM - sum(self.businesses.values())
+        self.room = 99 * 10 ** (network.digits - 2)
+        """Numbers of a prefix that subscribers may have; those above are left to whoever takes a block of them."""
+        room = len(self._prefixes) * self.room - sum(self.businesses.values())
         if not _EVERY <= subscribers <= room:
             raise ValueError(f"{subscribers} subscribers; the plan has numbers for {_EVERY} to {room}")
 
@@ -105,7 +105,7 @@ class Population:
         """Operator and number of mobile line `index`."""
         block, which = divmod(index, len(self._prefixes))
         operator, prefix = self._prefixes[which]
-        number = f"{prefix}{(block * _STRIDE + which * 1_234_567) % ROOM:07d}"
+        number = f"{prefix}{(block * _STRIDE + which * 1_234_567) % self.room:0{self._digits}d}"
         if index < self.marked and index % _EVERY == _PORTED:
             operator = self._next[operator]
         return operator, number
@@ -126,8 +126,8 @@ class Population:
 
     @staticmethod
     def is_uncalled(index: int) -> bool:
-        """Whether a line is one of the tenth that only calls: alarms, machines, telephones that nobody has the number of."""
-        return habit(index, 3) < _HABITS // 10
+        """Whether a line is one of the eighth that only calls: alarms, machines, telephones that nobody has the number of."""
+        return habit(index, 3) < _HABITS // 8
 
     def anyone(self, rng: Random) -> int:
         """Index of any subscriber, each as likely."""
@@ -137,7 +137,7 @@ class Population:
         """Index of someone whom subscriber `index` talks with: mostly a few close ones, seldom the far end of the circle."""
         first = index - index % COMMUNITY
         place = index - first
-        distance = 1 + int(60 * rng.random() ** 8)
+        distance = 1 + int(60 * rng.random() ** 10)
         other = place + (distance if rng.random() < 0.5 else -distance)
         if not 0 <= other < COMMUNITY:
             other = place - (other - place)  # nobody is there: the one on the other side

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 # fmt: off
-RHYTHM: Final = (6, 2, 1, 1, 1, 3, 16, 62, 135, 180, 190, 177,
-                 160, 138, 136, 142, 152, 170, 192, 195, 162, 116, 48, 15)
+RHYTHM: Final = (3, 1, 1, 1, 1, 2, 8, 45, 135, 184, 195, 182,
+                 165, 142, 140, 146, 156, 174, 196, 199, 166, 118, 32, 8)
 # fmt: on
 """Calls by local hour of day, in hundredths of the mean: most late in the morning and early in the evening, as the busiest
 hours of the Sichuan subscribers are (their hours in use: `docs/lab.md`)."""

@@ -2,21 +2,25 @@
 
 from collections import Counter, defaultdict
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from statistics import mean
 
 import pytest
 
 from streamer.calls.events import FraudType, Setup
-from streamer.lab.campaigns import Campaign, Storm
+from streamer.lab.adversaries import NAMED
+from streamer.lab.campaigns import Campaign, Habits, Storm
 from streamer.lab.frauds import ADVERSARIES, CAMPAIGNS
 from streamer.lab.frauds.borrowing import NeighbourSpoofing, Spoofing
 from streamer.lab.frauds.diallers import FlashCall, Wangiri
 from streamer.lab.frauds.storms import NumberRotation, TelephonyDenial
 from streamer.lab.frauds.swindlers import ScamCentre, SimSwap
 from streamer.lab.frauds.thieves import PbxHacking, RevenueShare, SimBox
+from streamer.lab.honest import SHARES
 from streamer.lab.network import KAZAKHSTAN
 from streamer.lab.population import Population
+from streamer.lab.publishers import PUBLISHERS
 from streamer.lab.traffic import DEFAULT_START_MS, Traffic
 
 POPULATION = Population(KAZAKHSTAN, 2_000_000, {"office": 200})
@@ -87,6 +91,13 @@ def test_a_campaign_without_a_plan_cannot_be_made():
 def test_what_operators_publish_because_of_it_is_no_later_than_the_start(kind):
     campaign = kind(POPULATION, Random(1), 2.0)
     assert all(0 < fact.at <= DEFAULT_START_MS for fact in campaign.facts(DEFAULT_START_MS))
+
+
+def test_the_page_of_the_laboratory_names_all_that_can_be_asked_for():
+    page = (Path(__file__).parents[2] / "docs/lab.md").read_text("utf-8")
+    names = [*NAMED, *SHARES, "ported", *PUBLISHERS]
+    assert [name for name in names if f"`{name}" not in page] == []
+    assert [habit for habit in Habits._fields if f"`{habit}@" not in page] == []
 
 
 # one by one

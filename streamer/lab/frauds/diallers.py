@@ -64,12 +64,13 @@ class RangeProbing(Campaign):
         """A landline that begins somewhere in a block of mobile numbers."""
         carrier = self.one_of(self.population.network.carriers)
         block = self.one_of(carrier.prefixes)
-        first = int(10_000_000 * self.rng.random())
+        first = int(10**self.population.network.digits * self.rng.random())
         return Line(self.population.fixed(self.rng), "national", None, carrier.operator, block, first)
 
     def victim(self, line: Line) -> tuple[str, str]:
         """The number after the last one."""
-        return line.operator, f"{line.block}{(line.first + line.used) % 10_000_000:07d}"
+        digits = self.population.network.digits
+        return line.operator, f"{line.block}{(line.first + line.used) % 10**digits:0{digits}d}"
 
     def course(self) -> Course:
         """A third of the numbers is in no use; the others are let ring for a second."""

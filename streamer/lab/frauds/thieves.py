@@ -15,7 +15,7 @@ from typing import Any, Literal
 from streamer.calls.events import SubscriberFact
 from streamer.lab.campaigns import BLOCK, Line, TalkingCampaign
 from streamer.lab.drafts import Draft, own_device
-from streamer.lab.population import ROOM, Population
+from streamer.lab.population import Population
 
 _SIMS = 100_000
 """SIMs that a box may have had."""
@@ -127,11 +127,8 @@ class SimBox(TalkingCampaign):
         """Operator and block of numbers of a box."""
         carriers = self.population.network.carriers
         carrier = carriers[box % len(carriers)]
-        blocks = (10_000_000 - ROOM) // BLOCK
-        return (
-            carrier.operator,
-            f"{carrier.prefixes[box // len(carriers) % len(carrier.prefixes)]}{ROOM // BLOCK + box % blocks}",
-        )
+        prefix = carrier.prefixes[box // len(carriers) % len(carrier.prefixes)]
+        return carrier.operator, prefix + self.free_block(box)
 
     def _sim(self, line: Line) -> Line:
         box, which = divmod(line.first, _SIMS)

@@ -19,7 +19,7 @@ AGAIN: Final = 0.2
 _SIZE: Final = 256
 _NORMAL: Final = tuple(NormalDist().inv_cdf((which + 0.5) / _SIZE) for which in range(_SIZE))
 
-OUTGOING: Final = (0.15, 0.5, 0.75, 0.9, 1.0, 1.0)
+OUTGOING: Final = (0.2, 0.6, 0.85, 1.0, 1.0, 1.0)
 """Part of his conversations with acquaintances that a subscriber begins himself, by sixths of all subscribers."""
 
 
@@ -40,14 +40,14 @@ class People:
         draw = rng.random()
         there = ""
         mu = self._mu[habit(index, 2)]
-        if draw < 0.72:
+        if draw < 0.61:
             friend = population.acquaintance(index, rng)
             if population.is_uncalled(friend) or (
                 rng.random() >= self._outgoing[habit(index, 1)] and not population.is_uncalled(index)
             ):
                 index, friend = friend, index
             there, callee = population.line(friend)
-        elif draw < 0.75:
+        elif draw < 0.63:
             there, callee = population.line(population.called(rng))
         else:
             callee = self._elsewhere(index, draw)
@@ -67,7 +67,7 @@ class People:
         return [(0, draft), (wait, draft._replace(ring_ms=ring, talk_ms=talk, cause=cause, released_by=by))]
 
     def _elsewhere(self, index: int, draw: float) -> str:
-        """A called number that is no other subscriber's: `draw` from 0.75 to 1."""
+        """A called number that is no other subscriber's: `draw` from 0.63 to 1."""
         population, rng = self._population, self._rng
         if draw < 0.93:
             return population.usual_fixed(index, rng)

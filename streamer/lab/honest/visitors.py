@@ -36,24 +36,31 @@ class Visitors:
         return [(0, Draft(operator, caller, callee, "national", trunk, None, *people(rng), None, kind="landline"))]
 
     def foreign(self, at_ms: int) -> Planned:
-        """Somebody abroad calls a subscriber."""
+        """Somebody abroad calls a subscriber: mostly one of the two whom he knows there."""
+        rng = self._rng
+        index = self._population.called(rng)
         near = self._population.network.neighbours
-        country, prefix, digits = near[int(len(near) * self._rng.random())]
-        return self._from_abroad(f"{prefix}{int(10**digits * self._rng.random()):0{digits}d}", country, "foreign")
+        who = (index * 2 + int(2 * rng.random())) * 7_919 if rng.random() < 0.8 else int(1e9 * rng.random())
+        country, prefix, digits = near[who % len(near)]
+        return self._from_abroad(f"{prefix}{who % 10**digits:0{digits}d}", country, "foreign", index)
 
     def roamer(self, at_ms: int) -> Planned:
-        """A subscriber who is abroad calls home."""
+        """A subscriber who is abroad calls somebody whom he knows at home."""
         index, country = self._population.roamer(self._rng)
-        return self._from_abroad(self._population.line(index)[1], country, "roamer")
+        return self._home(index, country, "roamer")
 
     def astray(self, at_ms: int) -> Planned:
-        """A subscriber who is abroad calls home, and nobody knows that he is there."""
+        """A subscriber who is abroad calls somebody whom he knows at home, and nobody knows that he is there."""
         index, country = self._population.astray(self._rng)
-        return self._from_abroad(self._population.line(index)[1], country, "roamer_unknown")
+        return self._home(index, country, "roamer_unknown")
 
-    def _from_abroad(self, caller: str, country: str, kind: str) -> Planned:
-        population, rng = self._population, self._rng
-        operator, callee = population.line(population.called(rng))
+    def _home(self, index: int, country: str, kind: str) -> Planned:
+        population = self._population
+        friend = population.acquaintance(index, self._rng)
+        return self._from_abroad(population.line(index)[1], country, kind, friend)
+
+    def _from_abroad(self, caller: str, country: str, kind: str, index: int) -> Planned:
+        operator, callee = self._population.line(index)
         trunk = self._trunk("igw", operator)
-        draft = Draft(operator, caller, callee, "international", trunk, country, *people(rng), None, kind=kind)
+        draft = Draft(operator, caller, callee, "international", trunk, country, *people(self._rng), None, kind=kind)
         return [(0, draft)]
