@@ -15,6 +15,7 @@ from bisect import bisect
 from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 from itertools import accumulate, chain
+from math import log
 from random import Random
 from typing import Final
 
@@ -106,15 +107,20 @@ class Traffic:
         self.rate = rate
         """Set-ups a second, of all shards together."""
         self._rate_ms = rate / 1000 / parts
+        self._clocks = {
+            carrier.operator: (publishers.skew_ms.get(carrier.operator, 0), publishers.lag_ms.get(carrier.operator, 0))
+            for carrier in network.carriers
+        }
         self._rhythm = rhythm
         self._offset_ms = network.utc_offset_h * 3_600_000
         self.stop_ms = None if seconds is None else start_ms + int(seconds * 1000)
         """When the last call begins; None: never."""
         part = f".{which}" if parts > 1 else ""
-        self._rng = Random(f"{seed}{part}")
+        rng = Random(f"{seed}{part}")
+        self._random = rng.random
         self._luck = Random(f"{seed}/luck{part}").random
         self._id = f"{seed:x}.{start_ms:x}{part}"
-        self._honest = Honest(self.population, self._rng, rhythm=rhythm)
+        self._honest = Honest(self.population, rng, rhythm=rhythm)
         named = {name: share for name, share in shares.items() if share > 0 and which == 0}
         self._campaigns = [
             campaign(name, self.population, Random(f"{seed}/{name}"), rate * share) for name, share in named.items()
@@ -229,13 +235,13 @@ class Traffic:
         rate = self._rate_ms
         if self._rhythm:
             rate *= busy(self._next_at + self._offset_ms)
-        self._next_at += self._rng.expovariate(rate)
+        self._next_at -= log(1.0 - self._random()) / rate
 
     def _begin(self) -> None:
         at = int(self._next_at)
         hour = hour_of(at + self._offset_ms) if self._rhythm else 0
         reached = self._reached[hour]
-        draw = self._rng.random()
+        draw = self._random()
         if reached and draw < reached[-1]:
             planned = self._campaigns[bisect(reached, draw)].planned()
         elif self._ahead:
@@ -254,8 +260,8 @@ class Traffic:
         """Begin a call, and its second sighting if there is one."""
         late = 0
         if draft.sighting:
-            if self._rng.random() < self._publishers.late:
-                late = int(self._publishers.late_ms * self._rng.random())
+            if self._random() < self._publishers.late:
+                late = int(self._publishers.late_ms * self._random())
             trunk = f"{draft.operator}-{draft.sighting}"
             ring = max(0, draft.ring_ms - 180)
             self._report(
@@ -274,8 +280,7 @@ class Traffic:
             if index >= 0
             else (None, None, None)
         )
-        skew = self._publishers.skew_ms.get(operator, 0)
-        lag = self._publishers.lag_ms.get(operator, 0)
+        skew, lag = self._clocks[operator]
         setup = Setup(
             call_id=f"{self._id}.{self._made:x}@{operator}",
             at=at + skew,

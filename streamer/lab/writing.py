@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streamer.calls.codec import encode
 from streamer.calls.events import Setup
 from streamer.lab.traffic import Traffic
 
@@ -69,7 +68,7 @@ def _made(traffic: Traffic) -> Iterator[Slice]:
     events: Dated = []
     truths: Dated = []
     truth_of = traffic.truth
-    truth_line = msgspec.json.Encoder().encode
+    encode = msgspec.json.Encoder().encode
     for at, event, _ in traffic:
         while at >= until_ms:
             yield Slice(until_ms, events, truths)
@@ -77,7 +76,7 @@ def _made(traffic: Traffic) -> Iterator[Slice]:
             until_ms += length_ms
         events.append((at, encode(event) + b"\n"))
         if isinstance(event, Setup):
-            truths.append((at, truth_line(truth_of(event.call_id)) + b"\n"))
+            truths.append((at, encode(truth_of(event.call_id)) + b"\n"))
     yield Slice(until_ms, events, truths)
 
 

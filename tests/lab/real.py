@@ -5,7 +5,6 @@ what was caught, and what was not, in docs/lab.md between its marks.
 
 import sys
 from collections import Counter, defaultdict
-from contextlib import closing
 from heapq import merge
 from pathlib import Path
 
@@ -77,7 +76,7 @@ class Judged:
 
 
 def replayed(path, name, home, folder):
-    with closing(Rejects(folder / f"{name}.rejects.jsonl")) as rejects:
+    with Rejects(folder / f"{name}.rejects.jsonl") as rejects:
         yield from Source([path], mapping.read(name), home_plan(home), rejects)
 
 

@@ -138,7 +138,7 @@ def test_a_hacked_exchange_calls_far_countries_with_several_calls_at_a_time_and_
     assert {draft.caller for draft in found} <= offices
     assert not any(draft.callee.startswith("+7") for draft in found)
     assert mean(draft.talk_ms for draft in found) / 60_000 * PbxHacking.calls_a_minute > 5  # at a time (Little's law)
-    night = Traffic(1, 30, seconds=600, start_ms=DEFAULT_START_MS - 6 * 3_600_000, rhythm=True)
+    night = Traffic(1, 30, seconds=600, start_ms=DEFAULT_START_MS + 14 * 3_600_000, rhythm=True)
     day = Traffic(1, 30, seconds=600, start_ms=DEFAULT_START_MS + 6 * 3_600_000, rhythm=True)
     hacked = [sum(label == "pbx_hacking" for _, _, label in traffic) for traffic in (night, day)]
     assert hacked[0] > 10 > hacked[1] == 0

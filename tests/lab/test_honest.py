@@ -69,7 +69,7 @@ def test_kinds_have_their_parts_and_a_day_changes_what_is_called():
     for kind, share in SHARES.items():
         assert flat[kind] == pytest.approx(share / sum(SHARES.values()) * 20_000, rel=0.15, abs=100)
     evening, night = kinds(18, rhythm=True), kinds(3, rhythm=True)
-    assert evening["school"] > 4 * flat["school"]
+    assert evening["school"] > 3 * flat["school"]
     assert night["school"] == night["bank"] == night["courier"] == 0 < night["taxi"]
 
 

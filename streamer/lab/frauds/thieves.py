@@ -65,7 +65,7 @@ class PbxHacking(TalkingCampaign):
     ring_ms = (1_000, 6_000)
     answered = 0.7
     released_by = "caller"
-    hours = (*range(7), 20, 21, 22, 23)
+    hours = (*range(7), 22, 23)
 
     def new_line(self) -> Line:
         """A line of an office."""

@@ -6,6 +6,7 @@ Talk times of people are lognormal with the median and the mean of the honest su
 
 from __future__ import annotations
 
+from math import exp
 from random import Random
 from typing import Final
 
@@ -23,7 +24,7 @@ NO_ANSWER, GIVEN_UP, BUSY, UNREACHABLE, UNKNOWN = 19, 16, 17, 20, 1
 
 def talk(rng: Random, mu: float, sigma: float) -> int:
     """A lognormal talk time in ms, of which `mu` and `sigma` are those of its logarithm in s."""
-    return min(MAX_TALK_MS, 1_000 + int(1_000 * rng.lognormvariate(mu, sigma)))
+    return min(MAX_TALK_MS, 1_000 + int(1_000 * exp(mu + sigma * rng.gauss(0, 1))))
 
 
 def people(rng: Random, mu: float = TALK_MU) -> Course:
