@@ -7,7 +7,7 @@ JOBS   ?= 2
 COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz chaos soak upgrade clean dashboards screens system
+.PHONY: help env demo test lint quick bench fuzz chaos soak fit real upgrade clean dashboards screens system
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -68,6 +68,12 @@ chaos: env ## faults under load, every verdict and window accounted for; writes 
 
 soak: env ## half an hour of lab traffic and faults, one worker watched; writes docs/soak.svg
 	@$(BIN)/python -m tests.chaos.soak --write
+
+fit: env ## simulated lines beside the real ones of the Sichuan records; writes docs/lab.md and its plots (a minute or two)
+	@$(BIN)/python -m tests.lab.fit --write
+
+real: env ## real records through the engine, what is caught and what is not; writes docs/lab.md (a minute)
+	@$(BIN)/python -m tests.lab.real --write
 
 upgrade: env ## workers of FROM=<git ref> replaced one by one by this tree's under load, back, and again (a minute)
 	@$(BIN)/python -m tests.upgrade $(FROM)
