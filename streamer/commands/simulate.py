@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
-import orjson
+import msgspec
 import typer
 
 from streamer.errors import SettingsError
@@ -43,7 +43,10 @@ def simulate(
         int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 8 calls a day.")
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="Write call id and fraud type (null: honest) of each set-up here.")
+        Path | None,
+        typer.Option(
+            help="Write each set-up's call id, fraud type (null: honest), campaign and kind of honest line here."
+        ),
     ] = None,
     control: Annotated[
         Path | None,
@@ -109,7 +112,7 @@ class _Run:
         self.made = 0
         self.setups = 0
         self.truth: BinaryIO | None = None
-        """Where to write call id and fraud type of each set-up."""
+        """Where to write the truth about each set-up."""
         self._home = settings.home
         self._stop_ms = stop_ms
 
@@ -120,7 +123,7 @@ class _Run:
         from streamer.lab.ordering import Message
 
         plan = home_plan(self._home)
-        for at, event, label in self.traffic:
+        for at, event, _ in self.traffic:
             if self._stop_ms is not None and at >= self._stop_ms:
                 break  # nobody waits an hour for the last conversation to end
             self.made += 1
@@ -129,7 +132,7 @@ class _Run:
                 call = (event.operator, event.call_id)
                 self.setups += 1
                 if self.truth is not None:
-                    self.truth.write(orjson.dumps({"call_id": event.call_id, "fraud_type": label}) + b"\n")
+                    self.truth.write(msgspec.json.encode(self.traffic.truth(event.call_id)) + b"\n")
             yield Message(at, caller_key(event.caller, event.asserted, event.callee, plan), encode(event), call)
 
 

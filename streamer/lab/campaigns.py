@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 class Line(NamedTuple):
     """A number at work: what it shows, how its calls come in (over a trunk of its own, if it has one), which block of
-    numbers it calls, how often it called.
+    numbers it calls, how often it called, and for which campaign.
     """
 
     caller: str
@@ -30,26 +30,33 @@ class Line(NamedTuple):
     first: int = 0
     used: int = 0
     trunk: str = ""
+    campaign: str | None = None
 
 
 class Campaign(ABC):
     """A fraud type in action: what it shows, whom it calls and how a call goes are up to each.
 
     `share` is its part of all set-ups by default, `calls_a_minute` the pace of one line, `calls_a_line` how many calls a
-    number makes before it is given up.
+    number makes before it is given up. A number is a campaign of its own, unless it `rotates`: then the one that follows
+    it goes on with the same campaign.
     """
 
     label: ClassVar[FraudType]
     share: ClassVar[float]
     calls_a_minute: ClassVar[float]
     calls_a_line: ClassVar[int]
+    rotates: ClassVar[bool] = False
 
     def __init__(self, population: Population, rng: Random, calls_a_second: float) -> None:
         self.population = population
         self.rng = rng
         count = max(1, round(calls_a_second * 60 / self.calls_a_minute))
         # Lines are at different points of their lives when the simulation begins.
-        self.lines = [self.new_line()._replace(used=which * self.calls_a_line // (2 * count)) for which in range(count)]
+        self.lines = [
+            self.new_line()._replace(used=which * self.calls_a_line // (2 * count), campaign=self._named(which))
+            for which in range(count)
+        ]
+        self._begun = count
         self.turn = 0
 
     @abstractmethod
@@ -73,14 +80,26 @@ class Campaign(ABC):
         which = self.turn = (self.turn + 1) % len(self.lines)
         line = self.lines[which]
         if line.used >= self.calls_a_line:
-            line = self.new_line()
+            line = self._after(line)
         line = self.lines[which] = line._replace(used=line.used + 1)
         operator, callee = self.victim(line)
         ring, talk, cause, by = self.course()
         usual = f"igw-{operator}" if line.ingress == "international" else f"transit-{operator}"
         trunk = line.trunk or usual
         caller = line.caller or callee
-        return Draft(operator, caller, callee, line.ingress, trunk, line.country, ring, talk, cause, by, self.label)
+        return Draft(
+            operator, caller, callee, line.ingress, trunk, line.country, ring, talk, cause, by, self.label,
+            campaign=line.campaign,
+        )  # fmt: skip
+
+    def _after(self, line: Line) -> Line:
+        if self.rotates:
+            return self.new_line()._replace(campaign=line.campaign)
+        self._begun += 1
+        return self.new_line()._replace(campaign=self._named(self._begun - 1))
+
+    def _named(self, number: int) -> str:
+        return f"{self.label}.{number}"
 
     def one_of(self, choices: Sequence[T]) -> T:
         """Any of `choices`, each as likely."""

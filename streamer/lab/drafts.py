@@ -29,7 +29,8 @@ class Draft(NamedTuple):
     """One call as its maker would have it.
 
     `talk_ms` above 0 means that it is answered after `ring_ms`; `line` is the index of the subscriber who calls from his
-    own line, or -1; `sighting` says that the called line's operator reports the call as well, under an id of its own.
+    own line, or -1; `sighting` says that the called line's operator reports the call as well, under an id of its own;
+    `campaign` is the undertaking that a fraudulent call belongs to, `kind` the kind of line that an honest one comes from.
     """
 
     operator: str
@@ -45,6 +46,8 @@ class Draft(NamedTuple):
     label: FraudType | None
     line: int = -1
     sighting: str = ""
+    campaign: str | None = None
+    kind: str | None = None
 
 
 def honest(population: Population, rng: Random) -> Draft:
@@ -63,7 +66,23 @@ def honest(population: Population, rng: Random) -> Draft:
         else:
             there, callee = population.line(population.acquaintance(index, rng))
         sighting = there if there != operator and draw < 0.30 else ""
-        return Draft(operator, caller, callee, "subscriber", None, None, ring, talk, cause, by, None, index, sighting)
+        return Draft(
+            operator,
+            caller,
+            callee,
+            "subscriber",
+            None,
+            None,
+            ring,
+            talk,
+            cause,
+            by,
+            None,
+            index,
+            sighting,
+            None,
+            "subscriber",
+        )
     if draw < 0.68 + CENTRES + COURIERS:
         lively = draw < 0.68 + CENTRES
         index = population.centre(rng) if lively else population.courier(rng)
@@ -71,20 +90,21 @@ def honest(population: Population, rng: Random) -> Draft:
         callee = population.line(population.someone(rng))[1]
         if talk:
             talk = min(MAX_TALK_MS, talk * 2) if lively else 10_000 + talk // 4
-        return Draft(operator, caller, callee, "subscriber", None, None, ring, talk, cause, by, None, index)
+        kind = "call_centre" if lively else "courier"
+        return Draft(operator, caller, callee, "subscriber", None, None, ring, talk, cause, by, None, index, kind=kind)
     operator, callee = population.line(population.someone(rng))
     if draw < 0.90:
         trunk, caller = f"transit-{operator}", population.fixed(rng)
-        return Draft(operator, caller, callee, "national", trunk, None, ring, talk, cause, by, None)
+        return Draft(operator, caller, callee, "national", trunk, None, ring, talk, cause, by, None, kind="landline")
     trunk = f"igw-{operator}"
     if draw < 0.97:
         near = population.network.neighbours
         country, prefix, digits = near[int(len(near) * rng.random())]
-        caller = f"{prefix}{int(10**digits * rng.random()):0{digits}d}"
+        caller, kind = f"{prefix}{int(10**digits * rng.random()):0{digits}d}", "foreign"
     else:
         index, country = population.roamer(rng)
-        caller = population.line(index)[1]
-    return Draft(operator, caller, callee, "international", trunk, country, ring, talk, cause, by, None)
+        caller, kind = population.line(index)[1], "roamer"
+    return Draft(operator, caller, callee, "international", trunk, country, ring, talk, cause, by, None, kind=kind)
 
 
 def _course(rng: Random) -> Course:

@@ -17,6 +17,7 @@ class Borrowing(TalkingCampaign):
 
     calls_a_minute = 6.0
     calls_a_line = 3
+    rotates = True
     ring_ms = (4_000, 13_000)
     answered = 0.6
     released_by = "callee"
@@ -87,6 +88,7 @@ class InvalidNumber(TalkingCampaign):
     share = 0.006
     calls_a_minute = 6.0
     calls_a_line = 4
+    rotates = True
     ring_ms = (3_000, 15_000)
     answered = 0.5
     released_by = "caller"
@@ -188,6 +190,7 @@ class ScamCentre(TalkingCampaign):
     share = 0.012
     calls_a_minute = 3.0
     calls_a_line = 15
+    rotates = True
     ring_ms = (5_000, 11_000)
     answered = 0.85
     released_by = "callee"

@@ -18,20 +18,12 @@ from typing import Final
 
 import msgspec
 
-from streamer.calls.events import (
-    Answer,
-    CallEvent,
-    End,
-    FraudType,
-    OperatorInfo,
-    Setup,
-    SubscriberFact,
-    TrunkInfo,
-)
+from streamer.calls.events import Answer, CallEvent, End, FraudType, OperatorInfo, Setup, SubscriberFact, TrunkInfo
 from streamer.lab.campaigns import Campaign
 from streamer.lab.drafts import CENTRES, COURIERS, Draft, honest
 from streamer.lab.frauds import CAMPAIGNS
 from streamer.lab.population import KAZAKHSTAN, Network, Population
+from streamer.lab.truth import Truth
 
 DEFAULT_START_MS: Final = 1_763_953_200_000
 """Begin of simulated time when none is given: 24 November 2025, 03:00 UTC, 8 in the morning in Astana."""
@@ -209,6 +201,11 @@ class Traffic:
         encode = msgspec.json.Encoder().encode
         for at, event, label in self:
             yield at, event.caller, encode(event), label
+
+    def truth(self, call_id: str) -> Truth:
+        """The truth about a call that is under way; `KeyError` for any other."""
+        draft = self._open[call_id].draft
+        return Truth(call_id, draft.label, draft.campaign, draft.kind)
 
     def blocked(self, call_id: str) -> bool:
         """Tell that a call was refused; True if that stopped it, False when it was answered, over or unknown."""

@@ -2,12 +2,13 @@
 
 from collections import Counter
 
-import orjson
+import msgspec
 import pytest
 
 from streamer.calls import codec
 from streamer.commands import main
 from streamer.kafka import topics
+from streamer.lab.truth import Truth
 from tests.stream.live import read
 
 
@@ -27,9 +28,10 @@ def test_the_same_seed_writes_the_same_file_and_the_truth_names_every_call(tmp_p
     assert kinds["Setup"] == kinds["End"]
     assert 0.5 < kinds["Answer"] / kinds["Setup"] < 0.7
     assert [event.at for event in events] == sorted(event.at for event in events)
-    told = {row["call_id"]: row["fraud_type"] for row in map(orjson.loads, truth.read_bytes().splitlines())}
-    assert set(told) == {event.call_id for event in events}
-    assert len(set(told.values())) > 4
+    told = [msgspec.json.decode(line, type=Truth) for line in truth.read_bytes().splitlines()]
+    assert {one.call_id for one in told} == {event.call_id for event in events}
+    assert len({one.fraud for one in told}) > 4
+    assert all((one.fraud is None) == (one.campaign is None) == (one.kind is not None) for one in told)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import Answer, End, Setup
 from streamer.lab.campaigns import Campaign
 from streamer.lab.drafts import MAX_TALK_MS, honest
-from streamer.lab.frauds import CAMPAIGNS, Wangiri
+from streamer.lab.frauds import CAMPAIGNS, Spoofing, Wangiri
 from streamer.lab.population import KAZAKHSTAN, Population
 from streamer.lab.reports import report
 from streamer.lab.traffic import DEFAULT_START_MS, FRAUDS, Traffic
@@ -174,6 +174,31 @@ def test_a_campaign_keeps_its_pace_and_gives_up_its_numbers(kind):
     numbers = [count for caller, count in shown.items() if caller.startswith("+")]
     assert max(numbers) <= 4 * kind.calls_a_line  # a few numbers are drawn twice
     assert len(shown) >= 3_000 / kind.calls_a_line / 2
+
+
+@pytest.mark.parametrize(("kind", "campaigns"), [(Wangiri, 5), (Spoofing, 1)])
+def test_a_number_is_a_campaign_of_its_own_unless_numbers_rotate(kind, campaigns):
+    campaign = kind(POPULATION, Random(1), calls_a_second=0.01)
+    drafts = [campaign.draft() for _ in range(5 * kind.calls_a_line)]
+    assert len({draft.campaign for draft in drafts}) == campaigns
+    assert len({draft.caller for draft in drafts}) == 5
+    numbers = {(draft.campaign, draft.caller) for draft in drafts}
+    assert len(numbers) == 5
+
+
+def test_the_truth_of_a_call_is_known_while_it_is_under_way():
+    traffic = Traffic(5, 50, seconds=60)
+    kinds = set()
+    for _, event, label in traffic:
+        if isinstance(event, Setup):
+            truth = traffic.truth(event.call_id)
+            assert (truth.call_id, truth.fraud) == (event.call_id, label)
+            assert (truth.campaign is None) == (label is None) == (truth.kind is not None)
+            kinds.add(truth.kind)
+        elif isinstance(event, End):
+            with pytest.raises(KeyError):
+                traffic.truth(event.call_id)
+    assert kinds == {None, "subscriber", "call_centre", "courier", "landline", "foreign", "roamer"}
 
 
 def test_a_campaign_without_a_plan_cannot_be_made():
