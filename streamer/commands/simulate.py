@@ -50,14 +50,16 @@ def simulate(
     ] = None,
     control: Annotated[
         Path | None,
-        typer.Option(help="Write operators, trunks and facts here, for `replay --control`; into Kafka they always go."),
+        typer.Option(
+            help="Write operators, trunks, lists and facts here, for `replay --control`; into Kafka they always go."
+        ),
     ] = None,
     partitions: Annotated[int | None, typer.Option(help="Partitions of calls.v1; the setting by default.")] = None,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers; the setting by default.")] = None,
 ) -> None:
     """Make mixed honest and fraudulent traffic at a set rate, as messages of the contract that `replay` reads.
 
-    A file holds the end of every call. Into Kafka, operators, trunks and facts go first, and it stops after the given
+    A file holds the end of every call. Into Kafka, operators, trunks, lists and facts go first, and it stops after the given
     seconds, calls under way or not; Ctrl-C stops it earlier. Fraud types: cli_spoofing, trunk_mismatch,
     unverified_origin, number_invalid, robocall, wangiri, range_probing, scam_centre.
     """

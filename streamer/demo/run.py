@@ -27,6 +27,7 @@ from streamer.demo.watch import Watch
 from streamer.errors import StreamerError
 from streamer.kafka import clients, processes, topics
 from streamer.kafka.broker import LocalBroker
+from streamer.lab.control import of_traffic
 from streamer.lab.reports import report
 from streamer.lab.traffic import FRAUDS, Traffic
 from streamer.settings import Settings, load
@@ -75,10 +76,8 @@ def engine_alone(seconds: float, rate: float, seed: int, console: Console) -> Wa
     plan = home_plan("KZ")
     watch = Watch(began=time.time())
     traffic = Traffic(seed, rate, seconds=seconds, start_ms=int(time.time() * 1000), frauds=_frauds())
-    for operator in traffic.operators():
-        engine.apply("operators", operator.operator, encode(operator))
-    for fact in traffic.facts():
-        engine.apply(f"subscribers.{fact.fact}", fact.number, encode(fact))
+    for record in of_traffic(traffic):
+        engine.apply(record.kind, record.key, record.value)
     for at, event, label in traffic:
         key = caller_key(event.caller, event.asserted, event.callee, plan)
         began = time.time()
@@ -195,14 +194,11 @@ class _Run:
 
     def _prepare(self) -> None:
         produce = self.producer.produce
-        for operator in self.traffic.operators():
-            produce(self.topics.operators, key=operator.operator, value=encode(operator))
-        for trunk in self.traffic.trunks():
-            produce(self.topics.trunks, key=f"{trunk.operator}/{trunk.trunk}", value=encode(trunk))
-        for fact in self.traffic.facts():
+        named = {self.topics.kind(topic): topic for topic in (*self.topics.control, *self.topics.facts)}
+        for record in of_traffic(self.traffic):
             while True:
                 try:
-                    produce(getattr(self.topics, fact.fact), key=fact.number, value=encode(fact))
+                    produce(named[record.kind], key=record.key, value=record.value)
                     break
                 except BufferError:
                     self.producer.poll(0.1)

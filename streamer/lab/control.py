@@ -33,11 +33,13 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def of_traffic(traffic: Traffic) -> Iterator[Control]:
-    """What the simulated operators publish: themselves, their trunks, facts about their lines."""
+    """What the simulated operators and administrators publish: operators, trunks, lists, facts about lines."""
     for operator in traffic.operators():
         yield Control("operators", operator.operator, encode(operator))
     for trunk in traffic.trunks():
         yield Control("trunks", f"{trunk.operator}/{trunk.trunk}", encode(trunk))
+    for entry in traffic.lists():
+        yield Control("lists", entry.key, encode(entry))
     for fact in traffic.facts():
         yield Control(f"subscribers.{fact.fact}", fact.number, encode(fact))
 

@@ -1,77 +1,53 @@
 """Who calls in simulated traffic: operators, subscribers and their acquaintances, business lines, guests abroad.
 
-Nothing is stored a subscriber: number, operator and acquaintances follow from the subscriber's index by arithmetic, so
-that tens of millions of lines cost no memory. Acquaintance is mutual (index plus or minus a distance inside a community
-of 150), so that calls are returned, as they are among people and are not with fraudsters.
+Nothing is stored a subscriber: number, operator, habits and acquaintances follow from the subscriber's index by
+arithmetic, so that tens of millions of lines cost no memory. People live in communities of 150; a member's place in his
+community says how much he calls, and acquaintances are members with places near his, so that calls are returned, as they
+are among people and are not with fraudsters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import erf, sqrt
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
-from streamer.calls.events import OperatorInfo, SubscriberFact, TrunkInfo
-
-
-class Carrier(NamedTuple):
-    """A mobile operator that reports calls: its id, its name and the prefixes of its own numbers (7 more digits)."""
-
-    operator: str
-    name: str
-    prefixes: tuple[str, ...]
-
-
-class Foreign(NamedTuple):
-    """Numbers of another country: its code, a prefix that is in use there and how many digits follow it."""
-
-    country: str
-    prefix: str
-    digits: int
-
-
-class Network(NamedTuple):
-    """The home country of a simulation.
-
-    `fixed` prefixes are followed by 6 digits; numbers that begin with one of `vacant` (7 more digits) are in no plan.
-    """
-
-    country: str
-    carriers: tuple[Carrier, ...]
-    fixed: tuple[str, ...]
-    vacant: tuple[str, ...]
-    neighbours: tuple[Foreign, ...]
-    far: tuple[Foreign, ...]
-    utc_offset_h: int
-
-
-KAZAKHSTAN: Final = Network(
-    country="KZ",
-    carriers=(
-        Carrier("op-a", "Operator A", ("+7701", "+7702", "+7775", "+7778")),
-        Carrier("op-b", "Operator B", ("+7705", "+7771", "+7776", "+7777")),
-        Carrier("op-c", "Operator C", ("+7700", "+7707", "+7708", "+7747")),
-    ),
-    fixed=("+77272", "+77172", "+77212", "+77252"),
-    vacant=("+7703", "+7704", "+7709", "+7772"),
-    neighbours=(
-        Foreign("RU", "+7916", 7),
-        Foreign("UZ", "+99890", 7),
-        Foreign("TR", "+90532", 7),
-        Foreign("CN", "+86138", 8),
-        Foreign("DE", "+49151", 8),
-        Foreign("GB", "+447400", 6),
-    ),
-    far=(Foreign("TN", "+21629", 6), Foreign("CU", "+535", 7), Foreign("LV", "+3712", 7)),
-    utc_offset_h=5,
-)
-"""Numbering of Kazakhstan as libphonenumber knows it; the operators are invented."""
+from streamer.calls.events import ListEntry, OperatorInfo, SubscriberFact, TrunkInfo
+from streamer.lab.network import MINOR, Network
 
 COMMUNITY: Final = 150
 """People in a circle of acquaintances (Dunbar, Journal of Human Evolution 22, 1992)."""
 
-_STRIDE = 9_973  # prime to 10: index -> subscriber digits is a permutation, neighbours do not get neighbouring numbers
-_ROAMER, _LOCATED, _EVERY = 7, 3, 200
+SPREAD: Final = 1.35
+"""Standard deviation of the logarithm of how much people call (calls a line: see `docs/lab.md`)."""
+
+ROOM: Final = 9_900_000
+"""Numbers of a mobile prefix that subscribers may have; those above are left to whoever takes a block of them."""
+
+_STRIDE = (
+    9_973  # prime to ROOM: index -> subscriber digits is a permutation, neighbours do not get neighbouring numbers
+)
+_EVERY = 200
+_LOCATED, _ROAMER, _PORTED, _ASTRAY, _SWAPPED = 3, 7, 11, 13, 17
+_PLACES: Final = 4_096
+_DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+
+
+def _by_activity() -> tuple[int, ...]:
+    """Places in a community, each as often as its part of all calls: the Lorenz curve of the lognormal distribution.
+
+    Whoever makes a call drawn at random has the rank Φ(z + σ), z being standard normal (Crow and Shimizu, Lognormal
+    Distributions, 1988, on its moment distributions).
+    """
+    from statistics import NormalDist
+
+    normal = NormalDist()
+    found = []
+    for which in range(_PLACES):
+        z = normal.inv_cdf((which + 0.5) / _PLACES) + SPREAD
+        found.append(min(COMMUNITY - 1, int(COMMUNITY * 0.5 * (1 + erf(z / sqrt(2))))))
+    return tuple(found)
 
 
 class Population:
@@ -82,73 +58,117 @@ class Population:
     network
         The home country.
     subscribers
-        How many mobile lines there are; at most 10 million a prefix.
-    centres, couriers
-        How many business lines there are: conversational ones (banks, call centres, clinics) and brief ones (couriers,
-        taxis). They follow the subscribers in the numbering.
+        How many mobile lines there are; at most 9.9 million a prefix.
+    businesses
+        How many lines there are of each kind of business; they follow the subscribers in the numbering.
     """
 
-    def __init__(self, network: Network, subscribers: int, centres: int, couriers: int) -> None:
+    def __init__(self, network: Network, subscribers: int, businesses: Mapping[str, int]) -> None:
         self.network = network
         self.subscribers = subscribers
-        self.centres = centres
-        self.couriers = couriers
+        self.businesses = dict(businesses)
         self.pool = max(1, min(subscribers // _EVERY, 10_000))
+        self.marked = self.pool * _EVERY
+        """Lines below this index have marks: every 200th roams, another was ported, and so on."""
+        self._communities = max(1, subscribers // COMMUNITY)
+        self._by_activity = _by_activity()
+        self._first: dict[str, int] = {}
+        reached = subscribers
+        for kind, count in self.businesses.items():
+            self._first[kind] = reached
+            reached += count
+        self.lines = reached
+        """Lines of honest people and businesses."""
         self._prefixes = tuple(
             (carrier.operator, prefix)
             for rank in range(max(len(carrier.prefixes) for carrier in network.carriers))
             for carrier in network.carriers
             for prefix in carrier.prefixes[rank : rank + 1]
         )
-        room = len(self._prefixes) * 10_000_000
-        if not _EVERY <= subscribers <= room - centres - couriers:
-            raise ValueError(
-                f"{subscribers} subscribers; the plan has numbers for {_EVERY} to {room - centres - couriers}"
-            )
+        self._next = {
+            one.operator: other.operator
+            for one, other in zip(network.carriers, (*network.carriers[1:], network.carriers[0]), strict=True)
+        }
+        room = len(self._prefixes) * ROOM - sum(self.businesses.values())
+        if not _EVERY <= subscribers <= room:
+            raise ValueError(f"{subscribers} subscribers; the plan has numbers for {_EVERY} to {room}")
+
+    # lines
 
     def line(self, index: int) -> tuple[str, str]:
         """Operator and number of mobile line `index`."""
         block, which = divmod(index, len(self._prefixes))
         operator, prefix = self._prefixes[which]
-        return operator, f"{prefix}{(block * _STRIDE + which * 1_234_567) % 10_000_000:07d}"
+        number = f"{prefix}{(block * _STRIDE + which * 1_234_567) % ROOM:07d}"
+        if index < self.marked and index % _EVERY == _PORTED:
+            operator = self._next[operator]
+        return operator, number
 
-    def someone(self, rng: Random) -> int:
-        """Index of a subscriber at home; some call more than others."""
-        index = int(self.subscribers * rng.random() ** 1.5)
-        return index + 1 if index % _EVERY == _ROAMER else index
+    def caller(self, rng: Random) -> int:
+        """Index of a subscriber at home who calls now: some call far more than others."""
+        index = int(self._communities * rng.random()) * COMMUNITY + self._by_activity[int(_PLACES * rng.random())]
+        if index < self.marked and index % _EVERY in {_ROAMER, _ASTRAY}:
+            return index + 1
+        return index
+
+    def anyone(self, rng: Random) -> int:
+        """Index of any subscriber, each as likely."""
+        return int(self.subscribers * rng.random())
 
     def acquaintance(self, index: int, rng: Random) -> int:
-        """Index of someone whom subscriber `index` calls: mostly a few close ones, seldom the far end of the circle."""
-        distance = 1 + int(74 * rng.random() ** 3)
+        """Index of someone whom subscriber `index` talks with: mostly a few close ones, seldom the far end of the circle."""
         first = index - index % COMMUNITY
-        other = first + (index - first + (distance if rng.random() < 0.5 else -distance)) % COMMUNITY
-        return other if other < self.subscribers else first
+        place = index - first
+        distance = 1 + int(60 * rng.random() ** 5)
+        other = place + (distance if rng.random() < 0.5 else -distance)
+        if not 0 <= other < COMMUNITY:
+            other = place - (other - place)  # nobody is there: the one on the other side
+        other += first
+        return other if other < self.subscribers else max(first, index - 1)
+
+    def business(self, kind: str, which: int) -> int:
+        """Index of a line of a kind of business."""
+        return self._first[kind] + which % self.businesses[kind]
+
+    def is_marked(self, index: int, mark: int) -> bool:
+        """Whether a line is one of those with a mark."""
+        return index < self.marked and index % _EVERY == mark
+
+    def is_ported(self, index: int) -> bool:
+        """Whether a line's number was taken along to another operator; a `network` fact says so."""
+        return self.is_marked(index, _PORTED)
+
+    def is_swapped(self, index: int) -> bool:
+        """Whether a line's SIM was changed in the last weeks, as honest people do; a `sim` fact says so."""
+        return self.is_marked(index, _SWAPPED)
 
     def roamer(self, rng: Random) -> tuple[int, str]:
         """Index of a subscriber who is abroad, and the country he is in."""
+        return self._abroad(rng, _ROAMER)
+
+    def astray(self, rng: Random) -> tuple[int, str]:
+        """Index of a subscriber who is abroad without a fact that says so, and the country he is in."""
+        return self._abroad(rng, _ASTRAY)
+
+    def _abroad(self, rng: Random, mark: int) -> tuple[int, str]:
         which = int(self.pool * rng.random())
-        return which * _EVERY + _ROAMER, self.network.neighbours[which % len(self.network.neighbours)].country
+        return which * _EVERY + mark, self.network.neighbours[which % len(self.network.neighbours)].country
 
     def located(self, rng: Random) -> int:
         """Index of a subscriber of whom a `home` location fact is published (those whose numbers spoofers show)."""
         return int(self.pool * rng.random()) * _EVERY + _LOCATED
-
-    def centre(self, rng: Random) -> int:
-        """Index of a conversational business line."""
-        return self.subscribers + int(self.centres * rng.random())
-
-    def courier(self, rng: Random) -> int:
-        """Index of a brief business line."""
-        return self.subscribers + self.centres + int(self.couriers * rng.random())
 
     def fixed(self, rng: Random) -> str:
         """A fixed line of an operator that reports nothing itself."""
         prefixes = self.network.fixed
         return f"{prefixes[int(len(prefixes) * rng.random())]}{int(1_000_000 * rng.random()):06d}"
 
+    # what operators publish of all that
+
     def facts(self, at_ms: int) -> Iterator[SubscriberFact]:
-        """What operators publish of their lines at `at_ms`: who is at home, who roams where, which lines are old."""
-        month_ms = 30 * 86_400_000
+        """What operators publish of their lines at `at_ms`: who is at home, who roams where, whose number was ported, whose SIM
+        was changed, which lines are old.
+        """
         for which in range(self.pool):
             operator, number = self.line(which * _EVERY + _LOCATED)
             yield SubscriberFact(number=number, at=at_ms, fact="location", value="home", operator=operator)
@@ -157,9 +177,16 @@ class Population:
             yield SubscriberFact(
                 number=number, at=at_ms, fact="location", value="roaming", country=country, operator=operator
             )
-        for index in range(self.subscribers, self.subscribers + min(self.centres + self.couriers, 20_000)):
+            operator, number = self.line(which * _EVERY + _PORTED)
+            yield SubscriberFact(
+                number=number, at=at_ms, fact="network", value="ported", owner=operator, operator=operator
+            )
+            operator, number = self.line(which * _EVERY + _SWAPPED)
+            changed = max(0, at_ms - (which * 37 % 2_400) * _HOUR_MS)
+            yield SubscriberFact(number=number, at=changed, fact="sim", value="changed", operator=operator)
+        for index in range(self.subscribers, min(self.lines, self.subscribers + 20_000)):
             operator, number = self.line(index)
-            since = max(0, at_ms - 12 * month_ms)
+            since = max(0, at_ms - 365 * _DAY_MS)
             yield SubscriberFact(number=number, at=at_ms, fact="line", value="active", since=since, operator=operator)
 
     def operators(self) -> list[OperatorInfo]:
@@ -176,14 +203,16 @@ class Population:
         ]
 
     def trunks(self) -> list[TrunkInfo]:
-        """Records of `trunks.v1`: an international gateway, a transit trunk and a direct trunk from each other operator."""
+        """Records of `trunks.v1`: international gateways, transit trunks and a direct trunk from each other operator."""
         found = []
         for carrier in self.network.carriers:
             here = carrier.operator
-            found.append(
-                TrunkInfo(trunk=f"igw-{here}", operator=here, partner="international carrier", kind="international")
-            )
-            found.append(TrunkInfo(trunk=f"transit-{here}", operator=here, partner="transit carrier", kind="transit"))
+            for which in range(MINOR + 1):
+                ending = f"-{which}" if which else ""
+                found += [
+                    TrunkInfo(trunk=f"igw-{here}{ending}", operator=here, partner="carrier abroad", kind="international"),
+                    TrunkInfo(trunk=f"transit-{here}{ending}", operator=here, partner="transit carrier", kind="transit"),
+                ]  # fmt: skip
             found.extend(
                 TrunkInfo(
                     trunk=f"{other.operator}-{here}",
@@ -196,3 +225,23 @@ class Population:
                 if other.operator != here
             )
         return found
+
+    def lists(self) -> list[ListEntry]:
+        """Records of `lists.v1`: banks that are called and are to be protected, number ranges that are dear to call, and log-in
+        services whose one ring is wanted.
+        """
+        return [
+            *(
+                ListEntry(list="protected", match="exact", number=bank, side="called", why="a bank's number")
+                for bank in self.network.banks
+            ),
+            *(
+                ListEntry(list="allow", match="exact", number=bank, side="caller", why="a bank's number")
+                for bank in self.network.banks
+            ),
+            *(
+                ListEntry(list="premium", match="prefix", number=dear.prefix, side="called", why="dear to call")
+                for dear in self.network.premium
+            ),
+            ListEntry(list="allow", match="prefix", number=self.network.login, side="caller", why="log-in by one ring"),
+        ]

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from itertools import islice, pairwise
-from random import Random
 from statistics import mean, median
 
 import pytest
@@ -11,14 +10,10 @@ from hypothesis import strategies as st
 
 from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import Answer, End, Setup
-from streamer.lab.campaigns import Campaign
-from streamer.lab.drafts import MAX_TALK_MS, honest
-from streamer.lab.frauds import CAMPAIGNS, Spoofing, Wangiri
-from streamer.lab.population import KAZAKHSTAN, Population
+from streamer.lab.drafts import MAX_TALK_MS
+from streamer.lab.honest import SHARES
 from streamer.lab.reports import report
 from streamer.lab.traffic import DEFAULT_START_MS, FRAUDS, Traffic
-
-POPULATION = Population(KAZAKHSTAN, 2_000_000, centres=50, couriers=50)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +64,10 @@ def test_every_fraud_has_its_part_and_all_else_is_honest(minute):
     labels = Counter(label for _, event, label in minute if isinstance(event, Setup))
     total = labels.total()
     assert set(labels) == {None, *FRAUDS}
+    assert sum(FRAUDS.values()) < 0.08
     for label, share in FRAUDS.items():
-        assert labels[label] / total == pytest.approx(share, rel=0.35)
+        together = 100 if label == "tdos" else 6 if label == "number_rotation" else 0
+        assert labels[label] == pytest.approx(share * total, rel=0.4, abs=together + 8)
     assert {label for _, _, label in Traffic(1, 100, seconds=10, frauds={})} == {None}
     assert {label for _, _, label in Traffic(1, 100, seconds=10, frauds={"wangiri": 1.0})} == {"wangiri"}
 
@@ -117,14 +114,15 @@ def test_honest_and_fraudulent_calls_have_the_shape_of_their_kind(minute):
     talks = {label: [end.talk_ms for end in found if end.talk_ms] for label, found in ends.items()}
     answered = {label: len(talks[label]) / len(found) for label, found in ends.items()}
     assert 30_000 < median(talks[None]) < 60_000
-    assert max(talks[None]) <= MAX_TALK_MS * 2
+    assert max(talks[None]) <= MAX_TALK_MS
     assert median(talks["robocall"]) < 6_000
     assert answered["wangiri"] < 0.1
     assert answered["range_probing"] < 0.2
-    assert answered["scam_centre"] > 0.75 > answered[None] > 0.5
+    assert 0.5 < answered[None] < 0.65
     assert mean(end.ring_ms for end in ends["wangiri"]) < 3_000
     assert all(setup.ingress == "international" for setup in setups["wangiri"] + setups["cli_spoofing"])
-    assert all(setup.trunk and setup.imsi is None for label in FRAUDS for setup in setups[label])
+    for label in FRAUDS:
+        assert all((setup.trunk is None) == (setup.imsi is not None) for setup in setups[label])
     own = [setup for setup in setups[None] if setup.ingress == "subscriber"]
     assert len(own) > 0.6 * len(setups[None])
     assert all(setup.imsi and setup.imei and setup.cell for setup in own)
@@ -158,34 +156,6 @@ def test_a_call_between_operators_is_reported_by_both(minute):
         assert {setup.ingress for setup in found} == {"subscriber", "national"}
 
 
-@pytest.mark.parametrize("kind", CAMPAIGNS, ids=lambda kind: kind.label)
-def test_a_campaign_keeps_its_pace_and_gives_up_its_numbers(kind):
-    campaign = kind(POPULATION, Random(1), calls_a_second=2.0)
-    assert len(campaign.lines) == max(1, round(120 / kind.calls_a_minute))
-    shown = Counter()
-    for _ in range(3_000):
-        draft = campaign.draft()
-        assert draft.label == kind.label
-        assert draft.operator in {"op-a", "op-b", "op-c"}
-        assert draft.ring_ms >= 0
-        assert draft.talk_ms >= 0
-        assert (draft.ingress == "international") == (draft.country is not None)
-        shown[draft.caller] += 1
-    numbers = [count for caller, count in shown.items() if caller.startswith("+")]
-    assert max(numbers) <= 4 * kind.calls_a_line  # a few numbers are drawn twice
-    assert len(shown) >= 3_000 / kind.calls_a_line / 2
-
-
-@pytest.mark.parametrize(("kind", "campaigns"), [(Wangiri, 5), (Spoofing, 1)])
-def test_a_number_is_a_campaign_of_its_own_unless_numbers_rotate(kind, campaigns):
-    campaign = kind(POPULATION, Random(1), calls_a_second=0.01)
-    drafts = [campaign.draft() for _ in range(5 * kind.calls_a_line)]
-    assert len({draft.campaign for draft in drafts}) == campaigns
-    assert len({draft.caller for draft in drafts}) == 5
-    numbers = {(draft.campaign, draft.caller) for draft in drafts}
-    assert len(numbers) == 5
-
-
 def test_the_truth_of_a_call_is_known_while_it_is_under_way():
     traffic = Traffic(5, 50, seconds=60)
     kinds = set()
@@ -198,26 +168,7 @@ def test_the_truth_of_a_call_is_known_while_it_is_under_way():
         elif isinstance(event, End):
             with pytest.raises(KeyError):
                 traffic.truth(event.call_id)
-    assert kinds == {None, "subscriber", "call_centre", "courier", "landline", "foreign", "roamer"}
-
-
-def test_a_campaign_without_a_plan_cannot_be_made():
-    class Vague(Campaign):
-        label, share, calls_a_minute, calls_a_line = "wangiri", 0.1, 1.0, 1
-
-    with pytest.raises(TypeError, match="abstract"):
-        Vague(POPULATION, Random(1), 1.0)
-    assert issubclass(Wangiri, Campaign)
-
-
-@given(st.integers(0, 2**32))
-def test_an_honest_call_makes_sense(seed):
-    draft = honest(POPULATION, Random(seed))
-    assert draft.label is None
-    assert draft.caller != draft.callee
-    assert (draft.ingress == "subscriber") == (draft.trunk is None) == (draft.line >= 0)
-    assert 0 <= draft.talk_ms <= 2 * MAX_TALK_MS
-    assert draft.sighting != draft.operator
+    assert kinds == {None, "ported", *SHARES}
 
 
 # the loop back

@@ -1,0 +1,135 @@
+"""People who talk others out of their money.
+
+Sources: the domain page (calls that their victims see through last 13 to 14 s); Qihoo 360 (2016) has 18 s until a scam call
+is recognised, and one near-success in 360 to 1,000 calls; TouchPal's report of 2016 has 328 calls a number to 255 people in 6.6
+days; the fraudulent lines of the Sichuan records (medians: 216 calls to 138 peers, 97 % outgoing, 92 s a call, 6 active
+days, 71 calls on the busiest); the GSMA Open Gateway (CAMARA) SIM Swap API for the look-back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import exp
+from random import Random
+from typing import Any
+
+from streamer.calls.events import SubscriberFact
+from streamer.lab.campaigns import Line, TalkingCampaign
+from streamer.lab.drafts import own_device
+from streamer.lab.population import Population
+
+_HOUR_MS = 3_600_000
+
+
+class ScamCentre(TalkingCampaign):
+    """Ten people at telephones, each calling victim after victim; nobody calls them back.
+
+    A centre works from one block of numbers, and each number is used for thirty calls: every other centre has SIMs of one
+    operator (own lines), the others landlines of a provider that asks no questions, over one small transit trunk.
+    """
+
+    label = "scam_centre"
+    share = 0.010
+    calls_a_minute = 2.0
+    calls_a_line = 30
+    rotates = True
+    seats = 10
+    ring_ms = (5_000, 20_000)
+    answered = 0.7
+    released_by = "callee"
+
+    def new_line(self) -> Line:
+        """A block, and the first number of it."""
+        if self.rng.random() < 0.5:
+            return self.own_line(*self.block_of_mobiles())
+        operator, trunk = self.some_trunk()
+        block = self.population.fixed(self.rng)[:-4]
+        return Line(block + self.digits(4), "national", None, operator, block, trunk=trunk)
+
+    def next_line(self, line: Line) -> Line:
+        """Another number of the block."""
+        if line.device:
+            return self.own_line(line.operator, line.block)._replace(campaign=line.campaign)
+        return line._replace(caller=line.block + self.digits(4), used=0)
+
+    def victim(self, line: Line) -> tuple[str, str]:
+        """Anybody; over a trunk, any subscriber of the operator behind it."""
+        return self.anyone() if line.device else self.anyone_at(line.operator)
+
+    def talk_ms(self) -> int:
+        """Seen through after 13 s on average, but for the one in ten who listens for minutes."""
+        if self.rng.random() < 0.1:
+            return 60_000 + self.about(300_000)
+        return 1_000 + self.about(12_500)
+
+
+class ScamLine(ScamCentre):
+    """One swindler with one SIM after another, as slow as the fraudulent lines of the Sichuan records; `extent` is how much
+    faster he is than those.
+    """
+
+    name = "scam_line"
+    share = 0.0
+    calls_a_minute = 0.072  # 45 calls on a working day of ten and a half hours
+    calls_a_line = 216
+    rotates = False
+    seats = 1
+    hours = tuple(range(9, 20))
+
+    def __init__(self, population: Population, rng: Random, calls_a_second: float, **adapted: Any) -> None:
+        self._faster = float(adapted.get("extent", 1.0))
+        super().__init__(population, rng, calls_a_second / self._faster, **adapted)
+
+    def new_line(self) -> Line:
+        """A SIM, which is given up after so many calls: `used` begins below 0 for those that last longer than the median."""
+        lasts = self.limit * exp(self.rng.gauss(0, 1.45))
+        return self.own_line(*self.block_of_mobiles())._replace(used=int(self.limit - lasts))
+
+    def victim(self, line: Line) -> tuple[str, str]:
+        """Mostly somebody new, else one of those who were called before."""
+        if self.rng.random() < 0.78:
+            return self.anyone()
+        seen = int(line.caller[-7:]) + int(200 * self.rng.random() ** 2)
+        return self.population.line(seen * 7_919 % self.population.subscribers)
+
+    def talk_ms(self) -> int:
+        """Lognormal with the median and the mean of those lines."""
+        return 1_000 + int(min(3_600.0, self.rng.lognormvariate(3.69, 1.27)) * 1000)
+
+
+class SimSwap(TalkingCampaign):
+    """Somebody else's line, whose SIM was changed hours ago, calls the bank of its owner."""
+
+    label = "sim_swap"
+    share = 0.001
+    calls_a_minute = 0.1
+    calls_a_line = 3
+    ring_ms = (1_000, 4_000)
+    answered = 0.95
+    released_by = "caller"
+    victims = 5_000
+    """Lines that were taken over in the two days before the start."""
+
+    def new_line(self) -> Line:
+        """One of the lines that were taken over."""
+        operator, number = self._taken(int(self.victims * self.rng.random()))
+        return Line(number, "subscriber", None, operator, device=own_device(number[2:]))
+
+    def _taken(self, which: int) -> tuple[str, str]:
+        count = self.population.subscribers
+        return self.population.line((which * 65_537 + 5) % count)
+
+    def victim(self, line: Line) -> tuple[str, str]:
+        """A bank."""
+        return line.operator, self.one_of(self.population.network.banks)
+
+    def talk_ms(self) -> int:
+        """Minutes: he has questions to answer."""
+        return 60_000 + self.about(120_000)
+
+    def facts(self, at_ms: int) -> Iterator[SubscriberFact]:
+        """When the SIMs were changed: one to 48 hours before."""
+        for which in range(self.victims):
+            operator, number = self._taken(which)
+            changed = at_ms - (1 + which * 13 % 48) * _HOUR_MS
+            yield SubscriberFact(number=number, at=changed, fact="sim", value="changed", operator=operator)

@@ -1,0 +1,63 @@
+"""Honest calls: among people, from and to businesses, from landlines and from abroad."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Callable
+from itertools import accumulate
+from random import Random
+from typing import Final
+
+from streamer.lab.drafts import Planned
+from streamer.lab.honest.businesses import BUSINESSES, Businesses
+from streamer.lab.honest.people import People
+from streamer.lab.honest.visitors import Visitors
+from streamer.lab.population import Population
+from streamer.lab.rhythm import factor
+
+SHARES: Final[dict[str, float]] = {
+    "subscriber": 0.66,
+    "forwarded": 0.005,
+    "landline": 0.085,
+    "foreign": 0.04,
+    "roamer": 0.018,
+    "roamer_unknown": 0.002,
+    **{business.kind: business.share for business in BUSINESSES},
+}
+"""Part of honest calls by kind of line. Ported lines are subscribers whose kind is `ported`."""
+
+
+class Honest:
+    """Honest calls of a population, drawn one after the other.
+
+    Parameters
+    ----------
+    population
+        Who calls.
+    rng
+        Where chance comes from.
+    rhythm
+        Let what is called depend on the hour: offices do not call at night, schools call parents in the evening.
+    """
+
+    def __init__(self, population: Population, rng: Random, *, rhythm: bool) -> None:
+        people, visitors = People(population, rng), Visitors(population, rng)
+        businesses = Businesses(population, rng)
+        self._random = rng.random
+        self._makers: list[Callable[[int], Planned]] = [
+            people.call, people.forwarded, visitors.landline, visitors.foreign, visitors.roamer, visitors.astray,
+            *(businesses.maker(business) for business in BUSINESSES),
+        ]  # fmt: skip
+        hours = {business.kind: business.hours for business in BUSINESSES}
+        self._reached = [
+            list(accumulate(share * factor(hours.get(kind), hour) for kind, share in SHARES.items()))
+            for hour in (range(24) if rhythm else (None,))
+        ]
+
+    def planned(self, at_ms: int, hour: int) -> Planned:
+        """A call that begins at `at_ms`, and what follows of it: he tries again, or the call is passed on.
+
+        `hour` is that of the local day, 0 where days have no rhythm.
+        """
+        reached = self._reached[hour]
+        return self._makers[bisect(reached, self._random() * reached[-1])](at_ms)
