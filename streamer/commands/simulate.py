@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import typer
 
 from streamer.errors import SettingsError
-from streamer.settings import Settings, load
+from streamer.settings import load
 
 if TYPE_CHECKING:
     from streamer.lab.ordering import Message
     from streamer.lab.traffic import Traffic
+    from streamer.lab.writing import Slice
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -37,10 +38,13 @@ def simulate(
     seconds: Annotated[float, typer.Option(min=1, help="How long calls are begun, in simulated time.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 1,
     frauds: Annotated[
-        str | None, typer.Option(help="Fraud types and their part of all set-ups: robocall=0.02,wangiri=0.01; `none`.")
+        str | None,
+        typer.Option(
+            help="Campaigns and their part of all set-ups: robocall=0.02,wangiri+slower@4=0.01 (docs/lab.md); `none`."
+        ),
     ] = None,
     subscribers: Annotated[
-        int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 8 calls a day.")
+        int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 5 calls a day.")
     ] = None,
     truth: Annotated[
         Path | None,
@@ -54,31 +58,52 @@ def simulate(
             help="Write operators, trunks, lists and facts here, for `replay --control`; into Kafka they always go."
         ),
     ] = None,
+    rhythm: Annotated[
+        bool, typer.Option("--rhythm", help="Let calls follow the hour of the day and the day of the week.")
+    ] = False,
+    publishers: Annotated[
+        Literal["good", "usual", "lagging"],
+        typer.Option(help="All events in time; some lost and clocks differ; one operator lags besides."),
+    ] = "good",
+    processes: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="How many processes make the calls of a file; another number, other calls."),
+    ] = 1,
     partitions: Annotated[int | None, typer.Option(help="Partitions of calls.v1; the setting by default.")] = None,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers; the setting by default.")] = None,
 ) -> None:
     """Make mixed honest and fraudulent traffic at a set rate, as messages of the contract that `replay` reads.
 
     A file holds the end of every call. Into Kafka, operators, trunks, lists and facts go first, and it stops after the given
-    seconds, calls under way or not; Ctrl-C stops it earlier. Fraud types: cli_spoofing, trunk_mismatch,
-    unverified_origin, number_invalid, robocall, wangiri, range_probing, scam_centre.
+    seconds, calls under way or not; Ctrl-C stops it earlier. Campaigns are those of the fraud table in docs/lab.md, and
+    adversaries that adapt: slower@4, rotating@10, mixed@0.5 or spread@8 behind a plus sign, spoofed_bank, spoofed_roamer@0.5,
+    spoofed_active@0.5, scam_line.
     """
     from streamer.lab import control as controls
     from streamer.lab.files import opened
+    from streamer.lab.publishers import PUBLISHERS
     from streamer.lab.publishing import SETTLE_S, through_kafka
     from streamer.lab.replay import Summary
     from streamer.lab.traffic import DEFAULT_START_MS, Traffic
+    from streamer.lab.writing import slices
 
     live = to == "kafka"
     settings = load(bootstrap=bootstrap, partitions=partitions)
-    start_ms = int((time.time() + SETTLE_S) * 1000) if live else DEFAULT_START_MS
     try:
-        traffic = Traffic(
-            seed, rate, seconds=seconds, frauds=_shares(frauds), start_ms=start_ms, subscribers=subscribers
-        )
+        options: dict[str, Any] = {
+            "seed": seed,
+            "rate": rate,
+            "seconds": seconds,
+            "frauds": _shares(frauds),
+            "start_ms": int((time.time() + SETTLE_S) * 1000) if live else DEFAULT_START_MS,
+            "subscribers": subscribers,
+            "rhythm": rhythm,
+            "publishers": PUBLISHERS[publishers],
+        }
+        traffic = Traffic(**options, shard=(0, 1 if live else processes))
     except ValueError as error:
-        raise SettingsError(f"--frauds, --rate or --subscribers: {error}") from None
-    run = _Run(traffic, settings, start_ms + int(1000 * seconds) if live else None)
+        raise SettingsError(f"--frauds, --rate, --subscribers or --processes: {error}") from None
+    run = _Run()
     summary = Summary()
     interrupted = False
     with ExitStack() as stack:
@@ -88,12 +113,13 @@ def simulate(
             if control is not None:
                 with opened(control) as file:
                     file.writelines(map(controls.line, controls.of_traffic(traffic)))
-            with _progress(run, seconds) as messages:
-                if live:
-                    of_operators = controls.of_traffic(traffic)
-                    through_kafka(messages, settings, control=of_operators, speed=1.0, read_back=False, summary=summary)
-                else:
-                    stack.enter_context(opened(Path(to))).writelines(message.value + b"\n" for message in messages)
+            shown = stack.enter_context(_progress(traffic.start_ms, seconds))
+            if live:
+                messages = run.messages(traffic, settings.home, shown)
+                of_operators = controls.of_traffic(traffic)
+                through_kafka(messages, settings, control=of_operators, speed=1.0, read_back=False, summary=summary)
+            else:
+                run.write(slices(options, processes), stack.enter_context(opened(Path(to))), shown)
         except KeyboardInterrupt:
             interrupted = True
     typer.echo(
@@ -107,53 +133,55 @@ def simulate(
 
 
 class _Run:
-    """The messages of some traffic: counted, with their truth written down, until `stop_ms` (None: to the last end)."""
+    """What became of some traffic: its events and set-ups counted, the truth about each set-up written to `truth`."""
 
-    def __init__(self, traffic: Traffic, settings: Settings, stop_ms: int | None) -> None:
-        self.traffic = traffic
+    def __init__(self) -> None:
         self.made = 0
         self.setups = 0
         self.truth: BinaryIO | None = None
-        """Where to write the truth about each set-up."""
-        self._home = settings.home
-        self._stop_ms = stop_ms
 
-    def __iter__(self) -> Iterator[Message]:
+    def write(self, made: Iterator[Slice], file: BinaryIO, shown: Callable[[int], None]) -> None:
+        """Write events as lines, as they come."""
+        for part in made:
+            file.writelines(line for _, line in part.events)
+            if self.truth is not None:
+                self.truth.writelines(line for _, line in part.truths)
+            self.made += len(part.events)
+            self.setups += len(part.truths)
+            shown(part.until_ms)
+
+    def messages(self, traffic: Traffic, home: str, shown: Callable[[int], None]) -> Iterator[Message]:
+        """Messages for Kafka, until no more calls are begun: nobody waits an hour for the last conversation to end."""
         from streamer.calls.codec import encode
         from streamer.calls.events import Setup
         from streamer.calls.numbers import caller_key, home_plan
         from streamer.lab.ordering import Message
 
-        plan = home_plan(self._home)
-        for at, event, _ in self.traffic:
-            if self._stop_ms is not None and at >= self._stop_ms:
-                break  # nobody waits an hour for the last conversation to end
+        plan = home_plan(home)
+        for at, event, _ in traffic:
+            if traffic.stop_ms is not None and at >= traffic.stop_ms:
+                break
             self.made += 1
             call = None
             if isinstance(event, Setup):
                 call = (event.operator, event.call_id)
                 self.setups += 1
                 if self.truth is not None:
-                    self.truth.write(msgspec.json.encode(self.traffic.truth(event.call_id)) + b"\n")
+                    self.truth.write(msgspec.json.encode(traffic.truth(event.call_id)) + b"\n")
             yield Message(at, caller_key(event.caller, event.asserted, event.callee, plan), encode(event), call)
+            if self.made % 100 == 0:
+                shown(at)
 
 
 @contextmanager
-def _progress(run: _Run, seconds: float) -> Iterator[Iterator[Message]]:
-    """The messages, moving a bar over simulated time on a terminal's standard error."""
+def _progress(start_ms: int, seconds: float) -> Iterator[Callable[[int], None]]:
+    """What moves a bar over simulated time, on a terminal's standard error."""
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("simulated seconds", total=seconds)
-
-        def moved() -> Iterator[Message]:
-            for message in run:
-                yield message
-                if run.made % 100 == 0:
-                    bar.update(task, completed=min(seconds, (message.at - run.traffic.start_ms) / 1000))
-
-        yield moved()
+        yield lambda at_ms: bar.update(task, completed=min(seconds, (at_ms - start_ms) / 1000))
 
 
 def _shares(text: str | None) -> dict[str, float] | None:
@@ -162,6 +190,6 @@ def _shares(text: str | None) -> dict[str, float] | None:
     if text == "none":
         return {}
     try:
-        return {name.strip(): float(share) for name, share in (part.split("=") for part in text.split(","))}
+        return {name.strip(): float(share) for name, share in (part.rsplit("=", 1) for part in text.split(","))}
     except ValueError:
-        raise ValueError(f"{text!r} is not a list like robocall=0.02,wangiri=0.01") from None
+        raise ValueError(f"{text!r} is not a list like robocall=0.02,wangiri+slower@4=0.01") from None

@@ -65,6 +65,6 @@ def checked(shares: Mapping[str, float]) -> Mapping[str, float]:
     """Names of campaigns and their part of all set-ups. Raises `ValueError` when that cannot be."""
     for named in shares:
         parsed(named)
-    if sum(shares.values()) > 1 or min(shares.values(), default=0) < 0:
+    if sum(shares.values()) > 1 or not all(share >= 0 for share in shares.values()):
         raise ValueError("shares of fraud are not below 0 and together at most 1")
     return shares

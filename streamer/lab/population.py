@@ -31,7 +31,13 @@ _STRIDE = (
 _EVERY = 200
 _LOCATED, _ROAMER, _PORTED, _ASTRAY, _SWAPPED = 3, 7, 11, 13, 17
 _PLACES: Final = 4_096
+_HABITS: Final = 256
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+
+
+def habit(index: int, which: int) -> int:
+    """A number from 0 to 255 that follows from a line's index, for its habit number `which`."""
+    return ((index + 1) * 2_654_435_761 + which * 2_246_822_519 >> 13) % _HABITS
 
 
 def _by_activity() -> tuple[int, ...]:
@@ -111,6 +117,18 @@ class Population:
             return index + 1
         return index
 
+    def called(self, rng: Random) -> int:
+        """Index of a subscriber at home who is called now, as `caller`; some are never called."""
+        index = self.caller(rng)
+        while self.is_uncalled(index):
+            index = self.caller(rng)
+        return index
+
+    @staticmethod
+    def is_uncalled(index: int) -> bool:
+        """Whether a line is one of the tenth that only calls: alarms, machines, telephones that nobody has the number of."""
+        return habit(index, 3) < _HABITS // 10
+
     def anyone(self, rng: Random) -> int:
         """Index of any subscriber, each as likely."""
         return int(self.subscribers * rng.random())
@@ -119,7 +137,7 @@ class Population:
         """Index of someone whom subscriber `index` talks with: mostly a few close ones, seldom the far end of the circle."""
         first = index - index % COMMUNITY
         place = index - first
-        distance = 1 + int(60 * rng.random() ** 5)
+        distance = 1 + int(60 * rng.random() ** 8)
         other = place + (distance if rng.random() < 0.5 else -distance)
         if not 0 <= other < COMMUNITY:
             other = place - (other - place)  # nobody is there: the one on the other side
@@ -160,8 +178,18 @@ class Population:
 
     def fixed(self, rng: Random) -> str:
         """A fixed line of an operator that reports nothing itself."""
-        prefixes = self.network.fixed
-        return f"{prefixes[int(len(prefixes) * rng.random())]}{int(1_000_000 * rng.random()):06d}"
+        return self._fixed(int(len(self.network.fixed) * 1_000_000 * rng.random()))
+
+    def usual_fixed(self, index: int, rng: Random) -> str:
+        """A fixed line that subscriber `index` talks with: one of his few, but for one call in twenty."""
+        draw = rng.random()
+        if draw < 0.06:
+            return self.fixed(rng)
+        return self._fixed(index * 7_919 + int(8 * (draw - 0.06) ** 2 / 0.89) * 104_729)
+
+    def _fixed(self, which: int) -> str:
+        place, digits = divmod(which % (len(self.network.fixed) * 1_000_000), 1_000_000)
+        return f"{self.network.fixed[place]}{digits:06d}"
 
     # what operators publish of all that
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 # fmt: off
-RHYTHM: Final = (20, 10, 6, 5, 6, 14, 40, 85, 130, 165, 175, 165,
-                 150, 130, 125, 130, 140, 160, 180, 185, 155, 115, 70, 39)
+RHYTHM: Final = (6, 2, 1, 1, 1, 3, 16, 62, 135, 180, 190, 177,
+                 160, 138, 136, 142, 152, 170, 192, 195, 162, 116, 48, 15)
 # fmt: on
 """Calls by local hour of day, in hundredths of the mean: most late in the morning and early in the evening, as the busiest
 hours of the Sichuan subscribers are (their hours in use: `docs/lab.md`)."""

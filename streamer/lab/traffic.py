@@ -20,15 +20,7 @@ from typing import Final
 
 import msgspec
 
-from streamer.calls.events import (
-    CallEvent,
-    FraudType,
-    ListEntry,
-    OperatorInfo,
-    Setup,
-    SubscriberFact,
-    TrunkInfo,
-)
+from streamer.calls.events import CallEvent, FraudType, ListEntry, OperatorInfo, Setup, SubscriberFact, TrunkInfo
 from streamer.lab.adversaries import campaign, checked
 from streamer.lab.calls import Call
 from streamer.lab.drafts import Draft
@@ -47,10 +39,13 @@ DEFAULT_START_MS: Final = 1_763_953_200_000
 FRAUDS: Final[dict[str, float]] = {campaign.label: campaign.share for campaign in CAMPAIGNS}
 """Default part of all set-ups, by fraud type."""
 
-CALLS_A_DAY: Final = 8
+CALLS_A_DAY: Final = 5
 """Set-ups that a mobile line makes or gets in a day, by which the number of lines is chosen (100 to 150 million attempts a day
 among 25 million lines in Kazakhstan, and the Sichuan subscribers' 3.5 answered ones)."""
 _NEVER = float("inf")
+
+Published = tuple[int, CallEvent, FraudType | None]
+"""When an event is published in ms, the event, and the fraud type of its call."""
 
 
 class Traffic:
@@ -73,13 +68,15 @@ class Traffic:
         Campaigns (see `streamer.lab.adversaries`) and their part of all set-ups; what is not named does not happen. None:
         `FRAUDS`.
     subscribers
-        Mobile lines; by default as many as make 8 calls each a day.
+        Mobile lines; by default as many as make 5 calls each a day.
     rhythm
         Let the rate and what is called follow the hour of the day and the day of the week.
     network
         The home country.
     publishers
         How well operators publish.
+    shard
+        Which part of the traffic this is, of how many: honest calls are shared evenly, all fraud is in the first.
     """
 
     def __init__(
@@ -94,30 +91,36 @@ class Traffic:
         rhythm: bool = False,
         network: Network = KAZAKHSTAN,
         publishers: Publishers = PUBLISHERS["good"],
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
         shares = checked(FRAUDS if frauds is None else frauds)
-        if rate <= 0:
-            raise ValueError("the rate must be above 0")
+        which, parts = shard
+        if rate <= 0 or sum(shares.values()) * parts > 1:
+            raise ValueError("the rate must be above 0, and all fraud has to fit into one of the parts")
         lines = subscribers or min(100_000_000, max(20_000, int(rate * 86_400 / CALLS_A_DAY)))
         self.population = Population(network, lines, lines_needed(rate, rhythm=rhythm))
         self.start_ms = start_ms
         self.now_ms = start_ms
         """Time at which the event last handed out is published."""
         self._publishers = publishers
-        self._rate_ms = rate / 1000
+        self.rate = rate
+        """Set-ups a second, of all shards together."""
+        self._rate_ms = rate / 1000 / parts
         self._rhythm = rhythm
         self._offset_ms = network.utc_offset_h * 3_600_000
-        self._stop_ms = None if seconds is None else start_ms + int(seconds * 1000)
-        self._rng = Random(seed)
-        self._luck = Random(f"{seed}/luck").random
-        self._id = f"{seed:x}.{start_ms:x}"
+        self.stop_ms = None if seconds is None else start_ms + int(seconds * 1000)
+        """When the last call begins; None: never."""
+        part = f".{which}" if parts > 1 else ""
+        self._rng = Random(f"{seed}{part}")
+        self._luck = Random(f"{seed}/luck{part}").random
+        self._id = f"{seed:x}.{start_ms:x}{part}"
         self._honest = Honest(self.population, self._rng, rhythm=rhythm)
-        named = {name: share for name, share in shares.items() if share > 0}
+        named = {name: share for name, share in shares.items() if share > 0 and which == 0}
         self._campaigns = [
             campaign(name, self.population, Random(f"{seed}/{name}"), rate * share) for name, share in named.items()
         ]
         self._reached = [
-            list(accumulate(share * factor(each.hours, hour) for each, share in zip(self._campaigns, named.values(), strict=True)))
+            list(accumulate(parts * share * factor(each.hours, hour) for each, share in zip(self._campaigns, named.values(), strict=True)))
             for hour in (range(24) if rhythm else (None,))
         ]  # fmt: skip
         self._next_at = float(start_ms)
@@ -127,6 +130,7 @@ class Traffic:
         self._ahead = 0  # honest set-ups that followed of others, and each take the place of one
         self._due = 0
         self._arrive()
+        self._events = self._stream()
 
     # what the simulated operators and administrators publish besides calls
 
@@ -153,39 +157,44 @@ class Traffic:
         """Calls that have begun and not ended."""
         return len(self._open)
 
-    def __iter__(self) -> Iterator[tuple[int, CallEvent, FraudType | None]]:
-        return self
+    def __iter__(self) -> Iterator[Published]:
+        return self._events
 
-    def __next__(self) -> tuple[int, CallEvent, FraudType | None]:
-        heap, publishers = self._heap, self._publishers
+    def __next__(self) -> Published:
+        return next(self._events)
+
+    def _stream(self) -> Iterator[Published]:
+        heap, calls = self._heap, self._open
+        lost_answers, kept_ends = self._publishers.lost_answers, 1 - self._publishers.lost_ends
         while True:
-            while self._next_at < _NEVER and (not heap or heap[0][0] >= self._next_at):
-                if self._stop_ms is not None and self._next_at >= self._stop_ms:
+            while not heap or heap[0][0] >= self._next_at:
+                if self._next_at == _NEVER:
+                    return
+                if self.stop_ms is not None and self._next_at >= self.stop_ms:
                     self._next_at = _NEVER
-                    break
+                    continue
                 self._begin()
-            if not heap:
-                raise StopIteration
             at, due, call = heappop(heap)
             if due != call.due:
                 continue
             self.now_ms = at
-            setup, draft = call.setup, call.draft
+            draft = call.draft
             if not call.begun:
                 call.begun = True
-                self._open[setup.call_id] = call
-                after = at + draft.ring_ms
-                self._schedule(after if draft.talk_ms else max(after, at + 1), call)
-                return at, setup, draft.label
-            if draft.talk_ms and not call.answered:
+                setup = call.setup
+                calls[setup.call_id] = call
+                ring_ms = draft.ring_ms
+                self._schedule(at + ring_ms if ring_ms or draft.talk_ms else at + 1, call)
+                yield at, setup, draft.label
+            elif draft.talk_ms and not call.answered:
                 call.answered = True
                 self._schedule(at + draft.talk_ms, call)
-                if call.luck >= publishers.lost_answers:
-                    return at, call.answer(at), draft.label
-                continue
-            del self._open[setup.call_id]
-            if call.luck < 1 - publishers.lost_ends:
-                return at, call.end(at), draft.label
+                if call.luck >= lost_answers:
+                    yield at, call.answer(at), draft.label
+            else:
+                del calls[call.setup.call_id]
+                if call.luck < kept_ends:
+                    yield at, call.end(at), draft.label
 
     def encoded(self) -> Iterator[tuple[int, str, bytes, FraudType | None]]:
         """The same stream ready to be sent: (time in ms, calling number, JSON, fraud type or None)."""
@@ -234,9 +243,10 @@ class Traffic:
             planned = []
         else:
             planned = self._honest.planned(at, hour)
-            self._ahead += len(planned) - 1
+            self._ahead -= 1
         for wait, draft in planned:
-            if self._stop_ms is None or at + wait < self._stop_ms:
+            if self.stop_ms is None or at + wait < self.stop_ms:
+                self._ahead += draft.label is None
                 self._put(at + wait, draft)
         self._arrive()
 

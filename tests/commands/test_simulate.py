@@ -34,9 +34,30 @@ def test_the_same_seed_writes_the_same_file_and_the_truth_names_every_call(tmp_p
     assert all((one.fraud is None) == (one.campaign is None) == (one.kind is not None) for one in told)
 
 
+def test_adversaries_rhythm_publishers_and_processes_can_be_asked_for(tmp_path):
+    path, truth = tmp_path / "calls.jsonl", tmp_path / "truth.jsonl"
+    asked = (
+        "--frauds",
+        "robocall+slower@4=0.2,spoofed_roamer@0.5=0.1",
+        "--rhythm",
+        "--publishers",
+        "usual",
+        "--processes",
+        "2",
+    )
+    assert run("--rate", "100", "--seconds", "20", "--to", str(path), "--truth", str(truth), *asked) == 0
+    told = [msgspec.json.decode(line, type=Truth) for line in truth.read_bytes().splitlines()]
+    campaigns = {one.campaign.rsplit(".", 1)[0] for one in told if one.campaign}
+    assert campaigns == {"robocall+slower@4", "spoofed_roamer@0.5"}
+    events = [codec.decode_call(line) for line in path.read_bytes().splitlines()]
+    assert {event.call_id for event in events} == {one.call_id for one in told}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--to", "x", "--frauds", "robocall+loud@3=0.1"),
+        ("--to", "x", "--frauds", "robocall=0.6", "--processes", "2"),
         ("--to", "x", "--frauds", "nosuch=0.1"),
         ("--to", "x", "--frauds", "y"),
         ("--to", "x", "--frauds", "robocall=1.5"),

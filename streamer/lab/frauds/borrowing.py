@@ -102,6 +102,10 @@ class InvalidNumber(TalkingCampaign):
             return Line(shown, "national")
         return Line(shown, "international", "GB")
 
+    def victim(self, line: Line) -> tuple[str, str]:
+        """Anybody; who is shown his own number is known to be at home, as a roamer's voicemail shows him his own as well."""
+        return self.anyone() if line.caller else self.population.line(self.population.located(self.rng))
+
     def talk_ms(self) -> int:
         """Brief."""
         return 2_000 + self.about(30_000)

@@ -15,7 +15,8 @@ from typing import Any
 
 from streamer.calls.events import SubscriberFact
 from streamer.lab.campaigns import Line, TalkingCampaign
-from streamer.lab.drafts import own_device
+from streamer.lab.drafts import Course, Draft, Planned, own_device
+from streamer.lab.honest.courses import people
 from streamer.lab.population import Population
 
 _HOUR_MS = 3_600_000
@@ -71,30 +72,59 @@ class ScamLine(ScamCentre):
     name = "scam_line"
     share = 0.0
     calls_a_minute = 0.072  # 45 calls on a working day of ten and a half hours
-    calls_a_line = 216
+    calls_a_line = 300
     rotates = False
     seats = 1
     hours = tuple(range(9, 20))
+    called_back = (0.0, 0.01, 0.04, 0.12, 0.4, 1.6)
+    """How many calls come back for each that he makes, by sixths of his SIMs."""
 
     def __init__(self, population: Population, rng: Random, calls_a_second: float, **adapted: Any) -> None:
-        self._faster = float(adapted.get("extent", 1.0))
+        self._faster = adapted.get("extent", 1.0)
         super().__init__(population, rng, calls_a_second / self._faster, **adapted)
 
     def new_line(self) -> Line:
-        """A SIM, which is given up after so many calls: `used` begins below 0 for those that last longer than the median."""
-        lasts = self.limit * exp(self.rng.gauss(0, 1.45))
-        return self.own_line(*self.block_of_mobiles())._replace(used=int(self.limit - lasts))
+        """A SIM, which is given up after so many calls: `used` begins below 0 for those that last longer than the median.
+
+        `first` says how long he talks: a standard normal variable in thousandths.
+        """
+        lasts = self.limit * exp(self.rng.gauss(0, 1.7))
+        line = self.own_line(*self.block_of_mobiles())
+        return line._replace(used=int(self.limit - lasts), first=int(1_000 * self.rng.gauss(0, 1)))
 
     def victim(self, line: Line) -> tuple[str, str]:
         """Mostly somebody new, else one of those who were called before."""
-        if self.rng.random() < 0.78:
-            return self.anyone()
-        seen = int(line.caller[-7:]) + int(200 * self.rng.random() ** 2)
-        return self.population.line(seen * 7_919 % self.population.subscribers)
+        return self.population.line(self._victim(line))
+
+    def _victim(self, line: Line) -> int:
+        if self.rng.random() < 0.72:
+            return self.population.anyone(self.rng)
+        return (int(line.caller[-7:]) + int(12 * self.rng.random() ** 2)) * 7_919 % self.population.subscribers
+
+    def planned(self) -> Planned:
+        """His call, and sometimes one that somebody makes to him."""
+        draft = self.draft()
+        line = self.lines[self.turn]
+        often = self.called_back[int(line.caller[-3:]) % len(self.called_back)]
+        found = [(0, draft)]
+        while self.rng.random() < often / (1 + often):
+            index = self._victim(line)
+            operator, caller = self.population.line(index)
+            course = people(self.rng)
+            back = Draft(
+                operator, caller, draft.caller, "subscriber", None, None, *course, None, index, kind="subscriber"
+            )
+            found.append((self.about(3_600_000), back))
+        return found
+
+    def course(self) -> Course:
+        """Lognormal talk times with the medians of those lines."""
+        ring, talk, cause, by = super().course()
+        return ring, int(talk * exp(0.7 * self.lines[self.turn].first / 1_000)), cause, by
 
     def talk_ms(self) -> int:
         """Lognormal with the median and the mean of those lines."""
-        return 1_000 + int(min(3_600.0, self.rng.lognormvariate(3.69, 1.27)) * 1000)
+        return 1_000 + int(min(3_000.0, self.rng.lognormvariate(3.65, 1.2)) * 1_000)
 
 
 class SimSwap(TalkingCampaign):

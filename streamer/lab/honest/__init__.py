@@ -16,9 +16,9 @@ from streamer.lab.population import Population
 from streamer.lab.rhythm import factor
 
 SHARES: Final[dict[str, float]] = {
-    "subscriber": 0.66,
+    "subscriber": 0.685,
     "forwarded": 0.005,
-    "landline": 0.085,
+    "landline": 0.06,
     "foreign": 0.04,
     "roamer": 0.018,
     "roamer_unknown": 0.002,

@@ -78,7 +78,7 @@ class Businesses:
             which = at_ms // _TURN_MS * at_work if business.turns > 1 else 0
             index = population.business(business.kind, which + int(at_work * rng.random()))
             operator, caller = population.line(index)
-            there, callee = population.line(population.caller(rng))
+            there, callee = population.line(population.called(rng))
             sighting = there if there != operator and rng.random() < BOTH_REPORT else ""
             draft = Draft(
                 operator, caller, callee, "subscriber", None, None, *self._course(business), None, index, sighting, None,
@@ -101,7 +101,7 @@ class Businesses:
 
     def _login(self, at_ms: int) -> Planned:
         population, rng = self._population, self._rng
-        operator, callee = population.line(population.caller(rng))
+        operator, callee = population.line(population.called(rng))
         caller = f"{population.network.login}{int(10_000 * rng.random()):04d}"
         ring = 900 + int(1_600 * rng.random())
         trunk = f"transit-{operator}"

@@ -15,7 +15,7 @@ TALK_MU: Final = 3.62
 """Logarithm of the median talk time of people, in s."""
 TALK_SIGMA: Final = 1.20
 """Its standard deviation from call to call of one line."""
-LINE_SIGMA: Final = 0.36
+LINE_SIGMA: Final = 0.75
 """Its standard deviation from line to line."""
 
 NO_ANSWER, GIVEN_UP, BUSY, UNREACHABLE, UNKNOWN = 19, 16, 17, 20, 1

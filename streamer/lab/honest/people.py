@@ -8,7 +8,7 @@ from typing import Final
 
 from streamer.lab.drafts import Draft, Planned
 from streamer.lab.honest.courses import LINE_SIGMA, TALK_MU, people
-from streamer.lab.population import Population
+from streamer.lab.population import Population, habit
 
 BOTH_REPORT: Final = 0.35
 """Part of the calls between operators that both of them report."""
@@ -19,13 +19,8 @@ AGAIN: Final = 0.2
 _SIZE: Final = 256
 _NORMAL: Final = tuple(NormalDist().inv_cdf((which + 0.5) / _SIZE) for which in range(_SIZE))
 
-OUTGOING: Final = (0.30, 0.45, 0.6, 0.7, 0.8, 1.0)
+OUTGOING: Final = (0.15, 0.5, 0.75, 0.9, 1.0, 1.0)
 """Part of his conversations with acquaintances that a subscriber begins himself, by sixths of all subscribers."""
-
-
-def _habit(index: int, which: int) -> int:
-    """A number from 0 to 255 that follows from a line's index, for its habit number `which`."""
-    return ((index + 1) * 2_654_435_761 + which * 40_503 >> 12) % _SIZE
 
 
 class People:
@@ -44,17 +39,19 @@ class People:
         index = population.caller(rng)
         draw = rng.random()
         there = ""
-        if draw < 0.62:
+        mu = self._mu[habit(index, 2)]
+        if draw < 0.72:
             friend = population.acquaintance(index, rng)
-            if rng.random() >= self._outgoing[_habit(index, 1)]:
+            if population.is_uncalled(friend) or (
+                rng.random() >= self._outgoing[habit(index, 1)] and not population.is_uncalled(index)
+            ):
                 index, friend = friend, index
             there, callee = population.line(friend)
-        elif draw < 0.77:
-            there, callee = population.line(population.caller(rng))
+        elif draw < 0.75:
+            there, callee = population.line(population.called(rng))
         else:
-            callee = self._elsewhere(draw)
+            callee = self._elsewhere(index, draw)
         operator, caller = population.line(index)
-        mu = self._mu[_habit(index, 2)]
         ring, talk, cause, by = people(rng, mu)
         sighting = there if there and there != operator and rng.random() < BOTH_REPORT else ""
         if callee == caller:
@@ -69,11 +66,11 @@ class People:
         ring, talk, cause, by = people(rng, mu)
         return [(0, draft), (wait, draft._replace(ring_ms=ring, talk_ms=talk, cause=cause, released_by=by))]
 
-    def _elsewhere(self, draw: float) -> str:
-        """A called number that is no other subscriber's: `draw` from 0.77 to 1."""
+    def _elsewhere(self, index: int, draw: float) -> str:
+        """A called number that is no other subscriber's: `draw` from 0.75 to 1."""
         population, rng = self._population, self._rng
-        if draw < 0.90:
-            return population.fixed(rng)
+        if draw < 0.93:
+            return population.usual_fixed(index, rng)
         if draw < 0.97:
             kind = self._kinds[int(len(self._kinds) * rng.random())]
             return population.line(population.business(kind, int(population.businesses[kind] * rng.random())))[1]
@@ -93,7 +90,7 @@ class People:
         through, middle = population.line(population.acquaintance(index, rng))
         there, callee = through, middle
         while there == through or callee == caller:
-            there, callee = population.line(population.caller(rng))
+            there, callee = population.line(population.called(rng))
         ring, talk, cause, by = people(rng)
         wait = 300 if rng.random() < 0.5 else 15_000 + int(5_000 * rng.random())
         first = Draft(

@@ -29,9 +29,10 @@ class Visitors:
     def landline(self, at_ms: int) -> Planned:
         """A landline calls a subscriber."""
         population, rng = self._population, self._rng
-        operator, callee = population.line(population.caller(rng))
+        index = population.called(rng)
+        operator, callee = population.line(index)
         trunk = self._trunk("transit", operator)
-        caller = population.fixed(rng)
+        caller = population.usual_fixed(index, rng)
         return [(0, Draft(operator, caller, callee, "national", trunk, None, *people(rng), None, kind="landline"))]
 
     def foreign(self, at_ms: int) -> Planned:
@@ -52,7 +53,7 @@ class Visitors:
 
     def _from_abroad(self, caller: str, country: str, kind: str) -> Planned:
         population, rng = self._population, self._rng
-        operator, callee = population.line(population.caller(rng))
+        operator, callee = population.line(population.called(rng))
         trunk = self._trunk("igw", operator)
         draft = Draft(operator, caller, callee, "international", trunk, country, *people(rng), None, kind=kind)
         return [(0, draft)]
