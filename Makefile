@@ -59,7 +59,7 @@ bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
 evaluate: env ## every detector on simulated traffic; writes docs/evaluation.md and its plots (ten minutes)
-	@$(BIN)/streamer evaluate --seconds 3600 --to docs/evaluation.md
+	@$(BIN)/streamer evaluate --adversaries --to docs/evaluation.md
 
 fuzz: env ## COUNT inputs (10 million) to every decoder, a million broken records through a real worker, damaged state
 	@$(BIN)/python -m tests.fuzzing $(COUNT)

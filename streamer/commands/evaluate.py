@@ -72,6 +72,9 @@ def evaluate(
     frauds: Annotated[
         str | None, typer.Option(help="Fraud types and their part of all set-ups: robocall=0.02,wangiri=0.01; `none`.")
     ] = None,
+    adversaries: Annotated[
+        bool, typer.Option("--adversaries", help="Also try fraudsters who adapt, in traffic of their own.")
+    ] = False,
     subscribers: Annotated[
         int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 8 calls a day.")
     ] = None,
@@ -97,6 +100,8 @@ def evaluate(
     """
     from streamer.lab import mapping as mappings
     from streamer.lab.evaluation import evaluation, pages, telling, truths
+    from streamer.lab.evaluation.adversaries import NAMES, SHARE
+    from streamer.lab.evaluation.evaluation import Rules
 
     if not files and (mapping or truth or control):
         raise SettingsError("--mapping, --truth and --control are about files of calls, and none is named")
@@ -122,7 +127,16 @@ def evaluate(
         )
         with _progress("simulated and judged") as tell:
             count = evaluation.simulate(order, rules, settings, tell)
-        found = list(telling.of_simulation(order, count, settings.partitions))
+        adapting = None
+        if adversaries:
+            with _progress("of adversaries simulated and judged") as tell:
+                adapting = evaluation.simulate(
+                    order._replace(frauds=dict.fromkeys(NAMES, SHARE), seeds=order.seeds[:1]),
+                    Rules(rules.present),
+                    settings,
+                    tell,
+                )
+        found = list(telling.of_simulation(order, count, settings.partitions, adapting))
     took = time.monotonic() - began
     _write(found, to, html)
     if as_json:

@@ -42,7 +42,7 @@ class FraudFigure(NamedTuple):
     """How one fraud type fares, or one `adversary` of it (whose name is the fraud's own where it keeps to published parameters).
 
     `recall` is of the calls that count for the bar; `first_calls` and `first_s` are the median and the ninth decile, over
-    the campaigns that have calls which count, of calls and seconds until the first that was met; infinite where it never was.
+    the `campaigns` that made calls enough, of calls and seconds until the first that was met; infinite where it never was.
     `over_calls` holds, by campaign, how many calls that took.
     """
 
@@ -138,7 +138,7 @@ def _frauds(tally: Tally) -> Iterable[FraudFigure]:
 
 
 def _fraud(bar: Bar, name: str, caught: Caught, *, has_detector: bool) -> FraudFigure:
-    counting = [campaign for campaign in caught.campaigns.values() if campaign.counted]
+    counting = [campaign for campaign in caught.campaigns.values() if _tells(bar, campaign)]
     calls = sorted(inf if one.first_calls is None else float(one.first_calls) for one in counting)
     seconds = sorted(inf if one.first_s is None else one.first_s for one in counting)
     return FraudFigure(
@@ -162,11 +162,16 @@ def _fraud(bar: Bar, name: str, caught: Caught, *, has_detector: bool) -> FraudF
 
 
 def _standing(bar: Bar, caught: Caught, calls: list[float]) -> Standing:
-    if not caught.counted:
+    if not calls:
         return "no call counts"
     if bar.calls is not None:
         return "met" if median(calls) <= bar.calls else "missed"
     return "met" if caught.met >= bar.target * caught.counted else "missed"
+
+
+def _tells(bar: Bar, campaign: Campaign) -> bool:
+    """Whether a campaign went on for so long that it can be said to have been caught or not."""
+    return campaign.counted > 0 or (bar.calls is not None and campaign.first_calls is not None)
 
 
 def _is_met(campaign: Campaign) -> bool:

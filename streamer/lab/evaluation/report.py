@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from math import ceil, isinf, log10
 from typing import Final
 
-from streamer.calls.decisions import ACTIONS
 from streamer.detectors import DETECTORS
 from streamer.lab.evaluation import plots
 from streamer.lab.evaluation.bars import Bar
@@ -61,12 +60,13 @@ def _frauds(found: Figures) -> Iterator[Part]:
     yield Text(
         "A set-up counts for the bar once its campaign has made as many calls as the bar lets pass; it is caught when it has the"
         " counted action, or a more severe one, whoever asked for it. *Until the first* are the median and the ninth decile"
-        " of campaigns, ∞ where more were never caught. Rows with an arrow are adversaries that leave the published parameters, for"
+        " of campaigns, ∞ where more were never caught. *Blocked at last* includes revisions, which count for a bar where it says"
+        " so. Rows with an arrow are adversaries that leave the published parameters, for"
         " which no bar is promised."
     )
     rows = [_fraud_row(one) for one in found.frauds]
     heads = (
-        "fraud type", "bar", "recall ", "counted ", "all calls, blocked ", "campaigns caught ", "lines caught ",
+        "fraud type", "bar", "recall ", "counted ", "all calls, blocked at last ", "campaigns caught ", "lines caught ",
         "calls until the first ", "seconds until the first ", "",
     )  # fmt: skip
     yield Table(heads, rows)
@@ -90,20 +90,20 @@ def _fraud_row(one: FraudFigure) -> tuple[str, ...]:
     return (
         name,
         bar,
-        "" if one.recall is None else _share(one.recall),
+        "" if one.recall is None else share(one.recall),
         f"{one.counted:,}",
-        f"{one.calls:,}, {_share(one.blocked / one.calls)}",
+        f"{one.calls:,}, {share(one.blocked / one.calls)}",
         f"{one.campaigns_met:,} of {one.campaigns:,}",
         f"{one.lines_met:,} of {one.lines:,}",
-        _pair(one.first_calls, 0),
-        _pair(one.first_s, 0),
+        pair(one.first_calls),
+        pair(one.first_s),
         standing,
     )
 
 
 def _bar_said(bar: Bar) -> str:
     if bar.calls is not None:
-        return f"{bar.action}; median of at most {bar.calls} calls ({bar.said})"
+        return f"{bar.action}; median of at most {bar.calls} calls {bar.said}"
     after = {
         "campaign": f" after {bar.after}", "trunk": f" after the trunk's first {bar.after}", "victim": "",
     }[bar.of] if bar.after else ""  # fmt: skip
@@ -117,7 +117,7 @@ def _recall_picture(seen: list[FraudFigure]) -> str:
         main = one.adversary == one.fraud
         mark = one.bar.target if main and one.bar.calls is None else None
         recall = one.recall or 0.0
-        said = f"{_share(recall)} of {one.counted:,}" + (f", bar {mark:g}" if mark is not None else "")
+        said = f"{share(recall)} of {one.counted:,}" + (f", bar {mark:g}" if mark is not None else "")
         label = one.fraud if main else f"→ {one.adversary}"
         rows.append(plots.Bar(label, recall, mark, said, good=one.standing == "met" or not main))
     return plots.bars(rows, 1.0, "part of the counted calls with the counted action; the line across is the bar")
@@ -152,7 +152,7 @@ def _honest(found: Figures) -> Iterator[Part]:
         ],
     )  # fmt: skip
     if found.kinds:
-        most = max(*(one.calls.bound for one in found.kinds), 2 * WRONG_GOAL)
+        most = max(1.2 * max(one.calls.per for one in found.kinds), 2 * found.honest_calls.bound, 2 * WRONG_GOAL)
         rows = [
             plots.Bar(
                 one.kind, one.calls.per, one.calls.bound, f"{_number(one.calls.per)}, at most {_number(one.calls.bound)}",
@@ -160,20 +160,24 @@ def _honest(found: Figures) -> Iterator[Part]:
             )
             for one in found.kinds
         ]  # fmt: skip
-        picture = plots.bars(rows, most, "wrong blocks in 100,000 calls; the line across is the 95 % bound")
+        picture = plots.bars(
+            rows,
+            most,
+            "wrong blocks in 100,000 calls; the line across is the 95 % bound, at the edge where it is larger",
+        )
         yield Picture("wrong", picture, "Wrong blocks by kind of honest line")
 
 
 def _precision(found: Figures) -> Iterator[Part]:
     yield Heading("Precision where fraud is rare")
     yield Text(
-        f"Simulated and labelled calls hold far more fraud than live ones. With the recall of these ({_share(found.recall)} of all"
+        f"Simulated and labelled calls hold far more fraud than live ones. With the recall of these ({share(found.recall)} of all"
         " fraudulent calls blocked, each campaign's first ones included, in the mix of these calls) and their wrong blocks, this part"
         " of all blocks would hit fraud; the last column has wrong blocks at their bound."
     )
     yield Table(
         ("fraud among calls ", "precision ", "at least "),
-        [(f"{one.prevalence:.1%}", _share(one.measured), _share(one.at_least)) for one in found.precisions],
+        [(f"{one.prevalence:.1%}", share(one.measured), share(one.at_least)) for one in found.precisions],
     )
 
 
@@ -253,14 +257,11 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.005 or not value else f"{value:.2g}"
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """A part of a whole as it is read."""
     return f"{100 * value:.2f} %"
 
 
-def _pair(values: tuple[float, float] | None, digits: int) -> str:
-    if values is None:
-        return ""
-    return ", ".join("∞" if isinf(value) else f"{value:,.{digits}f}" for value in values)
-
-
-assert ACTIONS[-1] == "block", "no action is more severe"
+def pair(values: tuple[float, float] | None) -> str:
+    """Median and ninth decile as they are read."""
+    return "" if values is None else ", ".join("∞" if isinf(value) else f"{value:,.0f}" for value in values)

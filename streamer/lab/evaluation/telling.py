@@ -9,14 +9,14 @@ from typing import Any
 from msgspec import Struct, structs
 
 from streamer.desk.edits import differences
-from streamer.lab.evaluation import report, report_asked, report_changes
+from streamer.lab.evaluation import adversaries, report, report_adversaries, report_asked, report_changes
 from streamer.lab.evaluation.evaluation import Count, Records, Simulation
 from streamer.lab.evaluation.pages import Heading, Part, Text
 from streamer.lab.evaluation.passes import REACT_MS
 
 
-def of_simulation(order: Simulation, count: Count, partitions: int) -> Iterator[Part]:
-    """The report on traffic that was made up."""
+def of_simulation(order: Simulation, count: Count, partitions: int, adapting: Count | None = None) -> Iterator[Part]:
+    """The report on traffic that was made up; `adapting` is of traffic with adversaries that was made up beside it."""
     seeds = ", ".join(map(str, order.seeds))
     yield Heading("Evaluation on simulated traffic", 1)
     yield Text(
@@ -24,7 +24,7 @@ def of_simulation(order: Simulation, count: Count, partitions: int) -> Iterator[
         f" hears it within {REACT_MS} ms of its set-up, is not answered and ends with cause 21. Policy {count.policies[0].version}, windows"
         f" spread over {partitions} partition{'s' * (partitions > 1)}; no block was let through to learn from."
     )
-    yield from _all(count)
+    yield from _all(count, adapting)
 
 
 def of_records(order: Records, count: Count, named: int | None) -> Iterator[Part]:
@@ -42,13 +42,19 @@ def of_records(order: Records, count: Count, named: int | None) -> Iterator[Part
     yield from _all(count)
 
 
-def _all(count: Count) -> Iterator[Part]:
+def _all(count: Count, adapting: Count | None = None) -> Iterator[Part]:
     if count.forgotten:
         yield Text(
             f"*{count.forgotten:,} callers and calls were forgotten before their time, as tables were full*: raise `max_callers` and"
             " `max_calls`."
         )
-    yield from report_asked.parts(count.asked) if count.asked is not None else report.parts(count.figures())
+    if count.asked is not None:
+        yield from report_asked.parts(count.asked)
+    else:
+        found = count.figures()
+        yield from report.parts(found)
+        if adapting is not None:
+            yield from report_adversaries.parts(adversaries.rows(adapting.figures().frauds, found.frauds))
     if count.changes is not None:
         present, candidate = count.policies
         yield from report_changes.parts(

@@ -91,10 +91,19 @@ def test_neighbours_count_after_the_first_fifty_of_their_trunk_whatever_the_camp
 def test_a_sim_box_is_measured_by_the_calls_of_each_of_its_sims(until, standing):
     calls = []
     for sim in range(3):
-        calls += [(fraud("sim_box"), verdict(n, "block" if n >= until and sim else "allow", caller=f"+7701000000{sim}"))
-                  for n in range(1, until + 5)]  # fmt: skip
+        calls += [
+            (fraud("sim_box"), verdict(n, "block" if n >= until and sim else "allow", caller=f"+7701000000{sim}"))
+            for n in range(1, until + 5)
+        ]
+    calls += [(fraud("sim_box"), verdict(n, caller="+77010000009")) for n in range(60)]  # too few to tell
     one = of(told(calls), "sim_box")
     assert (one.campaigns, one.campaigns_met, one.first_calls[0], one.standing) == (3, 2, float(until), standing)
+    assert (one.counted, one.met) == (3 * (until - 56), 2 * (until - 56))
+
+
+def test_sims_that_made_few_calls_tell_nothing():
+    calls = [(fraud("sim_box"), verdict(n, caller=f"+7701000000{n % 3}")) for n in range(60)]
+    assert of(told(calls), "sim_box").standing == "no call counts"
 
 
 def test_wrong_blocks_by_kind_call_and_line():
