@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
-SEEDS = (9_001, 9_002)
-"""Simulated when no other are asked for; no test and no threshold was made on these."""
-
 
 @app.command(
     epilog="Examples: streamer evaluate --seconds 600 --to evaluation.md; streamer evaluate calls.csv --mapping mine.toml --html"
@@ -64,10 +61,10 @@ def evaluate(
     rate: Annotated[float, typer.Option(min=0.1, help="Made-up traffic: set-ups a second.")] = 200,
     seconds: Annotated[
         float, typer.Option(min=1, help="How long calls are begun, in simulated time, for each seed.")
-    ] = 1_800,
+    ] = 3_000,
     warm_up: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds of it that only fill windows.  [default: a fifth, at most 600]"),
+        typer.Option(min=0, help="Seconds of it that only fill windows.  [default: a third, at most 1000]"),
     ] = None,
     frauds: Annotated[
         str | None, typer.Option(help="Fraud types and their part of all set-ups: robocall=0.02,wangiri=0.01; `none`.")
@@ -100,13 +97,13 @@ def evaluate(
     """
     from streamer.lab import mapping as mappings
     from streamer.lab.evaluation import evaluation, pages, telling, truths
-    from streamer.lab.evaluation.adversaries import NAMES, SHARE
     from streamer.lab.evaluation.evaluation import Rules
 
     if not files and (mapping or truth or control):
         raise SettingsError("--mapping, --truth and --control are about files of calls, and none is named")
     rules = _rules(policy, candidate)
     began = time.monotonic()
+    adapting = None
     if files:
         settings = load(partitions=partitions)
         secret = settings.secret.get_secret_value().encode()
@@ -122,22 +119,21 @@ def evaluate(
         found = list(telling.of_records(records, count, None if known is None else len(known)))
     else:
         settings = load(partitions=partitions or 1)
+        try:
+            wanted = shares(frauds)
+        except ValueError as error:
+            raise SettingsError(f"--frauds: {error}") from None
         order = evaluation.Simulation(
-            tuple(seed or SEEDS), rate, seconds, shares(frauds), subscribers, warm_up, rhythm=rhythm
+            tuple(seed or evaluation.SEEDS), rate, seconds, wanted, subscribers, warm_up, rhythm=rhythm
         )
         with _progress("simulated and judged") as tell:
             count = evaluation.simulate(order, rules, settings, tell)
-        adapting = None
         if adversaries:
             with _progress("of adversaries simulated and judged") as tell:
-                adapting = evaluation.simulate(
-                    order._replace(frauds=dict.fromkeys(NAMES, SHARE), seeds=order.seeds[:1]),
-                    Rules(rules.present),
-                    settings,
-                    tell,
-                )
+                adapting = evaluation.simulate(evaluation.adapting(order), Rules(rules.present), settings, tell)
         found = list(telling.of_simulation(order, count, settings.partitions, adapting))
     took = time.monotonic() - began
+    events = count.events + (adapting.events if adapting is not None else 0)
     _write(found, to, html)
     if as_json:
         typer.echo(json.dumps(telling.document(count), ensure_ascii=False, indent=1))
@@ -145,7 +141,7 @@ def evaluate(
         typer.echo(pages.markdown([part for part in found if not isinstance(part, pages.Picture)], ""))
     written = " and ".join(str(path) for path in (to, html) if path is not None)
     say(
-        f"{count.events:,} events judged in {took:.0f} s ({count.events / took:,.0f}/s){f'; {written} written' * bool(written)}",
+        f"{events:,} events judged in {took:.0f} s ({events / took:,.0f}/s){f'; {written} written' * bool(written)}",
         err=True,
     )
 

@@ -101,6 +101,7 @@ def test_records_of_another_form_by_a_mapping(tmp_path, capsys):
         (("none.csv", "--mapping", "nosuch"), "no mapping nosuch"),
         (("none.jsonl",), "none.jsonl cannot be read"),
         (("--frauds", "nosuch=0.1"), "nosuch"),
+        (("--frauds", "y"), "--frauds"),
         ((*SHORT, "--to", "calls.jsonl/report.md"), "cannot be"),
     ],
 )

@@ -11,6 +11,7 @@ from streamer.calls.numbers import home_plan
 from streamer.errors import MessageError, ReplayError, SettingsError
 from streamer.lab import control as controls
 from streamer.lab.evaluation import passes
+from streamer.lab.evaluation.adversaries import NAMES, SHARE
 from streamer.lab.evaluation.asked import Asked
 from streamer.lab.evaluation.changes import Changes
 from streamer.lab.evaluation.contributions import Contributions
@@ -25,10 +26,12 @@ from streamer.lab.traffic import Traffic
 from streamer.lab.truth import Truth
 from streamer.settings import Settings
 
-WARM_UP: Final = 0.2
+SEEDS: Final = (9_001, 9_002)
+"""Traffic that no test was written on and no threshold set."""
+WARM_UP: Final = 1 / 3
 """Part of simulated time that only fills windows, when nothing else is said;"""
-WARM_UP_MOST_S: Final = 600.0
-"""at most so long."""
+WARM_UP_MOST_S: Final = 1_000.0
+"""at most so long: what is usual of a called number is known after a quarter of an hour."""
 
 
 class Rules(NamedTuple):
@@ -48,6 +51,11 @@ class Simulation(NamedTuple):
     subscribers: int | None = None
     warm_up_s: float | None = None
     rhythm: bool = False
+
+
+def adapting(order: Simulation) -> Simulation:
+    """Traffic with every adversary, and nothing else that is fraud, for the first of the seeds."""
+    return order._replace(seeds=order.seeds[:1], frauds=dict.fromkeys(NAMES, SHARE))
 
 
 class Records(NamedTuple):

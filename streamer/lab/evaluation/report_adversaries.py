@@ -27,18 +27,11 @@ def parts(rows: Sequence[Row]) -> Iterator[Part]:
         panels = [_panel(row) for row in curves]
         picture = plots.panels(panels, "recall of the counted calls", "part of campaigns caught")
         yield Picture("adversaries", picture, "Recall and campaigns caught by how far an adversary goes")
-    yield Table(
-        (
-            "adversary",
-            "how far ",
-            "recall ",
-            "counted ",
-            "campaigns caught ",
-            "lines caught ",
-            "calls until the first ",
-        ),
-        [_row(row.name, far, one) for row in rows for far, one in row.steps],
-    )
+    heads = (
+        "adversary", "how far ", "recall ", "counted ", "all calls, blocked at last ", "campaigns caught ", "lines caught ",
+        "calls until the first ",
+    )  # fmt: skip
+    yield Table(heads, [_row(row.name, far, one) for row in rows for far, one in row.steps])
 
 
 def _panel(row: Row) -> plots.Panel:
@@ -49,13 +42,7 @@ def _panel(row: Row) -> plots.Panel:
 
 def _row(name: str, far: str, one: FraudFigure) -> tuple[str, ...]:
     recall = "too few calls" if one.recall is None else share(one.recall)
+    blocked = f"{one.calls:,}, {share(one.blocked / one.calls)}"
     campaigns = f"{one.campaigns_met:,} of {one.campaigns:,}"
-    return (
-        f"`{name}`",
-        far,
-        recall,
-        f"{one.counted:,}",
-        campaigns,
-        f"{one.lines_met:,} of {one.lines:,}",
-        pair(one.first_calls),
-    )
+    lines = f"{one.lines_met:,} of {one.lines:,}"
+    return f"`{name}`", far, recall, f"{one.counted:,}", blocked, campaigns, lines, pair(one.first_calls)

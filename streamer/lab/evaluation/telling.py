@@ -10,18 +10,20 @@ from msgspec import Struct, structs
 
 from streamer.desk.edits import differences
 from streamer.lab.evaluation import adversaries, report, report_adversaries, report_asked, report_changes
-from streamer.lab.evaluation.evaluation import Count, Records, Simulation
+from streamer.lab.evaluation.evaluation import SEEDS, Count, Records, Simulation
 from streamer.lab.evaluation.pages import Heading, Part, Text
 from streamer.lab.evaluation.passes import REACT_MS
+from streamer.lab.evaluation.relay import LAG_MS
 
 
 def of_simulation(order: Simulation, count: Count, partitions: int, adapting: Count | None = None) -> Iterator[Part]:
     """The report on traffic that was made up; `adapting` is of traffic with adversaries that was made up beside it."""
     seeds = ", ".join(map(str, order.seeds))
+    unseen = ", on which no threshold was set and no test was written" if set(order.seeds) <= set(SEEDS) else ""
     yield Heading("Evaluation on simulated traffic", 1)
     yield Text(
-        f"Seeds {seeds}; {order.seconds:,.0f} s at {order.rate:g} set-ups a second each, {count.events:,} events. A call that is blocked"
-        f" hears it within {REACT_MS} ms of its set-up, is not answered and ends with cause 21. Policy {count.policies[0].version}, windows"
+        f"Seeds {seeds}{unseen}; {order.seconds:,.0f} s at {order.rate:g} set-ups a second each, {count.events:,} events. A call that is blocked"
+        f" hears it within {REACT_MS} ms of its set-up, is not answered and ends with cause 21; signals are heard {LAG_MS / 1000:g} s after the second that they sum up. Policy {count.policies[0].version}, windows"
         f" spread over {partitions} partition{'s' * (partitions > 1)}; no block was let through to learn from."
     )
     yield from _all(count, adapting)

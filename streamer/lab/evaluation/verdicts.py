@@ -14,6 +14,7 @@ from streamer.calls.codec import encode
 from streamer.calls.decisions import Action, Finding, Policy, PolicyPointer
 from streamer.engine import Engine
 from streamer.errors import MessageError, SettingsError
+from streamer.lab.evaluation.relay import Relay
 from streamer.outcomes import Outcomes
 from streamer.records import Batch
 from streamer.revisions import REASON
@@ -109,7 +110,7 @@ def measured(policy: Policy) -> Policy:
 
 
 class Judge:
-    """An engine, and what it said of the set-ups that may still be revised.
+    """An engine with a merger of its own, and what it said of the set-ups that may still be revised.
 
     Parameters
     ----------
@@ -151,6 +152,7 @@ class Judge:
             self._engine.apply("policy", "current", encode(PolicyPointer(version=version)))
         except MessageError as error:
             raise SettingsError(str(error)) from None
+        self._relay = Relay(self._engine, settings)
         self._held: deque[Verdict] = deque()
         self._waiting: dict[tuple[int, int], Verdict] = {}
 
@@ -161,7 +163,10 @@ class Judge:
 
     def judge(self, batch: Batch, now_ms: int) -> list[str]:
         """Judge records appended up to `now_ms`; gives the ids of the calls that are blocked by what was said now."""
-        blocked = self._take(self._engine.process(batch, now_ms))
+        self._relay.tell(now_ms)
+        outcomes = self._engine.process(batch, now_ms)
+        self._relay.take(outcomes.counts, now_ms)
+        blocked = self._take(outcomes)
         if self._live:
             for partition in self._partitions:
                 due = self._engine.due(partition)
