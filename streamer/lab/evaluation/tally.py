@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from streamer.calls.events import FraudType
+from streamer.lab.adversaries import NAMED
 from streamer.lab.evaluation.bars import BARS, Bar
 from streamer.lab.evaluation.verdicts import Verdict
 from streamer.lab.truth import Truth
@@ -67,13 +68,15 @@ class Counted(NamedTuple):
 
 
 def adversary_of(truth: Truth) -> str:
-    """The name of what a fraudulent call's campaign does: the campaign's own, up to the number behind its last dot.
+    """The name of what a fraudulent call's campaign does: that of its simulation, up to the number behind its last dot, else its
+    fraud type.
 
-    >>> adversary_of(Truth("a", "robocall", "robocall_slow.17")), adversary_of(Truth("b", "robocall"))
-    ('robocall_slow', 'robocall')
+    >>> adversary_of(Truth("a", "robocall", "robocall+slower@1.5.17")), adversary_of(Truth("b", "robocall", "case.9.17"))
+    ('robocall+slower@1.5', 'robocall')
     """
     name = (truth.campaign or "").rpartition(".")[0]
-    return name or truth.fraud or ""
+    simulated = name.partition("+")[0].partition("@")[0] in NAMED
+    return name if simulated else truth.fraud or ""
 
 
 class Tally:

@@ -44,11 +44,11 @@ def test_campaigns_are_counted_apart_and_short_ones_do_not_count():
 
 
 def test_an_adversary_is_told_apart_from_the_published_fraud():
-    calls = [(Truth("a", "robocall", "robocall_slow.1"), verdict(n)) for n in range(30)]
+    calls = [(Truth("a", "robocall", "robocall+slower@4.1"), verdict(n)) for n in range(30)]
     calls += [(fraud("robocall"), verdict(n, "block")) for n in range(30)]
     found = told(calls)
     assert (of(found, "robocall").recall, of(found, "robocall").standing) == (1.0, "met")
-    assert of(found, "robocall_slow").recall == 0.0
+    assert of(found, "robocall+slower@4").recall == 0.0
 
 
 def test_a_revision_counts_where_the_bar_says_so_and_as_a_wrong_block_everywhere():
