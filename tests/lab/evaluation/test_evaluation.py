@@ -14,6 +14,7 @@ from streamer.errors import ReplayError, SettingsError
 from streamer.lab import control
 from streamer.lab.evaluation import passes, telling
 from streamer.lab.evaluation.evaluation import Records, Rules, Simulation, judge_records, simulate
+from streamer.lab.evaluation.relay import Relay
 from streamer.lab.evaluation.verdicts import Judge
 from streamer.lab.rejects import Rejects
 from streamer.lab.replay import history_engine, through_engine
@@ -48,18 +49,20 @@ def of_file(path, tmp_path, control_file=None):
 
 
 def test_simulated_calls_that_are_blocked_are_not_answered(settings):
+    traffic = Traffic(31, 40, seconds=120, subscribers=4_000)
     seen = []
 
-    class Heard(Traffic):
-        def __next__(self):
-            found = super().__next__()
-            seen.append(found[1])
-            return found
+    class Heard:
+        truth, blocked = traffic.truth, traffic.blocked
 
-    traffic = Heard(31, 40, seconds=120, subscribers=4_000)
+        def __iter__(self):
+            for found in traffic:
+                seen.append(found[1])
+                yield found
+
     policy = Policy(version="p", detectors=FEW)
     judge = Judge(settings, "KZ", live=True, controls=list(control.of_traffic(traffic)), policy=policy)
-    found = list(passes.simulated(traffic, passes.Side([judge], 2, 500), "KZ"))
+    found = list(passes.simulated(Heard(), passes.Side([judge], 2, 500), "KZ"))
 
     setups = [event for event in seen if isinstance(event, Setup)]
     assert [truth.call_id for truth, _ in found] == [verdict.said.call_id for _, (verdict,) in found]
@@ -77,7 +80,8 @@ def test_simulated_calls_that_are_blocked_are_not_answered(settings):
     assert all(causes[call] == 21 for call in revised)
 
 
-def test_records_are_judged_as_replay_judges_them(settings, tmp_path):
+def test_but_for_signals_records_are_judged_as_replay_judges_them(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(Relay, "take", lambda *_: None)  # replay hears of none
     traffic = Traffic(33, 60, seconds=90, subscribers=4_000)
     policy = Policy(version="p", detectors=FEW, control_share=0.0)
     beside = [*control.of_traffic(traffic), control.Control("policy", "policy@p", encode(policy)),
