@@ -70,13 +70,14 @@ class FraudFigure(NamedTuple):
 
 
 class KindFigure(NamedTuple):
-    """How one kind of honest line fares, by call and by line, and what blocked it most."""
+    """How one kind of honest line fares, by call and by line, what blocked it most, and what labelled it."""
 
     kind: str
     calls: Rate
     lines: Rate
     labelled: int
     reasons: list[tuple[str, int]]
+    labels: list[tuple[str, int]]
 
 
 class PrecisionFigure(NamedTuple):
@@ -190,4 +191,5 @@ def _kind(kind: str, spared: Spared) -> KindFigure:
         rate(len(spared.wrong_lines), len(spared.lines)),
         spared.labelled,
         spared.reasons.most_common(3),
+        spared.labels.most_common(2),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from math import log10
+from math import floor, log10
 from typing import Final, NamedTuple
 
 BLUE: Final = "#0072b2"
@@ -44,13 +44,14 @@ class Panel(NamedTuple):
     places: Sequence[str]
     here: int
     left: Sequence[float | None]
-    right: Sequence[float]
+    right: Sequence[float | None]
     most_left: float
     most_right: float
 
 
 def bars(rows: Sequence[Bar], most: float, unit: str) -> str:
-    """One bar a row from 0 to `most`, with its mark as a line across."""
+    """One bar a row from 0 to `most` or a rounder number above it, with its mark as a line across."""
+    most = _round_above(most)
     left = 30 + _SIGN * max((len(row.label) for row in rows), default=1)
     right = 20 + _SIGN * max((len(row.said) for row in rows), default=1)
     width, tall = max(120.0, _WIDE - left - right), 24
@@ -102,7 +103,7 @@ def lines(series: Sequence[Series], across: str, up: str, *, decades: bool = Fal
         drawn.append(_polyline([(at(x), top + height * (1 - y)) for x, y in one.points], colour, dashes))
         row = top + 6 + 17 * number
         drawn += [
-            _line(left + width + 14, row, left + width + 34, row, colour, 2),
+            _line(left + width + 14, row, left + width + 34, row, colour, 2, dashes),
             _text(left + width + 40, row + 4, one.label),
         ]
     drawn.append(_text(left + width / 2, top + height + 34, across, anchor="middle", fill="#333"))
@@ -119,14 +120,14 @@ def panels(found: Sequence[Panel], left_said: str, right_said: str) -> str:
     ]  # fmt: skip
     for number, panel in enumerate(found):
         row, column = divmod(number, across)
-        drawn += _panel(panel, column * wide + 44, head + row * tall + 22, wide - 92, tall - 70)
+        drawn += _panel(panel, column * wide + 44, head + row * tall + 27, wide - 92, tall - 75)
     rows = -(-len(found) // across)
     return _picture(_WIDE, head + rows * tall, drawn)
 
 
 def _panel(panel: Panel, left: float, top: float, width: float, height: float) -> Iterable[str]:
     step = width / max(1, len(panel.places) - 1)
-    yield _text(left, top - 8, panel.title, weight="bold")
+    yield _text(left, top - 13, panel.title, weight="bold")
     yield _line(left, top + height, left + width, top + height, GREY)
     here = left + step * panel.here
     yield _line(here, top, here, top + height, "#bbb", 1, ' stroke-dasharray="3 3"')
@@ -152,6 +153,16 @@ def _decades(first: float, last: float) -> list[float]:
     inside = [value for value in found if first * 0.999 <= value <= last * 1.001]
     whole = [value for value in inside if abs(log10(value) - round(log10(value))) < 1e-9]
     return whole if len(whole) > 3 else inside
+
+
+def _round_above(value: float) -> float:
+    """The least of 1, 2, 4 and 8 times a power of ten that is not below it: quarters of it are read easily.
+
+    >>> _round_above(96.4), _round_above(1.0), _round_above(0.3)
+    (100.0, 1.0, 0.4)
+    """
+    power = 10.0 ** floor(log10(value))
+    return next(step * power for step in (1, 2, 4, 8, 10) if step * power >= value * (1 - 1e-9))
 
 
 def _short(value: float) -> str:

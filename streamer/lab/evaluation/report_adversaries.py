@@ -35,7 +35,7 @@ def parts(rows: Sequence[Row]) -> Iterator[Part]:
 
 
 def _panel(row: Row) -> plots.Panel:
-    caught = [one.campaigns_met / one.campaigns if one.campaigns else 0.0 for _, one in row.steps]
+    caught = [one.campaigns_met / one.campaigns if one.campaigns else None for _, one in row.steps]
     recall = [one.recall for _, one in row.steps]
     return plots.Panel(row.name, [far for far, _ in row.steps], 0, recall, caught, 1.0, 1.0)
 

@@ -50,7 +50,7 @@ class Caught:
 
 @dataclass
 class Spared:
-    """Of one kind of honest line: calls and lines, and those of them that were blocked."""
+    """Of one kind of honest line: calls and lines, those of them that were blocked, what asked for that, and for labels."""
 
     calls: int = 0
     wrong: int = 0
@@ -58,6 +58,7 @@ class Spared:
     wrong_lines: set[tuple[str, ...]] = field(default_factory=set)
     labelled: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
 
 
 class Counted(NamedTuple):
@@ -126,6 +127,7 @@ class Tally:
             spared.reasons.update(verdict.asking())
         elif verdict.action != "allow":
             spared.labelled += 1
+            spared.labels.update(verdict.said.reasons)
 
     def _catch(self, truth: Truth, fraud: FraudType, verdict: Verdict, warm: bool) -> bool:
         bar, said, features = BARS[fraud], verdict.said, verdict.features()

@@ -10,7 +10,7 @@ from streamer.lab.truth import Truth
 
 def verdict(
     number, action="allow", *, at=None, caller="+77011234567", callee="+77272345678", trunk="igw", asked=(), features=None,
-    revised=False, lists=(), origin="interconnect", shadow=None,
+    revised=False, lists=(), origin="interconnect", shadow=None, said=(),
 ):  # fmt: skip
     """Call `number`, a second after the one before; `asked` are reasons, with the mode if it is not enforce: `shadow:a.b`."""
     findings = []
@@ -26,7 +26,7 @@ def verdict(
     told = {
         "decision": {
             "call_id": f"call-{number}", "at": 1000 * number if at is None else at, "operator": "op-a", "caller": caller,
-            "callee": callee, "action": action, "shadow_action": shadow or action, "reasons": [],
+            "callee": callee, "action": action, "shadow_action": shadow or action, "reasons": list(said),
         },
         "caller_key": caller, "origin": origin, "trunk": trunk, "partition": 0, "offset": number,
         "features": dict.fromkeys(NAMES, 0.0) | (features or {}), "findings": findings, "lists": list(lists),

@@ -110,7 +110,7 @@ def test_wrong_blocks_by_kind_call_and_line():
     calls = [(honest("courier"), verdict(n, caller=f"+7701000000{n % 4}", origin="own_line")) for n in range(8)]
     calls += [(honest("courier"), verdict(n, "block", caller="+77010000001", origin="own_line", asked=["robocall.short_calls"]))
               for n in (20, 21)]  # fmt: skip
-    calls += [(honest("roamer"), verdict(n, "label", caller="+77010000001")) for n in range(10)]
+    calls += [(honest("roamer"), verdict(n, "label", caller="+77010000001", said=["a.b"])) for n in range(10)]
     found = told(calls)
     assert (found.honest_calls.errors, found.honest_calls.trials, found.honest_calls.per) == (2, 20, 10_000)
     assert (found.honest_lines.errors, found.honest_lines.trials) == (1, 5)
@@ -123,7 +123,7 @@ def test_wrong_blocks_by_kind_call_and_line():
         4,
     )
     assert worst.reasons == [("robocall.short_calls", 2)]
-    assert (other.kind, other.calls.errors, other.labelled) == ("roamer", 0, 10)
+    assert (other.kind, other.calls.errors, other.labelled, other.labels) == ("roamer", 0, 10, [("a.b", 10)])
     assert found.precisions[0].measured == 0.0
 
 
