@@ -49,7 +49,9 @@ class Asked:
         self.asked = 0
         """Calls that would have been blocked."""
         self.milder: Counter[str] = Counter()
-        """Other actions that were asked for."""
+        """Calls of which something milder was asked for, by action."""
+        self.milder_by: Counter[str] = Counter()
+        """By reason."""
         self.by_reason: Counter[str] = Counter()
         self.by_trunk: Counter[str] = Counter()
         self.of_trunk: Counter[str] = Counter()
@@ -70,6 +72,9 @@ class Asked:
         if verdict.shadow != "block":
             if verdict.shadow != "allow":
                 self.milder[verdict.shadow] += 1
+                self.milder_by.update(
+                    f"{it.detector}.{it.cause}" for it in verdict.told.findings if it.action != "block"
+                )
             return
         reasons = verdict.asking(shadow=True)
         self.asked += 1

@@ -22,14 +22,16 @@ def parts(asked: Asked) -> Iterator[Part]:
         f"Of {asked.setups:,} set-ups of {len(asked.lines):,} lines, {asked.asked:,} ({share:.3%}) of {len(asked.by_line):,} lines would"
         f" have been blocked; what the rules run in shadow is taken as switched on. Milder actions: {milder or 'none'}."
     )
-    yield Heading("By reason")
-    yield Table(
-        ("reason", "calls ", "of the blocks "),
-        [
-            (f"`{reason}`", f"{count:,}", f"{count / asked.asked:.1%}")
-            for reason, count in asked.by_reason.most_common()
-        ],
-    )
+    rows = [(reason, "block", count) for reason, count in asked.by_reason.most_common()]
+    rows += [(reason, "less", count) for reason, count in asked.milder_by.most_common()]
+    if rows:
+        yield Heading("By reason")
+        yield Table(("reason", "leads to", "calls "), [(f"`{reason}`", leads, f"{n:,}") for reason, leads, n in rows])
+    if asked.asked:
+        yield from _where(asked)
+
+
+def _where(asked: Asked) -> Iterator[Part]:
     yield Heading("By trunk")
     yield Table(
         ("operator and trunk", "would be blocked ", "of its calls ", "its calls "),
@@ -39,8 +41,7 @@ def parts(asked: Asked) -> Iterator[Part]:
         ],
     )
     yield Heading("By hour of the day, UTC")
-    if asked.asked:
-        yield Picture("hours", _hours(asked), "Calls that would have been blocked by hour of the day")
+    yield Picture("hours", _hours(asked), "Calls that would have been blocked by hour of the day")
     yield Heading(f"Lines, the {TOP} with most blocks")
     busiest = sorted(asked.by_line.items(), key=lambda found: (-found[1].calls, found[0]))[:TOP]
     yield Table(

@@ -12,7 +12,7 @@ from streamer.calls.events import Answer, End, Setup
 from streamer.calls.numbers import home_plan
 from streamer.errors import ReplayError, SettingsError
 from streamer.lab import control
-from streamer.lab.evaluation import passes, telling
+from streamer.lab.evaluation import pages, passes, telling
 from streamer.lab.evaluation.evaluation import Records, Rules, Simulation, judge_records, simulate
 from streamer.lab.evaluation.relay import Relay
 from streamer.lab.evaluation.verdicts import Judge
@@ -138,7 +138,7 @@ def test_the_curves_at_the_thresholds_in_force_are_what_was_decided(settings):
 
 def test_what_would_have_been_blocked_without_any_truth(settings, tmp_path):
     calls = [setup(n) for n in range(10)]
-    calls += [setup(20 + n, "+77272345600", trunk="t2", ingress="national") for n in range(5)]
+    calls += [setup(20 + n, "+77172345600", trunk="t2", ingress="national") for n in range(5)]
     calls += [setup(30, "+77040000001", at=THREE_UTC + 3_600_000)]
     path = written(tmp_path / "calls.jsonl", calls)
     for rules in (
@@ -150,6 +150,7 @@ def test_what_would_have_been_blocked_without_any_truth(settings, tmp_path):
         assert (asked.setups, asked.asked, len(asked.lines)) == (16, 11, 3)
         assert dict(asked.by_reason) == {"number_invalid.not_in_plan": 11}
         assert dict(asked.by_trunk) == {"op-a/t1": 11}
+        assert not asked.milder
         assert (asked.of_trunk["op-a/t2"], dict(asked.by_hour)) == (5, {3: 10, 4: 1})
         line = asked.by_line[MADE_UP, "interconnect"]
         assert (line.calls, len(line.callees), line.first_ms, line.last_ms) == (10, 10, THREE_UTC, THREE_UTC + 9_000)
@@ -158,10 +159,20 @@ def test_what_would_have_been_blocked_without_any_truth(settings, tmp_path):
         assert "number_invalid.not_in_plan" in page
 
 
+def test_what_would_have_been_labelled_and_nothing_blocked(settings, tmp_path):
+    label = Policy(version="label", detectors={"number_invalid": DetectorPolicy(actions={"not_in_plan": "label"})})
+    path = written(tmp_path / "calls.jsonl", [setup(n) for n in range(3)])
+    count, _ = judge_records(of_file(path, tmp_path), None, Rules(label), settings)
+    assert (dict(count.asked.milder), dict(count.asked.milder_by)) == ({"label": 3}, {"number_invalid.not_in_plan": 3})
+    parts = list(telling.of_records(of_file(path, tmp_path), count, None))
+    (table,) = (part for part in parts if isinstance(part, pages.Table))
+    assert list(table.rows) == [("`number_invalid.not_in_plan`", "less", "3")]
+
+
 def test_labelled_records(settings, tmp_path):
     from streamer.lab.truth import Truth
 
-    path = written(tmp_path / "calls.jsonl", [*(setup(n) for n in range(4)), setup(8, "+77272345600"), setup(9)])
+    path = written(tmp_path / "calls.jsonl", [*(setup(n) for n in range(4)), setup(8, "+77172345600"), setup(9)])
     truths = {f"c{n}": Truth(f"c{n}", "number_invalid") for n in range(4)} | {
         "c8": Truth("c8"),
         "nobody": Truth("nobody"),
@@ -184,7 +195,7 @@ def test_records_that_the_truth_does_not_know(settings, tmp_path):
 
 def test_a_candidate_tells_what_it_would_newly_block_and_release(settings, tmp_path):
     off = Policy(version="off", detectors={"number_invalid": DetectorPolicy(mode="off")})
-    path = written(tmp_path / "calls.jsonl", [*(setup(n) for n in range(7)), setup(20, "+77272345600")])
+    path = written(tmp_path / "calls.jsonl", [*(setup(n) for n in range(7)), setup(20, "+77172345600")])
     order = of_file(path, tmp_path)
     changes = judge_records(order, None, Rules(None, off), settings)[0].changes
     assert (changes.setups, changes.same_blocks) == (8, 0)
