@@ -61,10 +61,10 @@ def evaluate(
     rate: Annotated[float, typer.Option(min=0.1, help="Made-up traffic: set-ups a second.")] = 200,
     seconds: Annotated[
         float, typer.Option(min=1, help="How long calls are begun, in simulated time, for each seed.")
-    ] = 3_000,
+    ] = 2_000,
     warm_up: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds of it that only fill windows.  [default: a third, at most 1000]"),
+        typer.Option(min=0, help="Seconds of it that only fill windows.  [default: half of them, at most 950]"),
     ] = None,
     frauds: Annotated[
         str | None, typer.Option(help="Fraud types and their part of all set-ups: robocall=0.02,wangiri=0.01; `none`.")

@@ -28,9 +28,9 @@ from streamer.settings import Settings
 
 SEEDS: Final = (9_001, 9_002)
 """Traffic that no test was written on and no threshold set."""
-WARM_UP: Final = 1 / 3
+WARM_UP: Final = 0.5
 """Part of simulated time that only fills windows, when nothing else is said;"""
-WARM_UP_MOST_S: Final = 1_000.0
+WARM_UP_MOST_S: Final = 950.0
 """at most so long: what is usual of a called number is known after a quarter of an hour."""
 
 
