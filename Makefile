@@ -7,7 +7,7 @@ JOBS   ?= 2
 COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench fuzz chaos soak fit real upgrade clean dashboards screens system
+.PHONY: help env demo test lint quick bench evaluate fuzz chaos soak fit real upgrade clean dashboards screens system
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -57,6 +57,9 @@ system: ## Debian packages that some tests use, where apt-get and root or sudo a
 
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
+
+evaluate: env ## every detector on simulated traffic; writes docs/evaluation.md and its plots (ten minutes)
+	@$(BIN)/streamer evaluate --adversaries --to docs/evaluation.md
 
 fuzz: env ## COUNT inputs (10 million) to every decoder, a million broken records through a real worker, damaged state
 	@$(BIN)/python -m tests.fuzzing $(COUNT)

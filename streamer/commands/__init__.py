@@ -32,6 +32,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "replay": ("streamer.commands.replay", "Send files of call records into Kafka, or straight through the engine."),
     "simulate": ("streamer.commands.simulate", "Make mixed honest and fraudulent traffic."),
+    "evaluate": (
+        "streamer.commands.evaluate",
+        "What the detectors catch and whom they hit wrongly, or would; a policy tried beside another.",
+    ),
     "dlq": ("streamer.commands.dlq", "Dead letters: show them, send them to their topics again."),
     "lists": ("streamer.commands.lists", "Block, allow and other lists: show, add, remove, history."),
     "policy": ("streamer.commands.policy", "The rules in force: show, set, a detector's mode, history."),

@@ -94,7 +94,7 @@ def simulate(
             "seed": seed,
             "rate": rate,
             "seconds": seconds,
-            "frauds": _shares(frauds),
+            "frauds": shares(frauds),
             "start_ms": int((time.time() + SETTLE_S) * 1000) if live else DEFAULT_START_MS,
             "subscribers": subscribers,
             "rhythm": rhythm,
@@ -184,7 +184,8 @@ def _progress(start_ms: int, seconds: float) -> Iterator[Callable[[int], None]]:
         yield lambda at_ms: bar.update(task, completed=min(seconds, (at_ms - start_ms) / 1000))
 
 
-def _shares(text: str | None) -> dict[str, float] | None:
+def shares(text: str | None) -> dict[str, float] | None:
+    """Parts of all set-ups by fraud type, as `--frauds` has them; None for none given. Raises `ValueError`."""
     if text is None:
         return None
     if text == "none":
