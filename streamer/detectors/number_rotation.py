@@ -2,8 +2,9 @@
 
 Sources: the domain page's row of the same name. What a single number does shows nothing, so the trunk and the block of a thousand numbers remember. A burst is five or more
 different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where the
-trunk carries little else, or where their block was in a burst. A block from which many new numbers call within ten minutes,
-whose calls end within seconds, is a campaign without bursts (robocalls and one-ring calls from rotating numbers).
+trunk carries little else, or where their block was in a burst and the trunk too: the honest numbers of a block come over other trunks. A
+block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
+bursts (robocalls from rotating numbers); one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
 Exempt: own lines, and callers that were seen before within a day. On a trunk that carries much else besides, calls are labelled.
 Fails on numbers that are spread over the whole plan on a busy transit trunk.
 """
@@ -33,14 +34,15 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
     if x[_OWN_LINE] == 1.0 or x[_ATTEMPTS_24H] > p[0]:
         return NONE
-    if x[_BLOCK_BURST] >= p[1]:
+    if x[_BLOCK_BURST] >= p[1] and x[_VICTIMS] >= p[5]:
         return 1, x[_BLOCK_BURST], p[1], 600
     if x[_BLOCK_FRESH] >= p[2] and x[_BLOCK_BRIEF] >= p[3] * max(x[_BLOCK_ANSWERED], x[_BLOCK_BRIEF]):
-        if x[_BLOCK_BRIEF] >= p[4] * x[_BLOCK]:
+        if x[_BLOCK_ANSWERED] >= p[4] * x[_BLOCK]:
             return 2, x[_BLOCK_FRESH], p[2], 600
     if x[_VICTIMS] >= p[5]:
         share = x[_TRUNK_BURST] / max(x[_TRUNK], 1.0)
-        return (3 if share >= p[6] else 4), share, p[6], 600
+        if share >= p[7]:
+            return (3 if share >= p[6] else 4), share, p[6 if share >= p[6] else 7], 600
     return NONE
 
 
@@ -49,7 +51,7 @@ DETECTOR = Detector(
     kind="behaviour",
     causes=(
         Cause("block_in_bursts", "block", "calls of the caller's block of numbers in bursts on one called number"),
-        Cause("block_of_new_callers", "block", "new callers of the caller's block of numbers, whose calls end at once"),
+        Cause("block_of_new_callers", "block", "new callers of the caller's block of numbers, whose talks end at once"),
         Cause("trunk_in_bursts", "block", "share of a trunk's calls that are in bursts on one called number"),
         Cause("trunk_with_bursts", "label", "the same on a trunk that carries much else"),
     ),
@@ -58,9 +60,10 @@ DETECTOR = Detector(
         "block_burst_10m": 3,
         "block_fresh_10m": 20,
         "brief_of_answered": 0.8,
-        "brief_of_attempts": 0.3,
+        "answered_of_attempts": 0.2,
         "trunk_victims_10m": 1,
         "trunk_burst_share": 0.8,
+        "trunk_burst_share_label": 0.2,
     },
     judge=judge,
     cache_s=0,

@@ -81,8 +81,10 @@ def test_a_signal_holds_until_its_time_or_until_it_is_ended(held):
 def test_numbers_that_rotate_are_blocked_by_their_trunk_and_labelled_where_it_carries_much_else(held):
     tell(held, "trunk", "op-a/igw-1", BURSTS)
     assert say(held) == ("block", ["number_rotation.trunk_in_bursts"])
-    tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000}, at=NOW + 1)
+    tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 400}, at=NOW + 1)
     assert say(held, "+447400123457", call_id="2") == ("label", ["number_rotation.trunk_with_bursts"])
+    tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000}, at=NOW + 2)
+    assert say(held, "+447400123458", call_id="3")[0] == "allow"
 
 
 def test_numbers_that_rotate_are_blocked_by_their_block(held):
@@ -90,13 +92,17 @@ def test_numbers_that_rotate_are_blocked_by_their_block(held):
     assert say(held) == ("block", ["number_rotation.block_of_new_callers"])
     assert say(held, "+447400999456", call_id="2")[0] == "allow"
     tell(held, "block", "+447400123", BLOCK | {"fresh_10m": 5, "burst_10m": 4}, at=NOW + 1)
-    assert say(held, "+447400123457", call_id="3") == ("block", ["number_rotation.block_in_bursts"])
+    assert say(held, "+447400123457", call_id="3")[0] == "allow"  # over a trunk without bursts
+    tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000})
+    assert say(held, "+447400123458", call_id="4") == ("block", ["number_rotation.block_in_bursts"])
 
 
 @pytest.mark.parametrize(
-    "changed", [{"brief_10m": 5}, {"fresh_10m": 19}, {"answered_10m": 40, "brief_10m": 20}], ids=str
+    "changed",
+    [{"brief_10m": 5}, {"fresh_10m": 19}, {"answered_10m": 40, "brief_10m": 20}, {"answered_10m": 2}],
+    ids=str,
 )
-def test_a_block_whose_calls_are_talks_or_whose_callers_are_few_is_no_campaign(held, changed):
+def test_a_block_whose_calls_are_talks_or_whose_callers_are_few_or_that_nobody_answers_is_no_campaign(held, changed):
     tell(held, "block", "+447400123", BLOCK | changed)
     assert say(held)[0] == "allow"
 
@@ -137,3 +143,34 @@ def test_what_is_no_signal_is_refused(held, key, value):
 def test_a_signal_about_what_cannot_be_found_changes_nothing(held, kind, subject):
     tell(held, kind, subject, FLOOD | BURSTS)
     assert say(held)[0] == "allow"
+
+
+BOX = {"imei_lines": 6, "incoming": 0, "watched_h": 2, "cell_lines": 6, "holder_lines": 0}
+SIM = "+77011234567"
+
+
+def day(held, calls=30, distinct=True):
+    """Calls of a SIM over a day, each to another number."""
+    for number in range(calls):
+        callee = f"+772723{number if distinct else number % 5:05d}"
+        say(held, SIM, callee, f"d{number}", NOW - 20_000_000 + number * 600_000, ingress="subscriber")
+
+
+def test_a_sim_in_a_box_is_blocked_by_its_device(held):
+    day(held)
+    assert say(held, SIM, call_id="before", ingress="subscriber")[0] == "allow"
+    tell(held, "line", SIM, BOX)
+    assert say(held, SIM, "+77272999999", "after", ingress="subscriber") == ("block", ["sim_box.device"])
+
+
+@pytest.mark.parametrize("changed", [{"imei_lines": 3}, {"incoming": 10}, {"watched_h": 0.5}], ids=str)
+def test_what_is_no_box(held, changed):
+    day(held)
+    tell(held, "line", SIM, BOX | changed)
+    assert say(held, SIM, "+77272999999", "after", ingress="subscriber")[0] == "allow"
+
+
+def test_a_line_on_a_shared_device_that_calls_the_same_numbers_again_is_no_box(held):
+    day(held, distinct=False)
+    tell(held, "line", SIM, BOX)
+    assert say(held, SIM, call_id="after", ingress="subscriber")[0] == "allow"
