@@ -1,6 +1,7 @@
 """`streamer simulate`: reproducible files with their truth, and traffic in Kafka that the engine can judge."""
 
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -27,7 +28,8 @@ def test_the_same_seed_writes_the_same_file_and_the_truth_names_every_call(tmp_p
     kinds = Counter(type(event).__name__ for event in events)
     assert kinds["Setup"] == kinds["End"]
     assert 0.5 < kinds["Answer"] / kinds["Setup"] < 0.7
-    assert [event.at for event in events] == sorted(event.at for event in events)
+    late = sum(next_.at < one.at for one, next_ in pairwise(events))
+    assert late < 0.002 * len(events)  # few originations are published after what followed them
     told = [msgspec.json.decode(line, type=Truth) for line in truth.read_bytes().splitlines()]
     assert {one.call_id for one in told} == {event.call_id for event in events}
     assert len({one.fraud for one in told}) > 4
@@ -81,7 +83,7 @@ def test_traffic_in_kafka(make_settings, monkeypatch, capsys):
     settings = make_settings()
     for name in ("bootstrap", "prefix", "partitions"):
         monkeypatch.setenv(f"STREAMER_{name.upper()}", str(getattr(settings, name)))
-    assert run("--rate", "50", "--seconds", "2", "--subscribers", "2000", "--to", "kafka") == 0
+    assert run("--rate", "50", "--seconds", "4", "--subscribers", "2000", "--to", "kafka") == 0
     published = int(capsys.readouterr().out.split(" events")[0].replace(",", ""))
     records = read(settings, topics.Topics(settings).calls, 4, wanted=published)
     assert len(records) == published > 100
