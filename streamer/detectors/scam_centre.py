@@ -7,14 +7,15 @@ of 1,962 fraud lines 883 make 20 or more calls on the days on which they call, t
 The profile: in a day many called numbers and hardly one twice, and either conversations of some length in the mean, or a large
 share of answers under 6 s while the others, the tail, are long. Couriers, schools and taxi dispatchers call as many strangers, but
 briefly, and all of them alike. A bank's, a clinic's or a sales centre's calls are of the same profile, so that it labels by itself.
-It blocks own mobile lines that are new too: active for less than `new_line_days`, or with a SIM that was changed less than
-`new_sim_h` ago, as the operator's facts say. Whoever sells by telephone honestly on a new line is blocked then, and belongs
-on the list `allow` before he begins: how many there are has to be seen in shadow first.
+It blocks own mobile lines that are new too (active for less than `new_line_days`, or with a SIM that was changed less than
+`new_sim_h` ago, as the operator's facts say), once they have been watched for `watched_h` and hardly anybody called them (the
+signal of the line). Newness alone does not suffice: honest people who sell by telephone get new lines too. Those of them whom
+nobody calls back are blocked all the same, and belong on the list `allow` before they begin: how many has to be seen in shadow first.
 The regularity of the calls is not looked at: a person with a list calls as regularly for an honest employer.
 Exempt: callers on the list `allow`; an operator's own fixed lines (offices, hotels); withheld callers that nothing is known of;
-from the block lines that nobody published a fact of, and interconnect.
+from the block lines that nobody published a fact of or that are not watched, and interconnect.
 Fails on a line with fewer calls than `attempts` (one of the two fraud lines whose calls are known one by one makes ten a day), on
-those who rotate their numbers (trunks and number blocks tell, not lines), and it does not know whether calls are returned.
+those who rotate their numbers (trunks and number blocks tell, not lines), and on the calls that a line makes until it has been watched.
 Distinct numbers are an estimate: a line nearly all of whose calls go to others is missed in one case of thirty, for as long as it
 makes so many a day, and of busy lines half of whose calls do, one in ten to twenty is found. A block ends when what was let through
 is a day old.
@@ -37,6 +38,8 @@ _OWN_LINE = INDEX["own_line"]
 _MOBILE = INDEX["caller_mobile"]
 _LINE_AGE_H = INDEX["line_age"]
 _SIM_AGE_H = INDEX["sim_age"]
+_INCOMING = INDEX["line_incoming"]
+_WATCHED_H = INDEX["line_watched"]
 
 
 @loop
@@ -52,7 +55,8 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     if x[_OWN_LINE] == 1.0:
         if x[_MOBILE] != 1.0:
             return NONE
-        if x[_LINE_AGE_H] < 24.0 * p[6] or x[_SIM_AGE_H] <= p[7]:
+        new = x[_LINE_AGE_H] < 24.0 * p[6] or x[_SIM_AGE_H] <= p[7]
+        if new and x[_WATCHED_H] >= p[8] and x[_INCOMING] < p[9] * attempts:
             return 1, x[_DISTINCT] / attempts, p[2], 86_400
     return 2, x[_DISTINCT] / attempts, p[2], 86_400
 
@@ -61,7 +65,11 @@ DETECTOR = Detector(
     id="scam_centre",
     kind="behaviour",
     causes=(
-        Cause("new_line", "block", "share of a day's calls that went to different numbers, on a new line or SIM"),
+        Cause(
+            "new_line",
+            "block",
+            "share of a day's calls that went to different numbers, on a new line or SIM that nobody calls",
+        ),
         Cause("profile", "label", "share of a day's calls that went to different numbers"),
     ),
     thresholds={
@@ -73,6 +81,8 @@ DETECTOR = Detector(
         "tail_mean_s": 30,
         "new_line_days": 30,
         "new_sim_h": 240,
+        "watched_h": 0.25,
+        "incoming_share": 0.05,
     },
     judge=judge,
     cache_s=60,

@@ -3,6 +3,8 @@
 import orjson
 import pytest
 
+from streamer.calls.codec import encode
+from streamer.calls.signals import Signal
 from tests.detectors.calling import DAY, HOUR, MONDAY, anyone, enter, paced, played, quiet, recall, rule, why
 
 LINE = "+77011234567"
@@ -16,6 +18,14 @@ def fact(held, name, days, value):
 
 def new_line(held, days=5):
     fact(held, "line", days, "active")
+    watched(held)
+
+
+def watched(held, incoming=0.0, hours=1.0, line=LINE):
+    """What is known over all partitions of a line, for as long as the tests go on."""
+    values = {"incoming": incoming, "watched_h": hours}
+    signal = Signal(kind="line", subject=line, at=MORNING, until=MORNING + 9 * DAY, values=values)
+    held.apply("signals", signal.key, encode(signal))
 
 
 @pytest.fixture
@@ -78,6 +88,13 @@ def test_on_a_line_that_is_old_or_of_which_nothing_is_known_it_is_labelled_and_n
     said = played(held, scam(talk_s=talked_to))
     assert actions(said) == {"allow", "label"}
     assert recall(said, "scam_centre.profile", "label") >= 0.8
+
+
+@pytest.mark.parametrize(("incoming", "hours"), [(30.0, 1.0), (0.0, 0.1)])
+def test_a_new_line_that_is_called_back_or_not_watched_yet_is_labelled_and_never_blocked(held, incoming, hours):
+    new_line(held)
+    watched(held, incoming, hours)
+    assert actions(played(held, scam(talk_s=talked_to))) == {"allow", "label"}
 
 
 def test_over_an_interconnect_it_is_labelled(held):
@@ -155,6 +172,7 @@ def test_an_office_on_a_fixed_line_passes(held):
     fixed = "+77272585000"
     said = {"number": fixed, "at": MORNING - 5 * DAY, "fact": "line", "value": "active", "operator": "op-a"}
     held.apply("subscribers.line", fixed, orjson.dumps(said))
+    watched(held, line=fixed)
     assert actions(played(held, [call._replace(caller=fixed) for call in scam(talk_s=talked_to)])) == {"allow"}
 
 
