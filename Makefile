@@ -58,8 +58,8 @@ system: ## Debian packages that some tests use, where apt-get and root or sudo a
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
-evaluate: env ## every detector on simulated traffic; writes docs/evaluation.md and its plots (ten minutes)
-	@$(BIN)/streamer evaluate --adversaries --to docs/evaluation.md
+evaluate: env ## every detector on simulated traffic; writes docs/evaluation.md and its plots (a quarter of an hour)
+	@$(BIN)/streamer evaluate --day --adversaries --to docs/evaluation.md
 
 fuzz: env ## COUNT inputs (10 million) to every decoder, a million broken records through a real worker, damaged state
 	@$(BIN)/python -m tests.fuzzing $(COUNT)

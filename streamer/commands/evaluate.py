@@ -76,6 +76,18 @@ def evaluate(
         int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 8 calls a day.")
     ] = None,
     rhythm: Annotated[bool, typer.Option("--rhythm", help="Let the rate follow the hour of the day.")] = False,
+    hours: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--hour",
+            min=0,
+            max=23,
+            help="Local hour at which made-up traffic begins, for each seed in turn.  [default: 8, 22]",
+        ),
+    ] = None,
+    day: Annotated[
+        bool, typer.Option("--day", help="Also a whole day at a 25th of the rate: some frauds are slow.")
+    ] = False,
     rejects: Annotated[
         Path | None, typer.Option(help="Where unusable records go.  [default: NAME.rejects.jsonl here]")
     ] = None,
@@ -124,7 +136,15 @@ def evaluate(
         except ValueError as error:
             raise SettingsError(f"--frauds: {error}") from None
         order = evaluation.Simulation(
-            tuple(seed or evaluation.SEEDS), rate, seconds, wanted, subscribers, warm_up, rhythm=rhythm
+            tuple(seed or evaluation.SEEDS),
+            rate,
+            seconds,
+            wanted,
+            subscribers,
+            warm_up,
+            rhythm,
+            tuple(hours or evaluation.HOURS),
+            day,
         )
         with _progress("simulated and judged") as tell:
             count = evaluation.simulate(order, rules, settings, tell)

@@ -34,6 +34,7 @@ from streamer.lab.publishers import PUBLISHERS, Publishers
 from streamer.lab.rhythm import busy, factor, hour_of
 from streamer.lab.truth import Truth
 
+DEFAULT_HOUR: Final = 8
 DEFAULT_START_MS: Final = 1_763_953_200_000
 """Begin of simulated time when none is given: Monday, 24 November 2025, 03:00 UTC, 8 in the morning in Astana."""
 

@@ -138,7 +138,7 @@ class ActiveMerger:
     def _take(self, message: Message) -> None:
         offset = int(message.offset() or 0)
         try:
-            merged = self.merger.take(offset, codec.decode_counts(message.value()))
+            merged = self.merger.take(offset, codec.decode_counts(message.value()), message.timestamp()[1])
         except MessageError as error:
             self._metrics.dead_letters.labels(error.reason).inc()
             self._letters.bury(message, error)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.calls.signals import COUNTS, BusyLine, Kind, PartialSums, Rows, Signal, packed, unpacked
+from streamer.errors import MessageError
 from streamer.signals import lines, merging, subjects
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
@@ -22,6 +23,8 @@ LASTS_MS: Final = 30_000
 """A signal that is not said again holds for so long."""
 AGAIN_MS: Final = 10_000
 """What still stands out is said again so often, and sooner when it grew by a quarter."""
+AHEAD_MS: Final = 60_000
+"""How far the clock of a broker that leads a partition of calls may be ahead of that of the one that leads the counts."""
 _SOONER_MS: Final = 500
 _GROWN: Final = 1.25
 _HOUR_MS: Final = 3_600_000
@@ -117,9 +120,16 @@ class Merger:
             if row >= 0:
                 table.usual[row] = signal.values.get("usual", 0.0)
 
-    def take(self, offset: int, message: PartialSums | BusyLine) -> bool:
-        """Count a message that lies at this place of the log; False for one that came before. Raises `MessageError`."""
+    def take(self, offset: int, message: PartialSums | BusyLine, appended_ms: int | None = None) -> bool:
+        """Count a message that lies at this place of the log, where brokers put it at `appended_ms`, if that is known.
+
+        False for one that came before. Raises `MessageError`, too for a time that is yet to come: nothing would be counted
+        until then.
+        """
         self._position = offset + 1
+        at = message.at if isinstance(message, BusyLine) else message.number
+        if appended_ms is not None and at > appended_ms + AHEAD_MS:
+            raise MessageError("out_of_range", f"{at} lies {at - appended_ms} ms ahead of the brokers' clock")
         if isinstance(message, BusyLine):
             self.lines.tell(message)
             return True

@@ -7,8 +7,13 @@ import time
 
 import orjson
 
+from streamer.calls.codec import decode_signal, encode
+from streamer.calls.signals import BusyLine
 from streamer.kafka import clients
+from streamer.kafka.topics import Topics
 from tests.chaos.field import ready
+from tests.stream import undisturbed
+from tests.stream.live import Worker, setup
 
 
 def kills(field, broker, times):
@@ -132,11 +137,12 @@ def poison(field, broker, times):
         None,
     )
     every = (*topics.read, topics.decisions, topics.state, topics.trainer)
+    partitions = {spec.name: spec.partitions for spec in topics.specs}
     for _ in range(times):
         field.wait(0.2, 1.0)
         field.fault()
         for topic in every:
-            for number in range(field.settings.partitions if topic not in (*topics.control, topics.trainer) else 1):
+            for number in range(partitions[topic]):
                 key = field.draw.choice(
                     [
                         b"current",
@@ -156,16 +162,78 @@ def poison(field, broker, times):
         ready(field.kill())
 
 
+def mergers(field, broker, times):
+    """kill -9, SIGSTOP for longer than its session and an orderly end of mergers in turn, and kill -9 of workers."""
+    calls, number, begun = field.calls, 0, int(time.time() * 1000)
+    held = [Worker(field.settings, command="signals") for _ in range(2)]
+    try:
+        for turn in range(times):
+            told(field.settings, turn, begun)
+            for _ in range(100):
+                call = setup(f"m{number}", f"+4474{number:07d}", callee=LINE, ingress="international")
+                field.load.published.add(call["call_id"])
+                calls.publish(call)
+                number += 1
+                time.sleep(0.005)
+            field.fault()
+            victim = next((each for each in held if each.log.count(" active: ") > each.log.count("standby")), held[0])
+            if turn % 4 == 3:
+                field.kill()
+            elif turn % 4 == 2:
+                victim.send(signal.SIGSTOP)
+                time.sleep(2.5 * field.settings.session_timeout_ms / 1000)
+                victim.send(signal.SIGCONT)
+            else:
+                held.remove(victim)
+                if turn % 4:
+                    assert victim.stop() == 0, victim.log
+                else:
+                    victim.kill()
+                held.append(Worker(field.settings, command="signals"))
+            field.wait(0.2, 1.0)
+        counted, end = -1, time.monotonic() + 60
+        while counted != number and time.monotonic() < end:
+            times += 1
+            told(field.settings, times, begun)
+            time.sleep(1)
+            counted = incoming(field.settings)
+        if counted != number:
+            field.wrong.append(f"of {number} calls to a line {counted} were merged")
+    finally:
+        for each in held:
+            each.kill()
+
+
+LINE = "+77012345678"
+
+
+def told(settings, turn, begun):
+    """What a scorer tells of a busy line; its next signal says how many calls to it were merged."""
+    line = BusyLine(
+        at=begun + turn, operator="op-a", line=LINE, call_id="m", attempts=20 + turn, distinct=20, answered=1
+    )
+    sender = clients.producer(settings)
+    sender.produce(Topics(settings).counts, encode(line), LINE, partition=0)
+    assert not sender.flush(30)
+
+
+def incoming(settings):
+    """Calls to the line, as the log has them last; -1 for none."""
+    records = undisturbed.log(settings, Topics(settings).signals, 1)[0]
+    found = [decode_signal(record.value()) for record in records if record.key() == f"line/{LINE}".encode()]
+    return int(found[-1].values["incoming"]) if found else -1
+
+
 SCENARIOS = {
     each.__name__: each
     for each in (
         kills, kills_while_restoring, kills_while_saving, joins_and_leaves, freezes, broker_killed, broker_away, disk_full,
-        disk_slow, clocks_jump, poison,
+        disk_slow, clocks_jump, poison, mergers,
     )
 }  # fmt: skip
 TIMES = {
     "kills": 50, "kills_while_restoring": 8, "kills_while_saving": 10, "joins_and_leaves": 8, "freezes": 5, "broker_killed": 3,
-    "broker_away": 1, "disk_full": 1, "disk_slow": 40, "clocks_jump": 4, "poison": 4,
+    "broker_away": 1, "disk_full": 1, "disk_slow": 40, "clocks_jump": 4, "poison": 4, "mergers": 12,
 }  # fmt: skip
 OPTIONS = {
     "kills": {"workers": 3},

@@ -49,7 +49,7 @@ class Field:
         topics.ensure(settings)
         rules(settings)
         self.calls = Calls(settings)
-        self.workers, self.faults, self._peak = [], [], 0.0
+        self.workers, self.faults, self.wrong, self._peak = [], [], [], 0.0
         self.load = Mixed(self.calls, rate, seed)
         for _ in range(workers):
             self.join()
@@ -125,6 +125,7 @@ class Field:
         engine, offsets = undisturbed.saved(self.settings)
         ends = {number: len(found) for number, found in undisturbed.log(self.settings, self.calls.topics.calls).items()}
         windows = [f"committed {offsets}, the log ends at {ends}"] if offsets != ends else []
+        windows += self.wrong
         windows += account(self.settings, self.calls, engine)
         told = [
             {

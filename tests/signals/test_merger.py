@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.calls.signals import BusyLine, Rows, packed
+from streamer.errors import MessageError
 from streamer.signals.merger import AGAIN_MS, LASTS_MS, Merger
 from streamer.windows import tallies
 from streamer.windows.hashing import secret_words
@@ -92,6 +93,16 @@ def test_a_message_that_comes_again_is_counted_once():
     assert held.take(2, sums(1, NOW, [call(count=2)]))
     assert held.total("callee", f"+{VICTIM}", "attempts") == 32
     assert held.repeated == 1
+
+
+def test_a_time_that_is_yet_to_come_does_not_stop_the_count():
+    held = merger()
+    with pytest.raises(MessageError):
+        held.take(0, sums(0, NOW + 10**9, [call()]), NOW)
+    with pytest.raises(MessageError):
+        held.take(1, line(at=NOW + 10**9), NOW)
+    assert held.take(2, sums(0, NOW, [call(count=3)]), NOW)
+    assert held.total("callee", f"+{VICTIM}", "attempts") == 3
 
 
 def test_a_number_that_many_call_stands_out_until_they_stop():

@@ -22,12 +22,17 @@ from streamer.lab.evaluation.verdicts import Judge, Verdict
 from streamer.lab.mapping import Mapping as ColumnMapping
 from streamer.lab.rejects import Rejects
 from streamer.lab.source import Source
-from streamer.lab.traffic import Traffic
+from streamer.lab.traffic import DEFAULT_HOUR, DEFAULT_START_MS, Traffic
 from streamer.lab.truth import Truth
 from streamer.settings import Settings
 
 SEEDS: Final = (9_001, 9_002)
 """Traffic that no test was written on and no threshold set."""
+HOURS: Final = (8, 22)
+"""When traffic begins, local time: in office hours, and when offices are empty."""
+SLOWER: Final = 25.0
+"""How much slower than the others the calls of a whole day are."""
+DAY_S: Final = 86_400.0
 WARM_UP: Final = 0.5
 """Part of simulated time that only fills windows, when nothing else is said;"""
 WARM_UP_MOST_S: Final = 950.0
@@ -41,8 +46,22 @@ class Rules(NamedTuple):
     candidate: Policy | None = None
 
 
+class Run(NamedTuple):
+    """Traffic of one seed, from an hour of the day (local time) on."""
+
+    seed: int
+    hour: int
+    rate: float
+    seconds: float
+    warm_up_s: float
+    rhythm: bool
+
+
 class Simulation(NamedTuple):
-    """Traffic to be made up, once for each seed; see `Traffic`. `warm_up_s` of it is judged and not counted."""
+    """Traffic to be made up, once for each seed; see `Traffic`. `warm_up_s` of it is judged and not counted.
+
+    It begins at `hours` of the day in turn. With `day` another one follows: a whole day at a fraction of the rate, with its rhythm.
+    """
 
     seeds: Sequence[int]
     rate: float
@@ -51,11 +70,24 @@ class Simulation(NamedTuple):
     subscribers: int | None = None
     warm_up_s: float | None = None
     rhythm: bool = False
+    hours: Sequence[int] = HOURS
+    day: bool = False
+
+    def runs(self) -> list[Run]:
+        """What is made up, one after the other."""
+        warm_up_s = min(WARM_UP_MOST_S, WARM_UP * self.seconds) if self.warm_up_s is None else self.warm_up_s
+        found = [
+            Run(seed, self.hours[number % len(self.hours)], self.rate, self.seconds, warm_up_s, self.rhythm)
+            for number, seed in enumerate(self.seeds)
+        ]
+        if self.day:
+            found.append(Run(self.seeds[-1] + 1, 0, self.rate / SLOWER, DAY_S, WARM_UP_MOST_S, rhythm=True))
+        return found
 
 
 def adapting(order: Simulation) -> Simulation:
     """Traffic with every adversary, and nothing else that is fraud, for the first of the seeds."""
-    return order._replace(seeds=order.seeds[:1], frauds=dict.fromkeys(NAMES, SHARE))
+    return order._replace(seeds=order.seeds[:1], frauds=dict.fromkeys(NAMES, SHARE), day=False)
 
 
 class Records(NamedTuple):
@@ -123,16 +155,17 @@ def simulate(
 ) -> Count:
     """Make up the traffic and judge it; `tell` is called with the part of it that is done. Raises `SettingsError`."""
     count = Count(labelled=True, compared=rules.candidate is not None)
-    warm_up_s = min(WARM_UP_MOST_S, WARM_UP * order.seconds) if order.warm_up_s is None else order.warm_up_s
-    for number, seed in enumerate(order.seeds):
+    runs = order.runs()
+    for number, run in enumerate(runs):
         try:
             traffic = Traffic(
-                seed,
-                order.rate,
-                seconds=order.seconds,
+                run.seed,
+                run.rate,
+                seconds=run.seconds,
+                start_ms=DEFAULT_START_MS + (run.hour - DEFAULT_HOUR) % 24 * 3_600_000,
                 frauds=order.frauds,
                 subscribers=order.subscribers,
-                rhythm=order.rhythm,
+                rhythm=run.rhythm,
             )
         except ValueError as error:
             raise SettingsError(f"--frauds, --rate or --subscribers: {error}") from None
@@ -140,11 +173,11 @@ def simulate(
         judges = count.judges(settings, traffic.population.network.country, rules, given, live=True)
         side = passes.Side(judges, settings.partitions, settings.batch_records)
         begun_ms = traffic.start_ms
-        count.tally.begin(f"{seed}", begun_ms + int(1000 * warm_up_s))
+        count.tally.begin(f"{run.seed}", begun_ms + int(1000 * run.warm_up_s))
 
-        def done(at_ms: int, begun_ms: int = begun_ms, number: int = number) -> None:
-            part = min(1.0, (at_ms - begun_ms) / 1000 / order.seconds)
-            tell((number + part) / len(order.seeds))
+        def done(at_ms: int, begun_ms: int = begun_ms, number: int = number, run: Run = run) -> None:
+            part = min(1.0, (at_ms - begun_ms) / 1000 / run.seconds)
+            tell((number + part) / len(runs))
 
         for truth, verdicts in passes.simulated(traffic, side, traffic.population.network.country, done):
             count.add(truth, verdicts)

@@ -18,11 +18,15 @@ from streamer.lab.evaluation.relay import LAG_MS
 
 def of_simulation(order: Simulation, count: Count, partitions: int, adapting: Count | None = None) -> Iterator[Part]:
     """The report on traffic that was made up; `adapting` is of traffic with adversaries that was made up beside it."""
-    seeds = ", ".join(map(str, order.seeds))
+    runs = "; ".join(
+        f"{run.seed}: {run.seconds:,.0f} s at {run.rate:g} set-ups a second from {run.hour}:00 on"
+        + ", with the day's rhythm" * run.rhythm
+        for run in order.runs()
+    )
     unseen = ", on which no threshold was set and no test was written" if set(order.seeds) <= set(SEEDS) else ""
     yield Heading("Evaluation on simulated traffic", 1)
     yield Text(
-        f"Seeds {seeds}{unseen}; {order.seconds:,.0f} s at {order.rate:g} set-ups a second each, {count.events:,} events. A call that is blocked"
+        f"Seeds{unseen}: {runs}; {count.events:,} events. A call that is blocked"
         f" hears it within {REACT_MS} ms of its set-up, is not answered and ends with cause 21; signals are heard {LAG_MS / 1000:g} s after the second that they sum up. Policy {count.policies[0].version}, windows"
         f" spread over {partitions} partition{'s' * (partitions > 1)}; no block was let through to learn from."
     )

@@ -1,5 +1,8 @@
 """Every decoder that reads bytes from outside, by name."""
 
-from tests.fuzzing.targets import files, messages, numbers, states
+from tests.fuzzing.targets import files, merging, messages, numbers, states
 
-TARGETS = {target.name: target for target in (*numbers.TARGETS, *files.TARGETS, *states.TARGETS, *messages.TARGETS)}
+TARGETS = {
+    target.name: target
+    for target in (*numbers.TARGETS, *files.TARGETS, *states.TARGETS, *messages.TARGETS, *merging.TARGETS)
+}

@@ -38,6 +38,7 @@ MESSAGES = {
     "subscriber-fact": codec.decode_fact, "operator": codec.decode_operator, "trunk": codec.decode_trunk,
     "list-entry": codec.decode_list_entry, "feedback": codec.decode_feedback, "decision": decode_decision,
     "evidence": decode_evidence, "case": codec.decode_case, "policy": codec.decode_policy, "policy-pointer": codec.decode_policy_pointer,
+    "partial-sums": codec.decode_counts, "busy-line": codec.decode_counts, "signal": codec.decode_signal,
     "demotion": codec.decode_demotion, "model-snapshot": codec.decode_model, "model-pointer": codec.decode_model_pointer,
 }  # fmt: skip
 
@@ -124,7 +125,7 @@ def records(data):
     return tuple(sorted({reason for _, reason, _ in outcomes.rejected})), tuple(sorted(outcomes.reasons)), len(decided)
 
 
-KINDS = ("lists", "policy", "operators", "trunks", "models", *(f"subscribers.{fact}" for fact in ("location", "line", "sim", "device", "holder", "network")))  # fmt: skip
+KINDS = ("lists", "policy", "operators", "trunks", "models", "signals", *(f"subscribers.{fact}" for fact in ("location", "line", "sim", "device", "holder", "network")))  # fmt: skip
 
 
 class Registers:
@@ -161,7 +162,7 @@ class Registers:
     def told(self):
         known = self.known
         return (
-            known.versions.now, known.policy_named("a"), len(known.lists), len(known.facts), dict(known.awaited),
+            known.versions.now, known.policy_named("a"), len(known.lists), len(known.facts), len(known.signals), dict(known.awaited),
             list(known.demotions.by_key), len(known.demotions.scopes), len(known.operators.rows),
         )  # fmt: skip
 
@@ -173,7 +174,7 @@ def control_seeds():
     named = {
         "policy": [("policy-pointer", "current"), ("policy", None), ("demotion", None)],
         "lists": [("list-entry", "block/exact/caller//+77010000001")], "operators": [("operator", "op-a")],
-        "trunks": [("trunk", "op-a/t")], "models": [("model-pointer", "current/champion"), ("model-snapshot", None)],
+        "trunks": [("trunk", "op-a/t")], "models": [("model-pointer", "current/champion"), ("model-snapshot", None)], "signals": [("signal", None)],
         "subscribers.location": [("subscriber-fact", "+77010000001")],
     }  # fmt: skip
     found = []
@@ -181,7 +182,9 @@ def control_seeds():
         for name, key in given:
             for sample in samples(name):
                 said = json.loads(sample)
-                if name == "policy":
+                if name == "signal":
+                    key = f"{said['kind']}/{said['subject']}"
+                elif name == "policy":
                     key = f"policy@{said['version']}"
                 elif name == "model-snapshot":
                     key = f"{said['name']}@{said['version']}"
