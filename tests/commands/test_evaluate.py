@@ -27,7 +27,7 @@ def run(*arguments, command="evaluate"):
 def test_simulated_traffic_to_a_page_with_pictures_and_to_one_html_file(tmp_path, capsys):
     assert run(*SHORT, "--to", "out/report.md", "--html", "report.html") == 0
     page = (tmp_path / "out/report.md").read_text("utf-8")
-    assert "Seeds 41" in page
+    assert "Seeds: 41" in page
     assert "`irsf`" in page
     assert "no detector yet" in page or "no campaign in these calls" in page
     pictures = [line.split("(")[1].rstrip(")") for line in page.splitlines() if line.startswith("![")]

@@ -60,7 +60,7 @@ def _same(said, taken):
     """Whether a message says what the plain reader of JSON finds, as far as the message has it."""
     if isinstance(said, dict) and isinstance(taken, dict):
         return all(_same(value, taken[name]) for name, value in said.items() if name in taken)
-    if isinstance(said, list) and isinstance(taken, list):
+    if isinstance(said, list) and isinstance(taken, list | tuple):
         return len(said) == len(taken) and all(map(_same, said, taken))
     if isinstance(taken, float) and isinstance(said, int | float):
         return float(said) == taken
