@@ -84,7 +84,9 @@ def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int
     talked = record[columns.TALK] > 0 or flags & recent.ANSWERED != 0
     brief = is_end and _brief(record, talked)
     if first_answer or brief:
-        bits = (1 << tallies.ANSWERED if first_answer else 0) | (1 << tallies.BRIEF if brief else 0)
+        bits = 1 << tallies.ANSWERED if first_answer else 0
+        if brief:
+            bits |= 1 << (tallies.BRIEF if talked else tallies.RANG)
         block = np.int64(0) if origin == 0 else tallies.block_of(key)
         tallies.note(state.tallies, partition, clock_ms, batch.callee[row], block, 0, bits)
     if not is_end:

@@ -214,6 +214,7 @@ class InForce:
     def _apply_trunk(self, key: str, value: bytes | None) -> None:
         if value is None:
             self.trunks.remove(*(key.split("/", 1) if "/" in key else (key, "")))
+            self.signals.remove(f"trunk/{key}")
             return
         info = codec.decode_trunk(value)
         if key != f"{info.operator}/{info.trunk}":
@@ -243,7 +244,9 @@ class InForce:
         if signal.kind == "trunk":
             return self.trunks.rows.get(tuple(signal.subject.split("/", 1)), 0)  # type: ignore[arg-type]
         digits = signal.subject.removeprefix("+")
-        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else 0
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits[0] == "0":
+            return 0
+        return int(digits)
 
     def _apply_fact(self, fact: str, key: str, value: bytes | None) -> None:
         if value is None:

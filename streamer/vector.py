@@ -16,7 +16,7 @@ from streamer.registers import signals as known_signals
 from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
-from streamer.windows.tallies import block_of
+from streamer.windows.tallies import block_of, place_of
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
 _UNALLOCATED: Final = number_lists.BIT["unallocated"]
@@ -171,7 +171,7 @@ def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) ->
     signals = world.signals
     record, key = batch.records[row], batch.key[row]
     own_line = record[INGRESS] == 0
-    callee = known_signals.find(signals, known_signals.CALLEE, batch.callee[row], now_ms)
+    callee = known_signals.find(signals, known_signals.CALLEE, place_of(batch.callee[row]), now_ms)
     _copy(signals, callee, x, _AT_CALLEE_SIGNAL, _CALLEE_VALUES)
     trunk = known_signals.find(signals, known_signals.TRUNK, record[REGISTERED], now_ms)
     _copy(signals, trunk, x, _AT_TRUNK_SIGNAL, _TRUNK_VALUES)

@@ -18,7 +18,7 @@ Kind = Literal["callee", "trunk", "block", "line"]
 
 KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line")
 
-COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "blocked", "answered", "brief")
+COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "blocked", "answered", "brief", "rang")
 """What partial sums count, in their order: see `streamer.windows.tallies`."""
 
 _PLACES: Final = np.dtype("<i8")
@@ -30,12 +30,12 @@ class PartialSums(Struct, frozen=True, kw_only=True, tag="sums", tag_field="type
     """What the calls of one partition in one second of the log add to the counts of called numbers, trunks and number blocks.
 
     `number` (ms of the log's time, rising within a partition) tells a message that comes again. `places` is base64 of
-    little-endian int64[n, 2]: the called number's digits (0: not an E.164 number) and the block of the calling number
-    (its digits without the last three; 0: an own line). `counts` is base64 of little-endian uint16[n, 9]: which of
+    little-endian int64[n, 2]: the called number's digits (0: neither an E.164 number nor a short one) and the block of the calling number
+    (its digits without the last three; 0: an own line). `counts` is base64 of little-endian uint16[n, 10]: which of
     `trunks` (from 1; 0: none that is registered), then set-ups, first ones of a caller to this called number, first ones
     of a caller in a day, those of a number like the called one, those that
-    something was found of, blocked ones, answers, and ends after a talk of less than
-    six seconds or a ring of less than five.
+    something was found of, blocked ones, answers, ends after a talk of less than six
+    seconds, and ends after a ring of less than five that nobody answered.
     """
 
     partition: Annotated[int, Meta(ge=0, le=1_023)]
@@ -73,7 +73,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     subject: Annotated[str, Meta(min_length=1, max_length=512)]
     at: Millis
     until: Millis
-    values: dict[str, float] = {}
+    values: dict[str, Annotated[float, Meta(ge=-1e12, le=1e12)]] = {}
     about: dict[str, str] = {}
     position: Whole = 0
 
@@ -84,7 +84,7 @@ class Signal(Struct, frozen=True, kw_only=True):
 
 
 class Rows(NamedTuple):
-    """Partial sums as arrays: `places` int64[n, 2], `trunk` int64[n] (from 1 into the message's trunks), `counts` int64[n, 8]."""
+    """Partial sums as arrays: `places` int64[n, 2], `trunk` int64[n] (from 1 into the message's trunks), `counts` int64[n, 9]."""
 
     places: Any
     trunk: Any

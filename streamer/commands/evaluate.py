@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -73,7 +73,7 @@ def evaluate(
         bool, typer.Option("--adversaries", help="Also try fraudsters who adapt, in traffic of their own.")
     ] = False,
     subscribers: Annotated[
-        int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 8 calls a day.")
+        int | None, typer.Option(min=200, help="Mobile lines; by default as many as make 5 calls a day.")
     ] = None,
     rhythm: Annotated[bool, typer.Option("--rhythm", help="Let the rate follow the hour of the day.")] = False,
     hours: Annotated[
@@ -85,6 +85,10 @@ def evaluate(
             help="Local hour at which made-up traffic begins, for each seed in turn.  [default: 8, 22]",
         ),
     ] = None,
+    publishers: Annotated[
+        Literal["good", "usual", "lagging"],
+        typer.Option(help="Whether operators lose events, have wrong clocks and publish late."),
+    ] = "good",
     day: Annotated[
         bool, typer.Option("--day", help="Also a whole day at a 25th of the rate: some frauds are slow.")
     ] = False,
@@ -145,6 +149,7 @@ def evaluate(
             rhythm,
             tuple(hours or evaluation.HOURS),
             day,
+            publishers,
         )
         with _progress("simulated and judged") as tell:
             count = evaluation.simulate(order, rules, settings, tell)

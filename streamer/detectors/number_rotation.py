@@ -6,6 +6,8 @@ trunk carries little else, or where their block was in a burst and the trunk too
 block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
 bursts (robocalls from rotating numbers); one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
 Exempt: own lines, and callers that were seen before within a day. On a trunk that carries much else besides, calls are labelled.
+Whoever spoofs five numbers of a block to one number over a trunk makes callers of that block that were never seen suspect there for ten
+minutes: on a trunk that carries everybody's numbers shadow is the mode to begin with.
 Fails on numbers that are spread over the whole plan on a busy transit trunk.
 """
 
@@ -19,11 +21,13 @@ from streamer.features import INDEX
 
 _OWN_LINE = INDEX["own_line"]
 _ATTEMPTS_24H = INDEX["attempts_24h"]
+_BLOCKED_24H = INDEX["blocked_24h"]
 _TRUNK = INDEX["trunk_attempts_10m"]
 _TRUNK_BURST = INDEX["trunk_burst_10m"]
 _VICTIMS = INDEX["trunk_victims_10m"]
 _BLOCK = INDEX["block_attempts_10m"]
 _BLOCK_FRESH = INDEX["block_fresh_10m"]
+_BLOCK_BLOCKED = INDEX["block_blocked_10m"]
 _BLOCK_ANSWERED = INDEX["block_answered_10m"]
 _BLOCK_BRIEF = INDEX["block_brief_10m"]
 _BLOCK_BURST = INDEX["block_burst_10m"]
@@ -32,12 +36,12 @@ _BLOCK_BURST = INDEX["block_burst_10m"]
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
-    if x[_OWN_LINE] == 1.0 or x[_ATTEMPTS_24H] > p[0]:
+    if x[_OWN_LINE] == 1.0 or x[_ATTEMPTS_24H] - x[_BLOCKED_24H] > p[0]:
         return NONE
     if x[_BLOCK_BURST] >= p[1] and x[_VICTIMS] >= p[5]:
         return 1, x[_BLOCK_BURST], p[1], 600
-    if x[_BLOCK_FRESH] >= p[2] and x[_BLOCK_BRIEF] >= p[3] * max(x[_BLOCK_ANSWERED], x[_BLOCK_BRIEF]):
-        if x[_BLOCK_ANSWERED] >= p[4] * x[_BLOCK]:
+    if x[_BLOCK_FRESH] >= p[2] and x[_BLOCK_BRIEF] >= p[3] * x[_BLOCK_ANSWERED]:
+        if x[_BLOCK_ANSWERED] >= p[4] * (x[_BLOCK] - x[_BLOCK_BLOCKED]):
             return 2, x[_BLOCK_FRESH], p[2], 600
     if x[_VICTIMS] >= p[5]:
         share = x[_TRUNK_BURST] / max(x[_TRUNK], 1.0)

@@ -3,8 +3,9 @@
 Source: Bokharaei et al. and the TransNexus robocall profiles as the domain page gives them: a dialler's mean call lasts
 less than a minute and nearly all of its calls are short, where conversational lines average three minutes; profiled at
 five attempts a minute and twenty in six hours (here: in the hour, the nearest window that is shorter).
-Exempt: withheld callers that nothing is known of. An own line that is known to be active for a month is labelled: schools that
-read a message to all parents are diallers too, and whose line it is its operator knows.
+Exempt: withheld callers that nothing is known of. An own line is labelled unless it is known to be active for less than a month: schools that
+read a message to all parents are diallers too, and whose line it is its operator knows. Over interconnect messages that are read out (a taxi that has come, a parcel) look the same:
+such senders belong on the list `allow`.
 Fails on a dialler slower than the rate, and on one whose victims listen for long.
 """
 
@@ -37,7 +38,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
         return NONE
     short_share = x[_SHORT_1H] / answered
     if short_share >= p[3] and x[_TALK_1H] / answered < p[4]:
-        known = x[_OWN_LINE] == 1.0 and x[_LINE_AGE_H] >= 24.0 * p[6]
+        known = x[_OWN_LINE] == 1.0 and not x[_LINE_AGE_H] < 24.0 * p[6]
         return (2 if known else 1), short_share, p[3], 3600
     return NONE
 
@@ -47,7 +48,7 @@ DETECTOR = Detector(
     kind="behaviour",
     causes=(
         Cause("short_calls", "block", "share of answered calls under 6 s, at a dialler's rate and mean length"),
-        Cause("short_calls_known_line", "label", "the same, from an own line that has been active for long"),
+        Cause("short_calls_known_line", "label", "the same, from an own line that is not known to be new"),
     ),
     thresholds={
         "attempts_1m": 5,

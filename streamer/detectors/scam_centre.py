@@ -81,7 +81,7 @@ DETECTOR = Detector(
         "tail_mean_s": 30,
         "new_line_days": 30,
         "new_sim_h": 240,
-        "watched_h": 0.25,
+        "watched_h": 1,
         "incoming_share": 0.05,
     },
     judge=judge,

@@ -1,8 +1,8 @@
 """A line whose SIM was changed lately calls a bank: the new holder of the SIM may not be the owner of the line.
 
 Sources: the domain page's row of the same name; the look-back of the GSMA Open Gateway (CAMARA) SIM Swap API, 1 to 2,400
-hours, 240 by default. Honest people change their SIMs and call their banks too, so that it labels, tells the bank in a
-case, and never blocks. The bank's numbers are those of the list `protected` on the called side.
+hours, 240 by default. Honest people change their SIMs and call their banks too, so that it labels
+and never blocks: the bank, which sees the call come with the label on its own switch or in the evidence, decides. The bank's numbers are those of the list `protected` on the called side.
 Fails where the operator publishes no `sim` facts, and on swindlers who wait.
 """
 

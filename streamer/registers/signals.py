@@ -15,8 +15,8 @@ from streamer.windows.hashing import Secret
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "callee": ("callers_1m", "fresh_1m", "usual", "watched_h"),
     "trunk": ("attempts_10m", "fresh_10m", "neighbours_10m", "victims_10m", "burst_10m"),
-    "block": ("attempts_10m", "fresh_10m", "answered_10m", "brief_10m", "burst_10m"),
-    "line": ("incoming", "watched_h", "imei_lines", "cell_lines", "holder_lines"),
+    "block": ("attempts_10m", "fresh_10m", "blocked_10m", "answered_10m", "brief_10m", "burst_10m"),
+    "line": ("incoming_24h", "watched_h", "imei_lines", "cell_lines", "holder_lines"),
 }
 """What is kept of a signal of each kind, in its order."""
 WIDTH: Final = max(map(len, VALUES.values()))
@@ -53,6 +53,7 @@ class Register:
             index(secret), np.zeros(64, np.int64), np.zeros((64, WIDTH)), np.zeros(len(KINDS), np.int64)
         )
         self._held: dict[str, tuple[int, int, int, int]] = {}  # row, kind, subject, at
+        self._keys: dict[tuple[int, int], str] = {}
         self._free: list[int] = []
 
     def __len__(self) -> int:
@@ -61,6 +62,9 @@ class Register:
     def put(self, key: str, signal: Signal, subject: int) -> None:
         """Take in a signal about a subject; one that is older than what is held changes nothing."""
         kind = KINDS.index(signal.kind)
+        other = self._keys.get((kind, subject))
+        if other is not None and other != key:
+            self.remove(other)
         held = self._held.get(key)
         if held is not None and held[1:3] == (kind, subject):
             if signal.at < held[3]:
@@ -70,6 +74,7 @@ class Register:
             self.remove(key)
             row = self._row(kind, subject)
         self._held[key] = (row, kind, subject, signal.at)
+        self._keys[kind, subject] = key
         self.compiled.until_ms[row] = signal.until
         for place, name in enumerate(VALUES[signal.kind]):
             self.compiled.values[row, place] = signal.values.get(name, np.nan)
@@ -79,6 +84,7 @@ class Register:
         held = self._held.pop(key, None)
         if held is not None:
             row, kind, subject, _ = held
+            del self._keys[kind, subject]
             remove(self.compiled.at, subject, kind)
             self.compiled.until_ms[row] = 0
             self.compiled.count[kind] -= 1

@@ -26,7 +26,7 @@ from streamer.settings import Settings
 from streamer.signalling.metrics import MergerMetrics
 from streamer.signals.casebook import Casebook
 from streamer.signals.hot import hot
-from streamer.signals.merger import LOOKED_BACK_MS, Merger
+from streamer.signals.merger import AHEAD_MS, LOOKED_BACK_MS, Merger
 from streamer.windows.hashing import secret_words
 
 log = logging.getLogger("streamer.signals")
@@ -88,13 +88,18 @@ class ActiveMerger:
         for value in last.values():
             if value is not None:
                 try:
-                    signal = codec.decode_signal(value)
-                except MessageError as error:
+                    said_to = max(said_to, self._take_back(value))
+                except (MessageError, ValueError, OverflowError) as error:
                     log.warning("a signal is not read back: %s", error)
-                else:
-                    self.merger.restore(signal)
-                    said_to = max(said_to, signal.position)
         return said_to
+
+    def _take_back(self, value: bytes) -> int:
+        """Take in a signal as it was said; gives the place of the counts up to which it was said of."""
+        signal = codec.decode_signal(value)
+        if signal.at > time.time() * 1000 + AHEAD_MS:
+            raise MessageError("out_of_range", f"{signal.key} is of a time that is yet to come")
+        self.merger.restore(signal)
+        return signal.position
 
     def _bounds(self, said_to: int) -> tuple[int, int]:
         """Where to begin to read the counts, and where they ended."""
@@ -139,7 +144,8 @@ class ActiveMerger:
         offset = int(message.offset() or 0)
         try:
             merged = self.merger.take(offset, codec.decode_counts(message.value()), message.timestamp()[1])
-        except MessageError as error:
+        except (MessageError, ValueError, OverflowError) as told:
+            error = told if isinstance(told, MessageError) else MessageError("out_of_range", str(told))
             self._metrics.dead_letters.labels(error.reason).inc()
             self._letters.bury(message, error)
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import ExitStack
 from typing import Final
 
@@ -32,6 +33,7 @@ class MergerProcess:
         self._stop = threading.Event()
         self._active: ActiveMerger | None = None
         self._role = "starting"
+        self._turned = 0.0
         self.metrics = MergerMetrics()
 
     def stop(self) -> None:
@@ -74,12 +76,21 @@ class MergerProcess:
         if not lease.heed(0.0 if self._active is not None else _WAIT_S):
             self._drop()
             return
-        if self._active is None:
-            self._active = ActiveMerger(self._settings, self.metrics, lambda: self._going() and lease.heed())
-            self._role = "active"
-            self.metrics.active.set(1)
-        elif lease.held:
-            self._active.step()
+        began, self._turned = self._turned, time.monotonic()
+        if self._active is not None and self._turned - began > self._settings.session_timeout_ms / 1000:
+            log.warning("asleep for %.1f s: another may have merged meanwhile", self._turned - began)
+            self._drop()
+        try:
+            if self._active is None:
+                self._active = ActiveMerger(self._settings, self.metrics, lambda: self._going() and lease.heed())
+                self._turned = time.monotonic()
+                self._role = "active"
+                self.metrics.active.set(1)
+            elif lease.held:
+                self._active.step()
+        except StoppedError as error:
+            log.warning("%s", error)
+            self._drop()
 
     def _going(self) -> bool:
         return not self._stop.is_set()
@@ -94,4 +105,5 @@ class MergerProcess:
             self._active.close()
             self._active = None
             self._role = "standby"
+            log.info("stands by")
             self.metrics.active.set(0)

@@ -54,22 +54,20 @@ _SILENT: Final = Demand("incoming", "calls", most=0.05)
 _FOUND: Final = Demand("suspect", "calls", least=0.5)
 _BOX: Final = (Demand("calls", least=51), _SPREAD, _SILENT)
 
+_FLOOD: Final = (
+    Demand("callers", least=40),
+    Demand("usual", "callers", most=0.2),
+    Demand("watched_h", least=0.25),
+)
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "sim",
         "sim_box",
-        "bar_sim",
-        (*_BOX, Demand("cells", most=3)),
-        "more than 50 calls a day, distinct called numbers above 0.9, hardly an incoming call, one or few cells; 0.05 and 3 [BK]",
+        "watch",
+        _BOX,
+        "more than 50 calls a day, distinct called numbers above 0.9, hardly an incoming call; 0.05 [BK]; a courier's is alike",
     ),
-    Rule(
-        "sim",
-        "sim_swap",
-        "alert_bank",
-        (Demand("bank_calls", least=1), Demand("sim_age_h", most=240)),
-        "a bank called within 240 h of a SIM change; look-back of 1 to 2,400 h in the CAMARA SIM Swap API",
-    ),
-    Rule("sim", "sim_box", "watch", _BOX, "the same where its cells are many, or not counted: couriers move about"),
     Rule(
         "imei",
         "sim_box",
@@ -165,8 +163,15 @@ RULES: Final[tuple[Rule, ...]] = (
         "callee",
         "tdos",
         "alert_bank",
-        (Demand("callers", least=40), Demand("usual", "callers", most=0.2), Demand("watched_h", least=0.25)),
+        (*_FLOOD, Demand("short_number", most=0.5)),
         "a flood as its detector has it, after 50 calls in 30 s that were seen; its owner cannot be reached meanwhile, by his bank neither [BK]",
+    ),
+    Rule(
+        "callee",
+        "tdos",
+        "watch",
+        (*_FLOOD, Demand("short_number", least=0.5)),
+        "the same on a short number: emergency services and hotlines, which answer themselves",
     ),
 )
 """Of each kind of subject the strongest measure first."""

@@ -2,7 +2,7 @@
 
 Figures are named without their windows: ``calls``, ``callers``, ``fresh``, ``neighbours``, ``suspect`` (something was found of them), ``blocked``, ``answered``,
 ``brief``, ``burst`` (`streamer.windows.tallies`, `streamer.signals.subjects`), ``bursts`` (called numbers that a burst came
-to), ``usual``, ``watched_h``; of own lines ``calls``, ``victims`` (distinct called numbers) and ``answered`` of 24 h,
+to), ``usual``, ``watched_h``, ``short_number`` (1 of a called number that is one, else 0); of own lines ``calls``, ``victims`` (distinct called numbers) and ``answered`` of 24 h,
 ``sims`` (busy lines that share the device), ``incoming`` (calls to them in 24 h, at the pace of the time that they were
 watched; not given before an hour of it).
 """
@@ -40,6 +40,8 @@ def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
     if signal.kind != "line":
         operators = [signal.subject.partition("/")[0]] if signal.kind == "trunk" else []
         figures = _figures(signal) | {"first_at": float(signal.at - WINDOW_MS[signal.kind])}
+        if signal.kind == "callee":
+            figures["short_number"] = 0.0 if signal.subject.startswith("+") else 1.0
         yield Hot(signal.kind, signal.subject, signal.at, figures, (), operators)
         return
     about = signal.about

@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 from msgspec import Struct
 
 from streamer.calls.signals import BusyLine, Signal
 
 DAY_MS: Final = 86_400_000
+MOST: Final = 500_000
+"""Lines held at a time; those beyond are not told of until others are silent for a day."""
+SHARED_MOST: Final = 64
+"""More lines than that on one device are none: the name stands for something else, as a row of zeros does."""
 _HOUR_MS: Final = 3_600_000
 _DEVICE: Final = ("imei", "cell", "holder")
 _ABOUT: Final = ("operator", "imsi", "imei", "cell", "holder", "call_id")
@@ -43,7 +46,6 @@ class Lines:
         self._held: dict[str, _Line] = {}
         self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in _DEVICE}
         self._new: dict[str, None] = {}
-        self._numbers: Any = None
 
     def __len__(self) -> int:
         return len(self._held)
@@ -52,11 +54,15 @@ class Lines:
         """A busy line calls; what is older than what is known changes nothing."""
         held = self._held.get(line.line)
         if held is None:
+            if len(self._held) >= MOST:
+                return
             held = self._held[line.line] = _Line(line, line.at, 0)
-            self._numbers = None
         elif line.at < held.told.at:
             return
         self._leave(held.told)
+        if line.at - held.since_ms >= DAY_MS:  # older calls count for less: the pace stays as it is
+            held.incoming //= 2
+            held.since_ms += (line.at - held.since_ms) // 2
         held.told = line
         for name in _DEVICE:
             value = getattr(line, name)
@@ -68,13 +74,9 @@ class Lines:
         """Set-ups to these numbers, int64[n], so many each: those to busy lines are counted."""
         if not self._held:
             return
-        if self._numbers is None:
-            ids = {int(line[1:]): line for line in self._held if line[:1] == "+" and line[1:].isdecimal()}
-            self._numbers = np.array(sorted(ids), np.int64)
-        hits = np.isin(callees, self._numbers) & (attempts > 0)
-        for number, count in zip(callees[hits].tolist(), attempts[hits].tolist(), strict=True):
-            held = self._held[f"+{number}"]
-            if offset >= held.counted_to:
+        for number, count in zip(callees.tolist(), attempts.tolist(), strict=True):
+            held = self._held.get(f"+{number}") if count else None
+            if held is not None and offset >= held.counted_to:
                 held.incoming += count
 
     def restore(self, signal: Signal) -> None:
@@ -108,6 +110,7 @@ class Lines:
                     "answered_24h": float(line.answered),
                     "incoming": float(held.incoming),
                     "watched_h": max(line.at - held.since_ms, 0) / _HOUR_MS,
+                    **_pace(held),
                     **{f"{name}_lines": float(self.sharing(name, getattr(line, name))) for name in _DEVICE},
                 },
                 about={name: value for name in _ABOUT if (value := getattr(line, name))},
@@ -117,7 +120,8 @@ class Lines:
 
     def sharing(self, device: str, value: str | None) -> int:
         """How many busy lines share an IMEI, a cell or a holder."""
-        return len(self._by_device[device].get(value, ())) if value else 0
+        count = len(self._by_device[device].get(value, ())) if value else 0
+        return 0 if device == "imei" and count > SHARED_MOST else count
 
     def alone(self, number: str) -> list[Watched]:
         """What is known of a line; nothing of one that is not busy."""
@@ -134,7 +138,6 @@ class Lines:
         if held is not None:
             self._leave(held.told)
             self._new.pop(number, None)
-            self._numbers = None
 
     def _leave(self, line: BusyLine) -> None:
         for name in _DEVICE:
@@ -149,3 +152,9 @@ class Lines:
 def _watched(held: _Line) -> Watched:
     told = held.told
     return Watched(told.attempts, told.distinct, told.answered, held.incoming, max(told.at - held.since_ms, 0))
+
+
+def _pace(held: _Line) -> dict[str, float]:
+    """Calls to a line in 24 h at the pace of the time that it was watched; nothing before an hour of it."""
+    watched_ms = held.told.at - held.since_ms
+    return {} if watched_ms < _HOUR_MS else {"incoming_24h": held.incoming * DAY_MS / watched_ms}

@@ -23,10 +23,12 @@ LASTS_MS: Final = 30_000
 """A signal that is not said again holds for so long."""
 AGAIN_MS: Final = 10_000
 """What still stands out is said again so often, and sooner when it grew by a quarter."""
-AHEAD_MS: Final = 60_000
+AHEAD_MS: Final = 10_000
 """How far the clock of a broker that leads a partition of calls may be ahead of that of the one that leads the counts."""
 _SOONER_MS: Final = 500
 _GROWN: Final = 1.25
+_SHORT: Final = 10**6
+"""Numbers below are short ones, as dialled."""
 _HOUR_MS: Final = 3_600_000
 _TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block")
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
@@ -36,7 +38,7 @@ _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
 _VALUES: Final = {
     "callee": ("1m", ("callers", "attempts", "fresh", "suspect", "answered", "brief")),
     "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "victims", "burst")),
-    "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "burst")),
+    "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
 }
 
 STANDS_OUT: Final = {
@@ -243,7 +245,7 @@ class Merger:
         return key
 
     def _subject(self, kind: Kind, key: int) -> str:
-        return self._names[key] if kind == "trunk" else f"+{key}"
+        return self._names[key] if kind == "trunk" else str(key) if key < _SHORT else f"+{key}"
 
     def _key(self, kind: Kind, subject: str) -> int:
         if kind == "trunk":

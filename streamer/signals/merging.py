@@ -38,7 +38,7 @@ class Merged(NamedTuple):
     clock: Any
 
 
-def merged(secret: Secret, callees: int = 1 << 20, trunks: int = 1 << 13, blocks: int = 1 << 17) -> Merged:
+def merged(secret: Secret, callees: int = 1 << 20, trunks: int = 1 << 13, blocks: int = 1 << 19) -> Merged:
     """Nothing counted; room for so many of each."""
     return Merged(
         subjects(callees, MINUTE_MS, secret, np.uint16),
@@ -61,7 +61,9 @@ def _in_burst(burst: Any, at_ms: int, trunk: int, callers: int, usual: float) ->
         burst[SPAN] = span
         if burst[BEFORE] == 0:
             burst[VOTES] = 0
-    burst[NOW] += callers
+    if span < burst[SPAN] - 1:
+        return 0  # a partition that lags tells of what is over
+    burst[NOW if span == burst[SPAN] else BEFORE] += callers
     if trunk == burst[TRUNK]:
         burst[VOTES] += callers
     elif callers > burst[VOTES]:

@@ -12,19 +12,20 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from streamer.calls.numbers import OTHER, SHORT
 from streamer.compiled import loop
 from streamer.features import INDEX
 
 NUMBER, CALLEE, BLOCK, TRUNK, BITS = range(5)
-"""Words of a row: the message that it belongs to; the called number's id, 0 for one that is no E.164 number; the block of
+"""Words of a row: the message that it belongs to; what the called number is counted by (`place_of`); the block of
 the calling number, 0 for an own line; the row of the registered trunk, 0 for none; and what is counted."""
 WORDS: Final = 5
 
-ATTEMPT, CALLER, FRESH, NEIGHBOUR, SUSPECT, BLOCKED, ANSWERED, BRIEF = range(8)
+ATTEMPT, CALLER, FRESH, NEIGHBOUR, SUSPECT, BLOCKED, ANSWERED, BRIEF, RANG = range(9)
 """Bits of a row and columns of its counts: a set-up; the first of its caller to this called number for some minutes; the first
-of its caller to anybody for a day; one whose number resembles the called one's; one that something was found of; one that was blocked; an answer; and an
-end after less than six seconds of talk, or less than five of ringing."""
-COUNTS: Final = 8
+of its caller to anybody for a day; one whose number resembles the called one's; one that something was found of; one that was blocked; an answer; an end
+after less than six seconds of talk; and one after less than five of ringing, unanswered."""
+COUNTS: Final = 9
 
 PART: Final = 1_024
 """Rows of a message at most."""
@@ -90,6 +91,16 @@ def with_room(tallies: Tallies, more: int) -> Tallies:
 
 
 @loop
+def place_of(number: int) -> int:
+    """What a called number is counted by: its digits, 0 where it is neither an E.164 nor a short number."""
+    if 0 < number < _E164:
+        return number
+    if SHORT <= number < OTHER:
+        return number & ((1 << 52) - 1)
+    return 0
+
+
+@loop
 def block_of(number: int) -> int:
     """The block that an E.164 number id lies in, 0 for what is none."""
     if number <= _BLOCK or number >= _E164:
@@ -135,7 +146,7 @@ def note(tallies: Tallies, partition: int, clock_ms: int, callee: int, block: in
         tallies.filled[partition] = 0
     tallies.filled[partition] += 1
     row = tallies.rows[partition, tallies.count[partition]]
-    row[NUMBER], row[CALLEE], row[BLOCK] = tallies.number[partition], callee if 0 < callee < _E164 else 0, block
+    row[NUMBER], row[CALLEE], row[BLOCK] = tallies.number[partition], place_of(callee), block
     row[TRUNK], row[BITS] = trunk, bits
     tallies.count[partition] += 1
 

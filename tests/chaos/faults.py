@@ -176,7 +176,7 @@ def mergers(field, broker, times):
                 number += 1
                 time.sleep(0.005)
             field.fault()
-            victim = next((each for each in held if each.log.count(" active: ") > each.log.count("standby")), held[0])
+            victim = next((each for each in held if each.log.count(" active: ") > each.log.count("stands by")), held[0])
             if turn % 4 == 3:
                 field.kill()
             elif turn % 4 == 2:

@@ -198,8 +198,34 @@ def spread(number):
     return f"+7727{(number * 7_919_003) % 9_000_000 + 1_000_000:07d}"
 
 
+def test_one_ring_with_numbers_of_the_home_country_is_labelled(held):
+    messages = campaign("+77012000001", 45, 5_000, spread, ring_ms=1_500, talk_ms=0, cause=16)
+    said = [orjson.loads(value) for _, _, value in held.process(batch(messages), NOW).decisions]
+    assert said[-1]["action"] == "label"
+    assert "wangiri.one_ring_at_home" in said[-1]["reasons"]
+
+
+@pytest.mark.parametrize(("days", "action"), [(400, "label"), (None, "label"), (3, "block")])
+def test_who_reads_messages_out_on_an_own_line_is_blocked_only_where_that_is_known_to_be_new(held, days, action):
+    if days is not None:
+        since = NOW - days * 86_400_000
+        line = {
+            "number": "+77272000002",
+            "at": NOW,
+            "fact": "line",
+            "value": "active",
+            "since": since,
+            "operator": "op-a",
+        }
+        held.apply("subscribers.line", line["number"], orjson.dumps(line))
+    messages = campaign("+77272000002", 60, 6_000, spread, ring_ms=6_000, talk_ms=3_000, cause=16)
+    own = [message | {"ingress": "subscriber"} if message["type"] == "setup" else message for message in messages]
+    said = [orjson.loads(value) for _, _, value in held.process(batch(own), NOW).decisions]
+    assert said[-1]["action"] == action
+
+
 @pytest.mark.parametrize(("reason", "messages"), [
-    ("wangiri.one_ring", campaign("+77012000001", 45, 5_000, spread, ring_ms=1_500, talk_ms=0, cause=16)),
+    ("wangiri.one_ring", campaign("+21629000001", 45, 5_000, spread, ring_ms=1_500, talk_ms=0, cause=16)),
     ("robocall.short_calls", campaign("+77012000002", 60, 6_000, spread, ring_ms=6_000, talk_ms=3_000, cause=16)),
     ("range_probing.unallocated_share", campaign("+77012000003", 40, 5_000, spread, ring_ms=0, talk_ms=0, cause=1)),
     ("range_probing.consecutive_numbers", campaign("+77012000004", 40, 5_000, lambda n: f"+7727{2_000_000 + n}", ring_ms=9_000, talk_ms=0, cause=19)),

@@ -23,7 +23,7 @@ def new_line(held, days=5):
 
 def watched(held, incoming=0.0, hours=1.0, line=LINE):
     """What is known over all partitions of a line, for as long as the tests go on."""
-    values = {"incoming": incoming, "watched_h": hours}
+    values = {"incoming_24h": incoming, "watched_h": hours}
     signal = Signal(kind="line", subject=line, at=MORNING, until=MORNING + 9 * DAY, values=values)
     held.apply("signals", signal.key, encode(signal))
 

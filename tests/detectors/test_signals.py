@@ -14,7 +14,7 @@ TRUNK = {"operator": "op-a", "trunk": "igw-1", "partner": "carrier", "kind": "in
 FLOOD = {"callers_1m": 60, "fresh_1m": 60, "usual": 0.5, "watched_h": 2}
 BURSTS = {"attempts_10m": 100, "fresh_10m": 95, "neighbours_10m": 0, "victims_10m": 2, "burst_10m": 90}
 NEIGHBOURS = {"attempts_10m": 100, "fresh_10m": 95, "neighbours_10m": 60, "victims_10m": 0, "burst_10m": 0}
-BLOCK = {"attempts_10m": 40, "fresh_10m": 30, "answered_10m": 10, "brief_10m": 30, "burst_10m": 0}
+BLOCK = {"attempts_10m": 40, "fresh_10m": 30, "blocked_10m": 0, "answered_10m": 12, "brief_10m": 11, "burst_10m": 0}
 
 
 def tell(held, kind, subject, values, *, at=NOW, until=NOW + 30_000):
@@ -63,8 +63,18 @@ def test_callers_that_were_seen_before_and_own_lines_reach_a_number_under_attack
 
 
 def test_emergency_calls_go_through_whatever_comes(held):
-    tell(held, "callee", "+112", FLOOD)
+    tell(held, "callee", "112", FLOOD)
     assert say(held, callee="112")[0] == "allow"
+    own = {"list": "emergency", "match": "exact", "number": VICTIM, "side": "called"}
+    tell(held, "callee", VICTIM, FLOOD)
+    assert say(held, "+447400123459", call_id="2")[0] == "block"
+    held.apply("lists", "e", orjson.dumps(own))
+    assert say(held, "+447400123457", call_id="3")[0] == "allow"
+
+
+def test_a_flood_on_a_short_number_is_seen(held):
+    tell(held, "callee", "1414", FLOOD)
+    assert say(held, callee="1414") == ("block", ["tdos.flood"])
 
 
 def test_a_signal_holds_until_its_time_or_until_it_is_ended(held):
@@ -99,7 +109,7 @@ def test_numbers_that_rotate_are_blocked_by_their_block(held):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"brief_10m": 5}, {"fresh_10m": 19}, {"answered_10m": 40, "brief_10m": 20}, {"answered_10m": 2}],
+    [{"brief_10m": 5}, {"fresh_10m": 19}, {"answered_10m": 40, "brief_10m": 20}, {"answered_10m": 2, "brief_10m": 2}],
     ids=str,
 )
 def test_a_block_whose_calls_are_talks_or_whose_callers_are_few_or_that_nobody_answers_is_no_campaign(held, changed):
@@ -145,7 +155,7 @@ def test_a_signal_about_what_cannot_be_found_changes_nothing(held, kind, subject
     assert say(held)[0] == "allow"
 
 
-BOX = {"imei_lines": 6, "incoming": 0, "watched_h": 2, "cell_lines": 6, "holder_lines": 0}
+BOX = {"imei_lines": 6, "incoming_24h": 0, "watched_h": 2, "cell_lines": 6, "holder_lines": 0}
 SIM = "+77011234567"
 
 
@@ -163,7 +173,7 @@ def test_a_sim_in_a_box_is_blocked_by_its_device(held):
     assert say(held, SIM, "+77272999999", "after", ingress="subscriber") == ("block", ["sim_box.device"])
 
 
-@pytest.mark.parametrize("changed", [{"imei_lines": 3}, {"incoming": 10}, {"watched_h": 0.5}], ids=str)
+@pytest.mark.parametrize("changed", [{"imei_lines": 3}, {"incoming_24h": 10}, {"watched_h": 0.5}], ids=str)
 def test_what_is_no_box(held, changed):
     day(held)
     tell(held, "line", SIM, BOX | changed)
@@ -174,3 +184,20 @@ def test_a_line_on_a_shared_device_that_calls_the_same_numbers_again_is_no_box(h
     day(held, distinct=False)
     tell(held, "line", SIM, BOX)
     assert say(held, SIM, call_id="after", ingress="subscriber")[0] == "allow"
+
+
+def test_a_trunk_that_takes_the_place_of_another_is_not_judged_by_its_signal(held):
+    tell(held, "trunk", "op-a/igw-1", BURSTS)
+    held.apply("trunks", "op-a/igw-1", None)
+    held.apply("trunks", "op-a/igw-2", orjson.dumps(TRUNK | {"trunk": "igw-2"}))
+    call = setup("1", ABROAD, VICTIM, NOW, ingress="international", trunk="igw-2")
+    assert orjson.loads(held.process(batch([call]), NOW).decisions[0][2])["action"] == "allow"
+
+
+def test_two_keys_of_one_subject_are_one(held):
+    tell(held, "callee", VICTIM, FLOOD)
+    tell(held, "callee", VICTIM.removeprefix("+"), FLOOD | {"callers_1m": 1}, at=NOW + 1)
+    assert say(held)[0] == "allow"
+    held.apply("signals", f"callee/{VICTIM}", None)
+    tell(held, "callee", VICTIM, FLOOD, at=NOW + 2)
+    assert say(held, "+447400123457", call_id="2")[0] == "block"

@@ -131,3 +131,14 @@ def test_a_trunk_and_a_block_of_which_most_calls_are_suspect_are_cases_and_so_is
         "callee/+77271111111": "alert_bank",
     }
     assert {found[subject][0].kind for subject in ("trunk/op-a/igw-1", "callee/+77271111111")} == {"scam_centre"}
+
+
+def test_a_flood_on_an_emergency_number_is_a_case_to_be_watched_and_no_bank_is_told():
+    seen, said = Seen(), []
+    for second in range(1_200):
+        at = NOW + second * 1_000
+        seen.take(sums(1, at, [call(77272999999, 0, 0, 1)]))
+        if second >= 1_000:
+            said += seen.take(sums(0, at, [call(112, 44740012 + second, 0, 2)]))
+    (case,) = by_subject(said)["callee/112"][:1]
+    assert (case.kind, case.measure) == ("tdos", "watch")

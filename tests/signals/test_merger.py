@@ -129,6 +129,25 @@ def test_a_burst_on_one_number_is_remembered_of_its_trunk_and_its_blocks():
     assert held.total("block", "+44740012", "burst") + held.total("block", "+44740013", "burst") == 4
 
 
+def test_a_partition_that_lags_makes_no_burst():
+    held = merger()
+    held.take(0, sums(0, NOW, [call()]))
+    for minute in range(5):
+        held.take(1 + minute, sums(1, NOW - 300_000 + 60_000 * minute, [call()]))
+    assert held.total("trunk", "op-a/igw-1", "victims") == 0
+
+
+@pytest.mark.parametrize("number", ["+0", "+77012345678901234567", "+\u0661\u0662", "x", ""])
+def test_lines_with_odd_numbers_stop_nobody(number):
+    held = merger()
+    held.take(0, msgspec.structs.replace(line(), line=number or " "))
+    held.take(1, sums(0, NOW, [call(0, 0, 1), call(12, 0, 0)]))
+    again = merger()
+    for signal in said(held).values():
+        again.restore(signal)
+    assert again.take(2, sums(0, NOW, [call(0, 0, 1)]))
+
+
 @pytest.mark.parametrize("why", ["too slow", "many trunks", "usual"])
 def test_what_is_no_burst(why):
     held = merger()
@@ -176,7 +195,7 @@ def test_a_busy_line_is_told_with_its_device_and_the_calls_that_it_gets():
     found = said(held)
     values = found["line/+77010000002"].values
     assert (values["imei_lines"], values["cell_lines"], values["holder_lines"]) == (4, 4, 0)
-    assert (values["incoming"], values["attempts_24h"], values["watched_h"]) == (3, 25, 1)
+    assert (values["incoming"], values["attempts_24h"], values["watched_h"], values["incoming_24h"]) == (3, 25, 1, 72)
     held.take(6, line(2, NOW + 3_700_000, 30, imei="other"))
     assert said(held)["line/+77010000002"].values["imei_lines"] == 1
 

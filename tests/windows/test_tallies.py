@@ -17,7 +17,7 @@ ROWS = st.lists(
         st.sampled_from([0, 77272345678, 77272345679, 10**15, 2**62]),
         st.sampled_from([0, 77011234, 44740012]),
         st.integers(0, 3),
-        st.integers(1, 255),
+        st.integers(1, 511),
     ),
     min_size=1,
     max_size=200,
@@ -90,7 +90,7 @@ def test_what_is_put_back_goes_on_where_it_was():
 
 
 def rows_of(n=3):
-    counts = np.arange(8 * n).reshape(n, 8)
+    counts = np.arange(9 * n).reshape(n, 9)
     return signals.Rows(np.array([[77272345678, 0]] * n), np.arange(n) % 2, counts)
 
 

@@ -23,6 +23,10 @@ _ADAPTING: Final = {
     "scam_centre": ("slower", "mixed", "spread"),
     "flash_call": ("spread",),
     "neighbour_spoofing": ("spread",),
+    "number_rotation": ("spread",),
+    "trunk_mismatch": ("spread",),
+    "tdos": ("slower",),
+    "irsf": ("slower",),
 }
 _OTHERS: Final = (
     "spoofed_bank",

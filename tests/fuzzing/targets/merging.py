@@ -62,7 +62,7 @@ def seeds():
     found = samples("partial-sums", "busy-line")
     whole = json.loads(next(sample for sample in found if b'"trunks"' in sample))
     places = np.array([[77272345678, 44740012 + n % 2] for n in range(30)], "<i8")
-    counts = np.array([[1, 3, 3, 3, n % 2, 1, 0, 1, 1] for n in range(30)], "<u2")
+    counts = np.array([[1, 3, 3, 3, n % 2, 1, 0, 1, 1, 0] for n in range(30)], "<u2")
     whole |= {"places": base64.b64encode(places).decode(), "counts": base64.b64encode(counts).decode()}
     return [*found, b"\n".join(found), json.dumps(whole).encode()]
 
