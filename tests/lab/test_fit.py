@@ -9,8 +9,8 @@ pytestmark = [
     pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not there: real records stay outside the project"),
 ]
 MOST = {
-    "honest": {"calls": 0.12, "peers": 0.3, "outgoing": 0.3, "mean_talk": 0.25, "median_talk": 0.12, "hours": 0.2},
-    "fraud": {"calls": 0.12, "peers": 0.2, "outgoing": 0.2, "mean_talk": 0.22, "median_talk": 0.14, "hours": 0.3},
+    "honest": {"calls": 0.15, "peers": 0.3, "outgoing": 0.3, "mean_talk": 0.25, "median_talk": 0.12, "hours": 0.2},
+    "fraud": {"calls": 0.15, "peers": 0.2, "outgoing": 0.2, "mean_talk": 0.22, "median_talk": 0.14, "hours": 0.3},
 }
 """The largest gap between cumulative shares: of honest lines for a third of the lines that docs/lab.md tells of."""
 
