@@ -1,11 +1,12 @@
 """One campaign behind many numbers, each of which calls once or twice.
 
 Sources: the domain page's row of the same name. What a single number does shows nothing, so the trunk and the block of a thousand numbers remember. A burst is five or more
-different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where the
-trunk carries little else, or where their block was in a burst and the trunk too: the honest numbers of a block come over other trunks. A
+different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where their block was in a burst
+and the trunk too: the honest numbers of a block mostly come over other trunks. Where the trunk alone was, they are labelled: in a day of
+simulated calls 276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
 block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
-bursts (robocalls from rotating numbers); one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
-Exempt: own lines, and callers that were seen before within a day. On a trunk that carries much else besides, calls are labelled.
+bursts (robocalls from rotating numbers) and is labelled too; one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
+Exempt: own lines, and callers that were seen before within a day.
 Whoever spoofs five numbers of a block to one number over a trunk makes callers of that block that were never seen suspect there for ten
 minutes: on a trunk that carries everybody's numbers shadow is the mode to begin with.
 Fails on numbers that are spread over the whole plan on a busy transit trunk.
@@ -55,8 +56,8 @@ DETECTOR = Detector(
     kind="behaviour",
     causes=(
         Cause("block_in_bursts", "block", "calls of the caller's block of numbers in bursts on one called number"),
-        Cause("block_of_new_callers", "block", "new callers of the caller's block of numbers, whose talks end at once"),
-        Cause("trunk_in_bursts", "block", "share of a trunk's calls that are in bursts on one called number"),
+        Cause("block_of_new_callers", "label", "new callers of the caller's block of numbers, whose talks end at once"),
+        Cause("trunk_in_bursts", "label", "share of a trunk's calls that are in bursts on one called number"),
         Cause("trunk_with_bursts", "label", "the same on a trunk that carries much else"),
     ),
     thresholds={

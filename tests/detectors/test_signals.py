@@ -88,9 +88,9 @@ def test_a_signal_holds_until_its_time_or_until_it_is_ended(held):
     assert say(held, "+447400123459", call_id="4", at=NOW + 43_000)[0] == "allow"
 
 
-def test_numbers_that_rotate_are_blocked_by_their_trunk_and_labelled_where_it_carries_much_else(held):
+def test_numbers_that_rotate_are_labelled_by_their_trunk(held):
     tell(held, "trunk", "op-a/igw-1", BURSTS)
-    assert say(held) == ("block", ["number_rotation.trunk_in_bursts"])
+    assert say(held) == ("label", ["number_rotation.trunk_in_bursts"])
     tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 400}, at=NOW + 1)
     assert say(held, "+447400123457", call_id="2") == ("label", ["number_rotation.trunk_with_bursts"])
     tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000}, at=NOW + 2)
@@ -99,7 +99,7 @@ def test_numbers_that_rotate_are_blocked_by_their_trunk_and_labelled_where_it_ca
 
 def test_numbers_that_rotate_are_blocked_by_their_block(held):
     tell(held, "block", "+447400123", BLOCK)
-    assert say(held) == ("block", ["number_rotation.block_of_new_callers"])
+    assert say(held) == ("label", ["number_rotation.block_of_new_callers"])
     assert say(held, "+447400999456", call_id="2")[0] == "allow"
     tell(held, "block", "+447400123", BLOCK | {"fresh_10m": 5, "burst_10m": 4}, at=NOW + 1)
     assert say(held, "+447400123457", call_id="3")[0] == "allow"  # over a trunk without bursts

@@ -19,7 +19,7 @@ from tests.stream.live import Calls, Worker, read, setup, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
-WANGIRI = "+77019990001"
+WANGIRI = "+21629000001"
 
 
 class Switch:
@@ -115,7 +115,7 @@ def test_a_switch_obeys_verdicts_repeats_revisions_and_the_cache_and_lets_pass_w
                     talk_ms=0,
                     cause=16,
                 )
-            assert patient.told(f"lure{lured}")["reasons"] == ["wangiri.one_ring"]
+            assert "wangiri.one_ring" in patient.told(f"lure{lured}")["reasons"]
             patient.setup("cached", WANGIRI, "national")
             assert (patient.told("cached")["do"], patient.told("cached")["why"]) == ("reject", "cache")
             assert not calls.until({"spoofed", "honest", "cached"}), worker.log

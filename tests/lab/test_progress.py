@@ -110,7 +110,7 @@ def test_killed_again_and_again_the_engine_decides_what_it_would_have_undisturbe
     assert (tmp_path / "pieces.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert (tmp_path / "pieces.rejects").read_bytes() == (tmp_path / "whole.rejects").read_bytes()
     whole, pieces = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("whole", "pieces"))
-    assert whole["actions"]["block"] > 100
+    assert whole["actions"]["label"] > 100
     assert whole["unmapped"]["by_reason_and_column"][0]["column"] == "at"
     assert pieces["resumed_at"] > 0
     assert pieces["unmapped"].pop("file") == "pieces.rejects"

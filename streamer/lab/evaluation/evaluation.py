@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +24,7 @@ from streamer.lab.mapping import Mapping as ColumnMapping
 from streamer.lab.publishers import PUBLISHERS
 from streamer.lab.rejects import Rejects
 from streamer.lab.source import Source
-from streamer.lab.traffic import DEFAULT_HOUR, DEFAULT_START_MS, Traffic
+from streamer.lab.traffic import DEFAULT_HOUR, DEFAULT_START_MS, FRAUDS, Traffic
 from streamer.lab.truth import Truth
 from streamer.settings import Settings
 
@@ -31,6 +32,9 @@ SEEDS: Final = (9_101, 9_102)
 """Traffic that no test was written on and no threshold set."""
 HOURS: Final = (8, 22)
 """When traffic begins, local time: in office hours, and when offices are empty."""
+OFFICE_HOURS: Final = range(8, 20)
+SLOW: Final = ("sim_box", "pbx_hacking")
+"""Frauds whose published pace shows within a day alone: at the day's low rate others would be slower than theirs."""
 SLOWER: Final = 25.0
 """How much slower than the others the calls of a whole day are."""
 DAY_S: Final = 86_400.0
@@ -56,6 +60,7 @@ class Run(NamedTuple):
     seconds: float
     warm_up_s: float
     rhythm: bool
+    frauds: Mapping[str, float] | None
 
 
 class Simulation(NamedTuple):
@@ -79,12 +84,20 @@ class Simulation(NamedTuple):
         """What is made up, one after the other."""
         warm_up_s = min(WARM_UP_MOST_S, WARM_UP * self.seconds) if self.warm_up_s is None else self.warm_up_s
         found = [
-            Run(seed, self.hours[number % len(self.hours)], self.rate, self.seconds, warm_up_s, self.rhythm)
-            for number, seed in enumerate(self.seeds)
+            Run(seed, hour, self.rate, self.seconds, warm_up_s, self.rhythm, self._frauds(hour))
+            for seed, hour in zip(self.seeds, cycle(self.hours), strict=False)
         ]
         if self.day:
-            found.append(Run(self.seeds[-1] + 1, 0, self.rate / SLOWER, DAY_S, WARM_UP_MOST_S, rhythm=True))
+            slow = {fraud: share for fraud, share in (self.frauds or FRAUDS).items() if fraud in SLOW}
+            found.append(
+                Run(self.seeds[-1] + 1, 0, self.rate / SLOWER, DAY_S, WARM_UP_MOST_S, rhythm=True, frauds=slow)
+            )
         return found
+
+    def _frauds(self, hour: int) -> Mapping[str, float] | None:
+        """By default what happens at that hour: exchanges are broken into when offices are empty."""
+        by_day = self.frauds is None and hour in OFFICE_HOURS
+        return {fraud: share for fraud, share in FRAUDS.items() if fraud != "pbx_hacking"} if by_day else self.frauds
 
 
 def adapting(order: Simulation) -> Simulation:
@@ -165,7 +178,7 @@ def simulate(
                 run.rate,
                 seconds=run.seconds,
                 start_ms=DEFAULT_START_MS + (run.hour - DEFAULT_HOUR) % 24 * 3_600_000,
-                frauds=order.frauds,
+                frauds=run.frauds,
                 subscribers=order.subscribers,
                 rhythm=run.rhythm,
                 publishers=PUBLISHERS[order.publishers],

@@ -13,9 +13,9 @@ TRUNK = {"operator": "op-a", "trunk": "igw-1", "partner": "carrier", "kind": "in
 
 
 def burst(victim, at, calls=12):
-    """Calls to one number by numbers that nobody saw before, a tenth of a second apart."""
+    """Calls to one number by numbers of one block that nobody saw before, a tenth of a second apart."""
     for number in range(calls):
-        caller = f"+4474{(at // 100 + 7_919 * number) % 100_000_000:08d}"
+        caller = f"+447400123{(at // 100 + number) % 1_000:03d}"
         call = {"type": "setup", "call_id": f"{at}.{number}", "at": at + 100 * number, "operator": "op-a", "caller": caller,
                 "callee": victim, "ingress": "international", "ingress_country": "GB", "trunk": "igw-1"}  # fmt: skip
         yield Message(call["at"], caller, orjson.dumps(call), ("op-a", call["call_id"]))
@@ -31,4 +31,4 @@ def test_a_burst_on_a_second_number_is_blocked_once_the_first_one_was_heard_of(l
     found = [verdict for (verdict,) in recorded(messages, Side([judge], 2, 1))]
     assert {verdict.action for verdict in found[:12]} == {"allow"}
     reasons = [verdict.asking() for verdict in found[12:]]
-    assert reasons == ([["number_rotation.trunk_in_bursts"]] * 3 if heard else [[]] * 3)
+    assert reasons == ([["number_rotation.block_in_bursts"]] * 3 if heard else [[]] * 3)
