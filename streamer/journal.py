@@ -81,7 +81,8 @@ class Journal:
         held = self._rows[:, self._at + ((self._end if since is None else since) - self._begin) : self._at + self.held]
         _, *columns = held[:, held[0] == partition]
         self.watch(partition)
-        return None if overrun else Touched(*columns)
+        # Of one layout, so that no loop is compiled for another one while calls come.
+        return None if overrun else Touched(*map(np.ascontiguousarray, columns))
 
     def _room_for(self, n: int) -> int:
         """Where in the arrays n more records go."""

@@ -34,7 +34,7 @@ def busy(local_ms: float) -> float:
     """How much is called at a local time, in units of the mean.
 
     >>> round(busy(4 * 86_400_000 + 18 * 3_600_000) / busy(4 * 86_400_000 + 3 * 3_600_000))
-    36
+    196
     """
     hours = local_ms / _HOUR_MS
     hour, into = int(hours) % 24, hours % 1

@@ -24,7 +24,7 @@ SILENCE_MS: Final = 7 * DAY_MS
 STILL_MS: Final = DAY_MS
 """That a subject is still at it is published once in so long."""
 MOST: Final = 65_536
-"""Cases held at a time, closed ones of the last fortnight among them."""
+"""Cases held at a time, closed ones among them, which go first."""
 MOST_CALLS: Final = 30
 """Ids of calls kept with a case: with them, and all other texts at their longest, a record stays below 64 KiB."""
 MOST_OPERATORS: Final = 16
@@ -80,11 +80,7 @@ class Casebook:
         Looks at every case: to be asked once a minute or so.
         """
         silent = [case for case in self._held.values() if now_ms - _quiet_from(case) > SILENCE_MS]
-        said = [closed for case in sorted(silent, key=lambda case: case.subject) for closed in self._closed(case)]
-        for case in silent:
-            if now_ms - _quiet_from(case) > 2 * SILENCE_MS:
-                del self._held[case.subject]
-        return said
+        return [closed for case in sorted(silent, key=lambda case: case.subject) for closed in self._closed(case)]
 
     def _put(self, case: Case) -> Case:
         self._held[case.subject] = case
