@@ -36,7 +36,7 @@ RATES: Final = (1_000, 5_000)
 SECONDS: Final = 24
 FLOOD_A_S: Final = 60
 VICTIM: Final = "+77272345678"
-POLICY: Final = {"version": "flood", "detectors": {"tdos": {"thresholds": {"watched_h": 0}}}}
+POLICY: Final = {"version": "flood", "control_share": 0, "detectors": {"tdos": {"thresholds": {"watched_h": 0}}}}
 FOLDER: Final = Path(__file__).parent
 
 
