@@ -57,7 +57,7 @@ system: ## Debian packages that some tests use, where apt-get and root or sudo a
 
 bench: env ## the benchmarks; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
-	@$(BIN)/python -m benchmarks.signalling --write
+	@$(BIN)/python -m benchmarks.signals --write
 
 evaluate: env ## every detector on simulated traffic; writes docs/evaluation.md and its plots (a quarter of an hour)
 	@$(BIN)/streamer evaluate --day --adversaries --to docs/evaluation.md

@@ -184,7 +184,7 @@ class Engine:
         said = self._said.of(batch, rows, events, known)
         self.state = self.state._replace(tallies=tallies.with_room(self.state.tallies, len(events)))
         kernel.run(self.state, self._world(now_ms), given.columns, said, out, hashes, self._filled)
-        outcomes.counts += summing.messages(self.state.tallies, known.trunks.names)
+        outcomes.counts = summing.told(self.state.tallies, given, out, known)
         of = given.columns
         self._journal.note(of.records[:, columns.PARTITION], of.key, of.call, hashes[:, 1])
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)

@@ -1,17 +1,14 @@
-"""What is told beside verdicts: evidence, enough to make a decision again, and own lines that call many numbers."""
+"""Evidence of one verdict: enough to make the decision again."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 import orjson
 
 from streamer import columns, features
-from streamer.calls.codec import encode
 from streamer.calls.decisions import MODES, Policy
 from streamer.calls.events import Setup
-from streamer.calls.signals import BusyLine
 from streamer.columns import Verdicts
 from streamer.detectors import DETECTORS
 from streamer.in_force import InForce
@@ -20,9 +17,6 @@ from streamer.policy import MODEL_ROW
 from streamer.records import Read
 
 _OWN_LINE: Final = features.INDEX["own_line"]
-_E164: Final = 10**15
-_LONGEST: Final = 64
-_IN_A_DAY: Final = [features.INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
 
 
 def evidence_of(decision: bytes, key: str, at: int, given: Read, out: Verdicts, known: InForce) -> bytes:
@@ -93,28 +87,4 @@ def _findings(at: int, out: Verdicts, policy: Policy) -> list[dict[str, Any]]:
                 "action": policy.model.action,
             }
         )
-    return found
-
-
-def _named(value: str | None) -> str | None:
-    """A device, cell or SIM that can be told apart; publishers may write anything."""
-    return value if value is not None and len(value) <= _LONGEST and len(set(value)) > 1 else None
-
-
-def busy_lines(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
-    """What is told of the own lines of a pass that call many numbers, as (key, value) for `counts.v1`."""
-    found = []
-    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.BUSY).tolist():
-        setup, line = given.events[at], given.numbers.key_of(at)
-        if not 0 < given.columns.key[at] < _E164:
-            continue  # nobody calls it back
-        assert isinstance(setup, Setup)
-        attempts, distinct, answered = out.x[at, _IN_A_DAY].tolist()
-        told = BusyLine(
-            at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
-            attempts=int(attempts), distinct=int(distinct), answered=int(answered),
-            imsi=_named(setup.imsi), imei=_named(setup.imei), cell=_named(setup.cell),
-            holder=known.facts.holder_of(int(given.columns.key[at])),
-        )  # fmt: skip
-        found.append((line, encode(told)))
     return found

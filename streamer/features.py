@@ -113,11 +113,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
         Feature(name, unit, f"{source} (signal)", learnable=False)
         for name, unit, source in (
             ("callee_callers_1m", "callers", "different callers of the called number, last 1m"),
-            ("callee_fresh_1m", "callers", "of these, first calls of a caller in a day"),
             ("callee_usual", "callers", "callers a minute that the called number usually has"),
             ("callee_watched", "h", "how long calls have been counted"),
             ("trunk_attempts_10m", "calls", "set-ups over the trunk, last 10m"),
-            ("trunk_fresh_10m", "calls", "of these, first calls of a caller in a day"),
             ("trunk_neighbours_10m", "calls", "of these, calls of a number like the called one"),
             ("trunk_victims_10m", "lines", "called numbers that a burst of callers came to over the trunk, last 10m"),
             ("trunk_burst_10m", "calls", "set-ups in such bursts over the trunk, last 10m"),
@@ -138,8 +136,6 @@ FEATURES: Final[tuple[Feature, ...]] = (
             ),
             ("line_watched", "h", "how long the calling line is watched, since it calls many numbers"),
             ("line_imei_lines", "lines", "busy lines on the calling line's device, last 24h"),
-            ("line_cell_lines", "lines", "busy lines in the calling line's cell, last 24h"),
-            ("line_holder_lines", "lines", "busy lines of the calling line's holder, last 24h"),
         )
     ),
     Feature("line_age", "h", "time since the calling line became active; NaN when that is not known", False),

@@ -242,7 +242,8 @@ class InForce:
     def _subject(self, signal: Signal) -> int:
         """What a signal is found by: the row of a trunk, a number; 0 for what nothing can be found by."""
         if signal.kind == "trunk":
-            return self.trunks.rows.get(tuple(signal.subject.split("/", 1)), 0)  # type: ignore[arg-type]
+            operator, _, trunk = signal.subject.partition("/")
+            return self.trunks.rows.get((operator, trunk), 0)
         digits = signal.subject.removeprefix("+")
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits[0] == "0":
             return 0

@@ -27,7 +27,7 @@ from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS
 from streamer.columns import Verdicts
 from streamer.compiled import loop
-from streamer.evidence import busy_lines, evidence_of
+from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Versions
 from streamer.policy import BLOCK, REASONS, THROTTLED, names_of, refusal
 from streamer.records import Read, trunk_of
@@ -46,9 +46,9 @@ _LINE_COLUMNS: Final = LINE_COLUMNS + 3
 _SHADOW: Final = len(ACTIONS)
 (
     _CLAMPED, _LATE_EVENTS, _LATE, _REPEATED, _WITH_EVIDENCE, _REASONED, _GOVERNED, _SAID_BEFORE,
-    _WAITING, _BUSY,
-) = range(2 * _SHADOW, 2 * _SHADOW + 10)  # fmt: skip
-_COUNTS: Final = 2 * _SHADOW + 10
+    _WAITING,
+) = range(2 * _SHADOW, 2 * _SHADOW + 9)  # fmt: skip
+_COUNTS: Final = 2 * _SHADOW + 9
 
 _NO_REFUSAL: Final = {"sip_code": None, "sip_reason": None, "q850": None}
 
@@ -164,8 +164,6 @@ class Reporter:
                     outcomes.reasons[reason] += times
         if counted[_GOVERNED]:
             outcomes.standing = _standing(given.events, out.columns, hashes)
-        if counted[_BUSY]:
-            outcomes.counts += busy_lines(given, out, known)
         values = self._written(given, lines, known.versions, now_ms)
         rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
         outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
@@ -262,7 +260,6 @@ def _lines(batch: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines:
         counts[_WITH_EVIDENCE] += evidence
         counts[_REASONED] += out.reasons[row] != 0
         counts[_GOVERNED] += verdict[columns.GOVERNED] != 0
-        counts[_BUSY] += flags & columns.BUSY != 0
         m += 1
     return m
 

@@ -1,24 +1,38 @@
-"""Partial sums of what no partition sees whole, as messages for whoever merges them."""
+"""What no partition sees whole, as messages for whoever merges it: partial sums, and own lines that call many numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from streamer import columns, features
 from streamer.calls import signals
 from streamer.calls.codec import encode
+from streamer.calls.events import Setup
+from streamer.calls.signals import BusyLine
+from streamer.columns import Verdicts
+from streamer.in_force import InForce
+from streamer.records import Read
 from streamer.windows import tallies
-from streamer.windows.tallies import Tallies
+from streamer.windows.tallies import E164, Tallies
+
+_LONGEST: Final = 64
+_IN_A_DAY: Final = [features.INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
 
 
-def messages(held: Tallies, names: Mapping[int, tuple[str, str]]) -> list[tuple[str, bytes]]:
+def told(held: Tallies, given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
+    """All that is to be told after a pass, as (key, value) for `counts.v1`."""
+    return [*_sums(held, known.trunks.names), *_busy_lines(given, out, known)]
+
+
+def _sums(held: Tallies, names: Mapping[int, tuple[str, str]]) -> list[tuple[str, bytes]]:
     """The sums that are complete, as (key, value) for `counts.v1`; `names` of registered trunks by row. They are forgotten."""
     return [
-        (str(partition), encode(_message(partition, sums, names)))
+        (str(partition), encode(_message(partition, complete, names)))
         for partition in tallies.complete(held)
-        for sums in tallies.take(held, partition)
+        for complete in tallies.take(held, partition)
     ]
 
 
@@ -29,3 +43,27 @@ def _message(partition: int, sums: tallies.Sums, names: Mapping[int, tuple[str, 
     trunk: Any = np.array([numbers.get(row, 0) for row in used.tolist()], np.int64)[places]
     rows = signals.Rows(np.column_stack([sums.callee, sums.block]), trunk, sums.counts)
     return signals.packed(partition, sums.number, [name for _, name in named], rows)
+
+
+def _named(value: str | None) -> str | None:
+    """A device, cell or SIM that can be told apart; publishers may write anything."""
+    return value if value is not None and len(value) <= _LONGEST and len(set(value)) > 1 else None
+
+
+def _busy_lines(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
+    """What is told of the own lines of a pass that call many numbers, as (key, value) for `counts.v1`."""
+    found = []
+    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.BUSY).tolist():
+        setup, line = given.events[at], given.numbers.key_of(at)
+        if not 0 < given.columns.key[at] < E164:
+            continue  # nobody calls it back
+        assert isinstance(setup, Setup)
+        attempts, distinct, answered = out.x[at, _IN_A_DAY].tolist()
+        told = BusyLine(
+            at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
+            attempts=int(attempts), distinct=int(distinct), answered=int(answered),
+            imsi=_named(setup.imsi), imei=_named(setup.imei), cell=_named(setup.cell),
+            holder=known.facts.holder_of(int(given.columns.key[at])),
+        )  # fmt: skip
+        found.append((line, encode(told)))
+    return found

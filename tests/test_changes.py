@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from streamer.calls.codec import decode_decision
 from streamer.journal import Journal
+from streamer.windows import calls as windows
+from streamer.windows import table
 from streamer.windows.hashing import BUCKETS
 from tests.fuzzing.state import told
 from tests.test_engine import NOW, PARTITIONS, batch, engine, judge, part, setup, traffic
@@ -36,8 +38,19 @@ class Chain:
 def told_of(held, partition):
     """What is exported of a partition, whatever its engine calls the operators by."""
     header, found, calls, pairs, tallies = told(held.export(partition))
-    operators = dict(header["operators"])
-    named = [(*pair, operators[operator]) for *pair, operator in pairs]
+    operators, now = dict(header["operators"]), header["watermark"]
+    # What is over was given back here or there by a sweep; nothing asks for it.
+    under_way = windows.ANSWERED | windows.ENDED
+    calls = [
+        call
+        for call in calls
+        if now - call[table.TOUCHED_MS] <= windows.KEEP_MS or call[table.HELD] >> 16 & under_way == windows.ANSWERED
+    ]
+    named = [
+        (*pair, operators[operator])
+        for *pair, operator in pairs
+        if now - pair[table.TOUCHED_MS] <= windows.PAIR_KEEP_MS
+    ]
     return {name: header[name] for name in ("partition", "watermark", "tallied")}, found, calls, named, tallies
 
 

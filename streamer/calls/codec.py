@@ -75,8 +75,10 @@ def _decoder(kind: type[T]) -> Callable[[bytes | None], T]:
     return decode_or_refuse
 
 
-_decode_call: Callable[[bytes | None], CallEvent] = _decoder(Setup | Answer | End)  # type: ignore[arg-type]
-_decode_sound: Callable[[Any], CallEvent] = msgspec.json.Decoder(Setup | Answer | End).decode
+_CALL: Any = Setup | Answer | End
+_COUNT: Any = PartialSums | BusyLine
+_decode_call: Callable[[bytes | None], CallEvent] = _decoder(_CALL)
+_decode_sound: Callable[[Any], CallEvent] = msgspec.json.Decoder(_CALL).decode
 """Of records that are known to be small enough; a tombstone raises `TypeError`."""
 decode_fact = _decoder(SubscriberFact)
 decode_operator = _decoder(OperatorInfo)
@@ -92,7 +94,7 @@ decode_demotion = _decoder(Demotion)
 decode_model = _decoder(ModelSnapshot)
 decode_model_pointer = _decoder(ModelPointer)
 decode_signal = _decoder(Signal)
-_decode_counts: Callable[[bytes | None], PartialSums | BusyLine] = _decoder(PartialSums | BusyLine)  # type: ignore[arg-type]
+_decode_counts: Callable[[bytes | None], PartialSums | BusyLine] = _decoder(_COUNT)
 
 
 def decode_call(value: bytes | None) -> CallEvent:

@@ -25,7 +25,7 @@ def signals(
     SIGTERM and Ctrl-C. Without one, workers judge by what one caller shows alone.
     """
     settings = load(bootstrap=bootstrap, prefix=prefix, partitions=partitions, signals_metrics_port=metrics_port)
-    from streamer.signalling.process import MergerProcess
+    from streamer.merger.process import MergerProcess
     from streamer.stream import logs
 
     logs.configure(settings.log_format, settings.log_level)

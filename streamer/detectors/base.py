@@ -20,12 +20,20 @@ NONE: Final = (0, 0.0, 0.0, 0)
 
 _WITHHELD: Final = INDEX["withheld"]
 _VALID: Final = INDEX["caller_valid"]
+_ATTEMPTS_24H: Final = INDEX["attempts_24h"]
+_BLOCKED_24H: Final = INDEX["blocked_24h"]
 
 
 @loop
 def pooled(x: Any) -> bool:
     """Whether the windows are nobody's: withheld callers without an asserted number share a slot for each called number."""
     return bool(x[_WITHHELD] == 1.0 and x[_VALID] != 1.0)
+
+
+@loop
+def unseen(x: Any, most: float) -> bool:
+    """Whether the caller made at most so many calls in 24 h, this one among them; those that were blocked do not count."""
+    return bool(x[_ATTEMPTS_24H] - x[_BLOCKED_24H] <= most)
 
 
 class Cause(NamedTuple):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.compiled import loop
-from streamer.detectors.base import NONE, Cause, Detector
+from streamer.detectors.base import NONE, Cause, Detector, unseen
 from streamer.features import INDEX
 
 _OWN_LINE = INDEX["own_line"]
@@ -21,8 +21,6 @@ _SAME_PREFIX = INDEX["same_prefix"]
 _ORIGINATED = INDEX["origination_seen"]
 _ROAMING = INDEX["caller_roaming"]
 _SAME_PARTY = INDEX["same_party"]
-_ATTEMPTS_24H = INDEX["attempts_24h"]
-_BLOCKED_24H = INDEX["blocked_24h"]
 _TRUNK = INDEX["trunk_attempts_10m"]
 _NEIGHBOURS = INDEX["trunk_neighbours_10m"]
 
@@ -34,7 +32,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
         return NONE
     if x[_ORIGINATED] == 1.0 or x[_ROAMING] == 1.0 or x[_SAME_PARTY] == 1.0:
         return NONE
-    if x[_NEIGHBOURS] >= p[1] and x[_NEIGHBOURS] >= p[2] * x[_TRUNK] and x[_ATTEMPTS_24H] - x[_BLOCKED_24H] <= p[3]:
+    if x[_NEIGHBOURS] >= p[1] and x[_NEIGHBOURS] >= p[2] * x[_TRUNK] and unseen(x, p[3]):
         return 1, x[_NEIGHBOURS] / max(x[_TRUNK], 1.0), p[2], 600
     return 2, x[_SAME_PREFIX], p[0], 0
 

@@ -17,12 +17,10 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.compiled import loop
-from streamer.detectors.base import NONE, Cause, Detector
+from streamer.detectors.base import NONE, Cause, Detector, unseen
 from streamer.features import INDEX
 
 _OWN_LINE = INDEX["own_line"]
-_ATTEMPTS_24H = INDEX["attempts_24h"]
-_BLOCKED_24H = INDEX["blocked_24h"]
 _TRUNK = INDEX["trunk_attempts_10m"]
 _TRUNK_BURST = INDEX["trunk_burst_10m"]
 _VICTIMS = INDEX["trunk_victims_10m"]
@@ -37,7 +35,7 @@ _BLOCK_BURST = INDEX["block_burst_10m"]
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
-    if x[_OWN_LINE] == 1.0 or x[_ATTEMPTS_24H] - x[_BLOCKED_24H] > p[0]:
+    if x[_OWN_LINE] == 1.0 or not unseen(x, p[0]):
         return NONE
     if x[_BLOCK_BURST] >= p[1] and x[_VICTIMS] >= p[5]:
         return 1, x[_BLOCK_BURST], p[1], 600

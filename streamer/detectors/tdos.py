@@ -18,15 +18,13 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.compiled import loop
-from streamer.detectors.base import NONE, Cause, Detector
+from streamer.detectors.base import NONE, Cause, Detector, unseen
 from streamer.features import INDEX
 
 _CALLERS = INDEX["callee_callers_1m"]
 _USUAL = INDEX["callee_usual"]
 _WATCHED = INDEX["callee_watched"]
 _OWN_LINE = INDEX["own_line"]
-_ATTEMPTS_24H = INDEX["attempts_24h"]
-_BLOCKED_24H = INDEX["blocked_24h"]
 
 
 @loop
@@ -35,7 +33,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     callers = x[_CALLERS]
     if not callers >= p[0] or not callers >= p[1] * x[_USUAL] or not x[_WATCHED] >= p[2]:
         return NONE
-    if x[_OWN_LINE] == 1.0 or x[_ATTEMPTS_24H] - x[_BLOCKED_24H] > p[3]:
+    if x[_OWN_LINE] == 1.0 or not unseen(x, p[3]):
         return 2, callers, p[0], 60
     return 1, callers, p[0], 60
 

@@ -11,6 +11,10 @@ from streamer.kafka.asking import is_final
 from streamer.settings import Settings
 
 
+class LeaseLostError(TransportError):
+    """Another one has taken over: nothing more may be published by this one."""
+
+
 class Lease:
     """Membership in a group whose topic has one partition: `held` says whether that is ours.
 

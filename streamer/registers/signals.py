@@ -13,10 +13,10 @@ from streamer.registers.index import Index, get, grown, index, put, remove, wide
 from streamer.windows.hashing import Secret
 
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "callee": ("callers_1m", "fresh_1m", "usual", "watched_h"),
-    "trunk": ("attempts_10m", "fresh_10m", "neighbours_10m", "victims_10m", "burst_10m"),
+    "callee": ("callers_1m", "usual", "watched_h"),
+    "trunk": ("attempts_10m", "neighbours_10m", "victims_10m", "burst_10m"),
     "block": ("attempts_10m", "fresh_10m", "blocked_10m", "answered_10m", "brief_10m", "burst_10m"),
-    "line": ("incoming_24h", "watched_h", "imei_lines", "cell_lines", "holder_lines"),
+    "line": ("incoming_24h", "watched_h", "imei_lines"),
 }
 """What is kept of a signal of each kind, in its order."""
 WIDTH: Final = max(map(len, VALUES.values()))

@@ -6,7 +6,7 @@ again; what a line got before is in its last signal, with the place in the log u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -61,14 +61,13 @@ class Merger:
 
     def __init__(self, secret: Secret, **rooms: int) -> None:
         self._merged = merging.merged(secret, **rooms)
-        self._tables: tuple[Subjects, ...] = self._merged[:3]
+        self._tables: dict[Kind, Subjects] = dict(zip(_TABLES, self._merged, strict=False))
         self._seen: dict[int, int] = {}
         self._trunks: dict[tuple[str, str], int] = {}
         self._names: list[str] = [""]
         self._touched = np.empty((0, 2), np.int64)
-        self._out: dict[tuple[int, int], None] = {}
+        self._out: dict[tuple[Kind, int], None] = {}
         self._said: dict[str, Signal] = {}
-        self._places: dict[str, tuple[int, int]] = {}
         self._began = 0
         self._position = 0
         self._looked = 0
@@ -83,22 +82,19 @@ class Merger:
         return int(self._merged.clock[0])
 
     @property
-    def held(self) -> dict[str, int]:
+    def held(self) -> Mapping[Kind, int]:
         """Subjects held, by kind."""
-        found: dict[str, int] = {kind: subjects.held(table) for kind, table in zip(_TABLES, self._tables, strict=True)}
-        return found | {"line": len(self.lines)}
+        return {kind: subjects.held(table) for kind, table in self._tables.items()} | {"line": len(self.lines)}
 
     @property
     def refused(self) -> int:
         """Times that a subject was not counted, since there was no room."""
-        return sum(int(table.meta[subjects.REFUSED]) for table in self._tables)
+        return sum(int(table.meta[subjects.REFUSED]) for table in self._tables.values())
 
     def total(self, kind: Kind, subject: str, count: str) -> int:
-        """A count of a subject over its window, as of its own last step; 0 where nothing is known."""
-        which = _TABLES.index(kind)
-        key = self._key(kind, subject)
-        row = int(subjects.find(self._tables[which], key)) if key else -1
-        return int(subjects.total(self._tables[which], row, _COLUMN[count])) if row >= 0 else 0
+        """A count of a subject over its window; 0 where nothing is known."""
+        sums = self._sums(kind, self._key(kind, subject), self.clock_ms)
+        return 0 if sums is None else int(sums[_COLUMN[count]])
 
     # -- in --------------------------------------------------------------------------------------------
 
@@ -109,15 +105,13 @@ class Merger:
             self._said[signal.key] = signal
             self.lines.restore(signal)
             return
-        which = _TABLES.index(signal.kind)
         key = self._key(signal.kind, signal.subject)
         if not key:
             return
         self._said[signal.key] = signal
-        self._places[signal.key] = (which, key)
         if signal.kind == "callee":
             self._began = began if not self._began else min(self._began, began)
-            table = self._tables[which]
+            table = self._tables["callee"]
             row = int(subjects.open_row(table, key, signal.at // int(table.step_ms[0])))
             if row >= 0:
                 table.usual[row] = signal.values.get("usual", 0.0)
@@ -155,8 +149,8 @@ class Merger:
     def changes(self) -> Iterator[Change]:
         """What is to be said by now, and was not."""
         now = self.clock_ms
-        for which, key in self._out:
-            yield from self._say(which, key, now)
+        for kind, key in self._out:
+            yield from self._say(kind, key, now)
         self._out = {}
         for line in self.lines.told(self._position):
             self._said[line.key] = line
@@ -173,47 +167,45 @@ class Merger:
                     self.lines.forget(said.subject)
                     yield Change(key, None)
             elif now - said.at >= AGAIN_MS:
-                which, subject = self._places[key]
-                yield from self._say(which, subject, now)
-                if self._said[key] is said and not self._stands_out(which, subject, now):
-                    del self._said[key], self._places[key]
+                subject = self._key(said.kind, said.subject)
+                yield from self._say(said.kind, subject, now)
+                if self._said[key] is said and not self._stands_out(said.kind, subject, now):
+                    del self._said[key]
                     yield Change(key, None)
 
-    def _say(self, which: int, key: int, now: int) -> Iterator[Change]:
-        if not self._stands_out(which, key, now):
+    def _say(self, kind: Kind, key: int, now: int) -> Iterator[Change]:
+        if not self._stands_out(kind, key, now):
             return
-        signal = self._signal(which, key, now)
+        signal = self._signal(kind, key, now)
         last = self._said.get(signal.key)
         if last is not None and now - last.at < AGAIN_MS:
             grown = any(value > _GROWN * last.values.get(name, 0.0) for name, value in signal.values.items())
             if now - last.at < _SOONER_MS or not grown:
                 return
         self._said[signal.key] = signal
-        self._places[signal.key] = (which, key)
         yield Change(signal.key, signal)
 
-    def _row(self, which: int, key: int, now: int) -> int:
-        table = self._tables[which]
-        row = int(subjects.find(table, key))
-        if row >= 0:
-            subjects.advance(table, row, now // int(table.step_ms[0]))
-        return row
-
-    def _stands_out(self, which: int, key: int, now: int) -> bool:
-        row = self._row(which, key, now)
+    def _sums(self, kind: Kind, key: int, now: int) -> Any:
+        """int64[COLUMNS] over the window that ends now; None where nothing is known."""
+        table = self._tables[kind]
+        row = int(subjects.find(table, key)) if key else -1
         if row < 0:
-            return False
-        sums = self._tables[which].sums[row].sum(axis=0, dtype=np.int64)
-        return any(sums[_COLUMN[name]] >= least for name, least in STANDS_OUT[_TABLES[which]])
+            return None
+        subjects.advance(table, row, now // int(table.step_ms[0]))
+        return table.sums[row].sum(axis=0, dtype=np.int64)
 
-    def _signal(self, which: int, key: int, now: int) -> Signal:
-        kind, table, row = _TABLES[which], self._tables[which], self._row(which, key, now)
-        sums = table.sums[row].sum(axis=0, dtype=np.int64)
+    def _stands_out(self, kind: Kind, key: int, now: int) -> bool:
+        sums = self._sums(kind, key, now)
+        return sums is not None and bool(_stand_out(kind, sums[None])[0])
+
+    def _signal(self, kind: Kind, key: int, now: int) -> Signal:
+        sums = self._sums(kind, key, now)
         window, names = _VALUES[kind]
         values = {f"{name}_{window}": float(sums[_COLUMN[name]]) for name in names}
         if kind == "callee":
+            table = self._tables[kind]
             values |= {
-                "usual": round(float(table.usual[row]), 3),
+                "usual": round(float(table.usual[subjects.find(table, key)]), 3),
                 "watched_h": round((now - self._began) / _HOUR_MS, 4),
             }
         return Signal(
@@ -228,12 +220,9 @@ class Merger:
         for which, kind in enumerate(_TABLES):
             rows = np.unique(touched[touched[:, 0] == which, 1])
             if rows.size:
-                table = self._tables[which]
-                sums = table.sums[rows].sum(axis=1, dtype=np.int64)
-                out = np.zeros(len(rows), np.bool_)
-                for name, least in STANDS_OUT[kind]:
-                    out |= sums[:, _COLUMN[name]] >= least
-                self._out |= dict.fromkeys((which, key) for key in table.key[rows[out]].tolist())
+                table = self._tables[kind]
+                out = _stand_out(kind, table.sums[rows].sum(axis=1, dtype=np.int64))
+                self._out |= dict.fromkeys((kind, key) for key in table.key[rows[out]].tolist())
 
     def _trunk(self, name: tuple[str, str]) -> int:
         key = self._trunks.get(name)
@@ -253,6 +242,11 @@ class Merger:
             return self._trunk((operator, trunk))
         digits = subject.removeprefix("+")
         return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else 0
+
+
+def _stand_out(kind: Kind, sums: Any) -> Any:
+    """bool[n]: which of the subjects whose counts are int64[n, COLUMNS] stand out."""
+    return np.logical_or.reduce([sums[:, _COLUMN[name]] >= least for name, least in STANDS_OUT[kind]])
 
 
 def warm(secret: Secret) -> None:

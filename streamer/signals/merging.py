@@ -85,6 +85,14 @@ def _in_burst(burst: Any, at_ms: int, trunk: int, callers: int, usual: float) ->
 
 
 @loop
+def _count(into: Subjects, row: int, step: int, counts: Any, most: int) -> None:
+    """Count what one row of a message says in a step."""
+    for column in range(COUNTS):
+        if counts[column] > 0:
+            add(into, row, step, column, counts[column], most)
+
+
+@loop
 def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touched: Any) -> int:
     """Count the rows of one message; `trunk` int64[n] holds the keys of trunks, 0 for none.
 
@@ -102,9 +110,7 @@ def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touch
         if callee > 0:
             at = open_row(into.callees, callee, clock // minute)
             if at >= 0:
-                for column in range(COUNTS):
-                    if counts[row, column] > 0:
-                        add(into.callees, at, number // minute, column, counts[row, column], _U16)
+                _count(into.callees, at, number // minute, counts[row], _U16)
                 callers = counts[row, tallies.CALLER]
                 if callers > 0:
                     touched[found, 0], touched[found, 1] = 0, at
@@ -121,9 +127,7 @@ def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touch
         if trunk[row] > 0:
             at = open_row(into.trunks, trunk[row], clock // ten)
             if at >= 0:
-                for column in range(COUNTS):
-                    if counts[row, column] > 0:
-                        add(into.trunks, at, number // ten, column, counts[row, column], _U31)
+                _count(into.trunks, at, number // ten, counts[row], _U31)
                 if in_burst > 0:
                     add(into.trunks, at, number // ten, BURST, in_burst, _U31)
                 if began:
@@ -133,9 +137,7 @@ def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touch
         if block > 0:
             at = open_row(into.blocks, block, clock // ten)
             if at >= 0:
-                for column in range(COUNTS):
-                    if counts[row, column] > 0:
-                        add(into.blocks, at, number // ten, column, counts[row, column], _U31)
+                _count(into.blocks, at, number // ten, counts[row], _U31)
                 if in_burst > 0:
                     add(into.blocks, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
                 touched[found, 0], touched[found, 1] = 2, at

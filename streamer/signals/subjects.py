@@ -128,15 +128,6 @@ def add(subjects: Subjects, row: int, step: int, column: int, amount: int, most:
 
 
 @loop
-def total(subjects: Subjects, row: int, column: int) -> int:
-    """The sum over the window of a row that was brought to the clock."""
-    found = np.int64(0)
-    for place in range(STEPS):
-        found += subjects.sums[row, place, column]
-    return int(found)
-
-
-@loop
 def sweep(subjects: Subjects, step: int, look: int) -> None:
     """Look at so many rows and give back those that were silent for a window."""
     meta = subjects.meta

@@ -16,6 +16,7 @@ from confluent_kafka import Message
 
 from streamer.calls import codec
 from streamer.errors import MessageError
+from streamer.kafka.lease import LeaseLostError
 from streamer.kafka.letters import DeadLetters
 from streamer.kafka.topics import Topics
 from streamer.models import snapshot
@@ -25,7 +26,7 @@ from streamer.training.cases import Cases, Lesson
 from streamer.training.intake import Intake
 from streamer.training.log import Record
 from streamer.training.metrics import TrainerMetrics
-from streamer.training.publication import LeaseLostError, Publisher
+from streamer.training.publication import Publisher
 from streamer.training.reader import Backlog, assigned, end_of, poll
 from streamer.training.takeover import keep, resumed
 

@@ -1,19 +1,15 @@
-"""The trainer's process: waits for the lease, trains while it holds it, lets go in order.
+"""The trainer's process. Its lease is the one partition of `trainer.v1` in the group `trainer_group`.
 
-The lease is the ownership of the one partition of `trainer.v1` in the group `trainer_group`: Kafka gives it to one
-member at a time and to another when that one leaves or falls silent. The trainer is a plain loop and no Faust agent:
-its positions lie in its own file, together with what was learned, so it needs no group for what it reads; and what
-changes hands is the lease alone.
+It is a plain loop and no Faust agent: its positions lie in its own file, together with what was learned, so it needs no group for
+what it reads; and what changes hands is the lease alone.
 """
 
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,19 +17,16 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from streamer import versions
 from streamer.calls import numbers
-from streamer.errors import SettingsError, StoppedError, TransportError
-from streamer.kafka import clients, topics
-from streamer.kafka.lease import Lease
+from streamer.errors import SettingsError, TransportError
+from streamer.kafka import clients
+from streamer.kafka.clients import GoOn
+from streamer.kafka.topics import Topics
 from streamer.settings import Settings
-from streamer.stream.health import Health
+from streamer.stream.leased import LeasedProcess
 from streamer.training.active import ActiveTrainer
 from streamer.training.cases import Cases
 from streamer.training.metrics import TrainerMetrics
-from streamer.training.publication import LeaseLostError
-
-log = logging.getLogger("streamer.trainer")
 
 _ANSWER_S = 10.0
 
@@ -43,111 +36,42 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class TrainerProcess:
-    """A trainer, active or standing by, until told to stop.
+class TrainerProcess(LeasedProcess):
+    """A trainer, active or standing by. Raises, too, `SettingsError` when the folder is in use by another process.
 
-    Raises `SettingsError` when the folder is in use by another process, `TopicError` when topics are not what they
-    should be.
+    Whoever takes the lease fences the one before (`streamer.training.publication`), so that it need not rest.
     """
 
+    name = "trainer"
+    rests = False
+
     def __init__(self, settings: Settings, *, now_ms: Callable[[], int] = wall_ms) -> None:
-        self._settings = settings
         self._now_ms = now_ms
-        self._stop = threading.Event()
-        self._active: ActiveTrainer | None = None
-        self._role = "starting"
+        self._plan = numbers.home_plan(settings.home)
         self.metrics = TrainerMetrics()
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
-
-    def stop(self) -> None:
-        """Ask for an orderly end; may be called from a signal handler or another thread."""
-        self._stop.set()
+        super().__init__(
+            settings, group=settings.trainer_group, topic=Topics(settings).trainer, port=settings.trainer_metrics_port,
+            registry=self.metrics.registry, active=self.metrics.active,
+        )  # fmt: skip
 
     def run(self) -> None:
-        """Serve until `stop`, which is heeded within about a second, brokers away or not."""
-        try:
-            self._run()
-        except StoppedError as error:
-            log.info("%s", error)
+        """Serve until `stop`, with the folder for this process alone."""
+        with _locked(self.settings.trainer_data):
+            super().run()
 
-    def _run(self) -> None:
-        settings = self._settings
-        plan = numbers.home_plan(settings.home)
-        with ExitStack() as open_:
-            open_.enter_context(_locked(settings.trainer_data))
-            log.info("%s; asking the brokers at %s", versions.line(), settings.bootstrap)
-            topics.ensure(settings, go_on=self._going)
-            file = settings.trainer_data / _file_name(settings, self._going)
-            status = Health(
-                settings.metrics_host,
-                settings.trainer_metrics_port,
-                self.metrics.registry,
-                lambda: {"role": self._role} if self._role == "stopped" else {},
-                lambda: {} if self._role in {"active", "standby"} else {"role": self._role},
-            )
-            open_.callback(status.close)
-            lease = Lease(settings, settings.trainer_group, topics.Topics(settings).trainer, self._let_go)
-            open_.callback(lease.close)
-            open_.callback(self._end)
-            log.info("metrics on port %d; data in %s", status.port, file)
-            self._role = "standby"
-            while not self._stop.is_set():
-                self._turn(lease, file, plan)
-            self._let_go()
-
-    def _turn(self, lease: Lease, file: Path, plan: numbers.HomePlan) -> None:
-        """One turn of the loop: serve the group, then take over, learn, or wait."""
-        if not lease.heed(0.0 if self._active is not None else 0.2):
-            self._drop()
-            return
-        try:
-            if self._active is None:
-                self._take_over(lease, file, plan)
-            elif lease.held:
-                self._active.step()
-        except (LeaseLostError, StoppedError) as error:
-            log.warning("%s", error)
-            self._drop()
-
-    def _going(self) -> bool:
-        return not self._stop.is_set()
-
-    def _take_over(self, lease: Lease, file: Path, plan: numbers.HomePlan) -> None:
+    def begin(self, go_on: GoOn) -> ActiveTrainer:
+        """Go on from the file of this cluster, or from what was published last."""
+        file = self.settings.trainer_data / _file_name(self.settings, go_on)
+        self.log.info("data in %s", file)
         with ExitStack() as undone:
-            cases = Cases(file, plan)
+            cases = Cases(file, self._plan)
             undone.callback(cases.close)
-            self._active = ActiveTrainer(
-                self._settings,
-                cases,
-                self.metrics,
-                owner=self.owner,
-                now_ms=self._now_ms,
-                go_on=lambda: self._going() and lease.heed(),
+            found = ActiveTrainer(
+                self.settings, cases, self.metrics, owner=self.owner, now_ms=self._now_ms, go_on=go_on
             )
             undone.pop_all()
-        self._role = "active"
-        self.metrics.active.set(1)
-
-    def _let_go(self) -> None:
-        """Leave everything to whoever comes next."""
-        if self._active is not None:
-            try:
-                self._active.finish()
-            except (LeaseLostError, StoppedError) as error:
-                log.warning("left without its last state: %s", error)
-            self._drop()
-
-    def _end(self) -> None:
-        self._role = "stopped"
-        self._drop()
-
-    def _drop(self) -> None:
-        if self._active is not None:
-            self._active.close()
-            self._active = None
-            self.metrics.active.set(0)
-            if self._role == "active":
-                self._role = "standby"
+        return found
 
 
 @contextmanager

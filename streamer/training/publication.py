@@ -13,18 +13,14 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from streamer.errors import TransportError
 from streamer.kafka import clients
 from streamer.kafka.clients import SLICE_S, GoOn
+from streamer.kafka.lease import LeaseLostError
 from streamer.settings import Settings
 from streamer.training.log import Record
 
 LAST_WORD_S: Final = 10.0
 """How long a publication may still take, by brokers that answer, once it is time to stop."""
-
-
-class LeaseLostError(TransportError):
-    """Another trainer has taken over: nothing more may be published by this one."""
 
 
 class Publisher:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from streamer.calls import signals
 from streamer.calls.numbers import OTHER, SHORT
 from streamer.compiled import loop
 from streamer.features import INDEX
@@ -25,7 +26,7 @@ ATTEMPT, CALLER, FRESH, NEIGHBOUR, SUSPECT, BLOCKED, ANSWERED, BRIEF, RANG = ran
 """Bits of a row and columns of its counts: a set-up; the first of its caller to this called number for some minutes; the first
 of its caller to anybody for a day; one whose number resembles the called one's; one that something was found of; one that was blocked; an answer; an end
 after less than six seconds of talk; and one after less than five of ringing, unanswered."""
-COUNTS: Final = 9
+COUNTS: Final = len(signals.COUNTS)
 
 PART: Final = 1_024
 """Rows of a message at most."""
@@ -34,7 +35,8 @@ _APART_MS: Final = 37
 """By so much the seconds of neighbouring partitions are apart, so that they are not all added up at once."""
 _BLOCK: Final = 1_000
 """Numbers of a block."""
-_E164: Final = 10**15
+E164: Final = 10**15
+"""Ids of E.164 numbers, their digits, lie below."""
 NEIGHBOUR_DIGITS: Final = 6
 """Leading national digits that a calling number shares with the called one to look like a neighbour's."""
 BUSY_ATTEMPTS: Final = 20
@@ -93,7 +95,7 @@ def with_room(tallies: Tallies, more: int) -> Tallies:
 @loop
 def place_of(number: int) -> int:
     """What a called number is counted by: its digits, 0 where it is neither an E.164 nor a short number."""
-    if 0 < number < _E164:
+    if 0 < number < E164:
         return number
     if SHORT <= number < OTHER:
         return number & ((1 << 52) - 1)
@@ -103,7 +105,7 @@ def place_of(number: int) -> int:
 @loop
 def block_of(number: int) -> int:
     """The block that an E.164 number id lies in, 0 for what is none."""
-    if number <= _BLOCK or number >= _E164:
+    if number <= _BLOCK or number >= E164:
         return 0
     return number // _BLOCK
 

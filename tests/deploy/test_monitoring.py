@@ -10,8 +10,8 @@ import yaml
 
 from streamer.dashboards.boards import BOARDS
 from streamer.dashboards.panels import DATASOURCE, differences, document, write
+from streamer.merger.metrics import MergerMetrics
 from streamer.policy import REASONS
-from streamer.signalling.metrics import MergerMetrics
 from streamer.stream import metrics
 from streamer.training.metrics import TrainerMetrics
 from streamer.versions import told

@@ -5,11 +5,12 @@ import random
 import pytest
 
 from streamer.errors import StateError
+from streamer.kafka.lease import LeaseLostError
 from streamer.kafka.tables import Change
 from streamer.kafka.topics import Topics
 from streamer.training import log as trainer_log
 from streamer.training.log import joined, lease, pieces, read
-from streamer.training.publication import LeaseLostError, Publisher
+from streamer.training.publication import Publisher
 
 BIG = {"epoch": 3, "seq": 9, "text": "".join(random.Random(1).choices('ab"\\é', k=1_000_000))}
 SMALL = {"epoch": 3, "seq": 10, "text": ""}

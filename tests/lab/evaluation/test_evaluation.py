@@ -14,7 +14,6 @@ from streamer.errors import ReplayError, SettingsError
 from streamer.lab import control
 from streamer.lab.evaluation import pages, passes, telling
 from streamer.lab.evaluation.evaluation import Records, Rules, Simulation, judge_records, simulate
-from streamer.lab.evaluation.relay import Relay
 from streamer.lab.evaluation.verdicts import Judge
 from streamer.lab.rejects import Rejects
 from streamer.lab.replay import history_engine, through_engine
@@ -24,6 +23,8 @@ from streamer.settings import load
 
 FEW = {"unverified_origin": DetectorPolicy(thresholds={"matches": 5})}
 """So that originations tell something from the fifth call on."""
+HEAR = ("tdos", "number_rotation", "neighbour_spoofing", "scam_centre", "sim_box")
+"""Detectors that judge by signals, of which a replay hears none."""
 MADE_UP = "+77030000001"
 """703 is no code of the plan."""
 THREE_UTC = 1_764_730_800_000
@@ -80,10 +81,9 @@ def test_simulated_calls_that_are_blocked_are_not_answered(settings):
     assert all(causes[call] == 21 for call in revised)
 
 
-def test_but_for_signals_records_are_judged_as_replay_judges_them(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(Relay, "take", lambda *_: None)  # replay hears of none
+def test_but_for_signals_records_are_judged_as_replay_judges_them(settings, tmp_path):
     traffic = Traffic(33, 60, seconds=90, subscribers=4_000)
-    policy = Policy(version="p", detectors=FEW, control_share=0.0)
+    policy = Policy(version="p", detectors=FEW | dict.fromkeys(HEAR, DetectorPolicy(mode="off")), control_share=0.0)
     beside = [*control.of_traffic(traffic), control.Control("policy", "policy@p", encode(policy)),
               control.Control("policy", "current", encode(PolicyPointer(version="p")))]  # fmt: skip
     path = tmp_path / "calls.jsonl"

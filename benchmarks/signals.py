@@ -1,4 +1,4 @@
-"""How soon what no partition sees whole is known to all of them, and what that costs: `python -m benchmarks.signalling --write`.
+"""How soon what no partition sees whole is known to all of them, and what that costs: `python -m benchmarks.signals --write`.
 
 A worker over 24 partitions and a merger under paced calls of the simulated traffic, while one number is flooded by callers
 that were never seen. Counted is from the append time of the call that makes it a flood by the detector's threshold to that
@@ -152,7 +152,7 @@ def _log(settings: Settings, topic: str) -> list[Any]:
 def page(runs: list[dict[str, Any]]) -> str:
     """The table."""
     about = (
-        f"`python -m benchmarks.signalling --write`, {len(os.sched_getaffinity(0))} cores that also hold broker and publisher,"
+        f"`python -m benchmarks.signals --write`, {len(os.sched_getaffinity(0))} cores that also hold broker and publisher,"
         f" Python {platform.python_version()}; a worker over {PARTITIONS} partitions and a merger, {SECONDS} s of set-ups of the"
         f" simulated traffic; {FLOOD_A_S} callers a second that were never seen flood one number meanwhile. Times are from the"
         f" append time of the call that makes it a flood (the {DETECTOR.thresholds['callers_1m']:g}th caller in a minute) to"
@@ -181,7 +181,7 @@ def page(runs: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Measure at each rate, print and perhaps write the page."""
-    asked = argparse.ArgumentParser(prog="python -m benchmarks.signalling", description=__doc__)
+    asked = argparse.ArgumentParser(prog="python -m benchmarks.signals", description=__doc__)
     asked.add_argument("--write", action="store_true", help="write benchmarks/SIGNALS.md")
     told = asked.parse_args()
     end_in_order_when_asked()

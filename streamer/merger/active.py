@@ -22,8 +22,8 @@ from streamer.kafka.asking import ANSWER_S, answered, is_end, is_final
 from streamer.kafka.letters import DeadLetters
 from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
+from streamer.merger.metrics import MergerMetrics
 from streamer.settings import Settings
-from streamer.signalling.metrics import MergerMetrics
 from streamer.signals.casebook import Casebook
 from streamer.signals.hot import hot
 from streamer.signals.merger import AHEAD_MS, LOOKED_BACK_MS, Merger
@@ -89,7 +89,7 @@ class ActiveMerger:
             if value is not None:
                 try:
                     said_to = max(said_to, self._take_back(value))
-                except (MessageError, ValueError, OverflowError) as error:
+                except MessageError as error:
                     log.warning("a signal is not read back: %s", error)
         return said_to
 
@@ -144,8 +144,7 @@ class ActiveMerger:
         offset = int(message.offset() or 0)
         try:
             merged = self.merger.take(offset, codec.decode_counts(message.value()), message.timestamp()[1])
-        except (MessageError, ValueError, OverflowError) as told:
-            error = told if isinstance(told, MessageError) else MessageError("out_of_range", str(told))
+        except MessageError as error:
             self._metrics.dead_letters.labels(error.reason).inc()
             self._letters.bury(message, error)
         else:
