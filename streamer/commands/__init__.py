@@ -55,6 +55,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 """Command name to (module, one line of help)."""
 
+_AGAIN_S: Final = 0.05
+"""After which an interrupt that a callback dropped is raised again."""
+
 
 class LazyGroup(TyperGroup):
     """The root group: knows every command's name and help, and imports its module on demand."""
@@ -116,13 +119,28 @@ def root(
 
 
 @contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM raise `KeyboardInterrupt`, so that a command ends in order whoever asks it to."""
-    kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise `KeyboardInterrupt`, so that a command ends in order whoever asks it to.
+
+    One that came within a callback from C, as compiled loops are read, is dropped there; it is raised again a moment later.
+    """
+    kept = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGALRM)}
+    dropped = sys.unraisablehook
+
+    def again(unraisable: sys.UnraisableHookArgs, /) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        else:
+            dropped(unraisable)
+
+    sys.unraisablehook = again
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, kept)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = dropped
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -131,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     SIGTERM is taken like Ctrl-C, but for commands that listen to it themselves.
     """
     try:
-        with _ended_like_ctrl_c():
+        with ended_like_ctrl_c():
             app(args=list(arguments) if arguments is not None else None, prog_name="streamer")
     except StreamerError as error:
         for line in f"streamer: {error}".split("\n"):

@@ -1,8 +1,11 @@
 """The command tree as a shell sees it: help without imports, one clear line for what went wrong, an exit code."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -93,3 +96,22 @@ def test_the_versions_are_told_without_loading_the_engine():
     asked = "import sys; from streamer.commands import main\ntry: main(['--version'])\nfinally: assert 'numpy' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, versions.line() + "\n"), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_callback_dropped_is_raised_again(number):
+    called = []
+
+    @ctypes.CFUNCTYPE(None)
+    def from_c():
+        called.append(number)
+        signal.raise_signal(number)
+
+    def wait():
+        from_c()
+        time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt), commands.ended_like_ctrl_c():
+        wait()
+    assert called == [number]
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
