@@ -13,13 +13,13 @@ from typing import Self
 import numpy as np
 
 from streamer import checkpoint, columns, kernel, sealed, settling, summing
-from streamer.calls import codec, hours
+from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
-from streamer.calls.emergency import URGENT, emergency_numbers
 from streamer.calls.events import CallEvent
 from streamer.calls.numbers import home_plan
 from streamer.checkpoint import Copied, Opened
+from streamer.compiled import Straight
 from streamer.in_force import InForce
 from streamer.journal import Journal
 from streamer.outcomes import Outcomes, Reporter
@@ -28,6 +28,7 @@ from streamer.registers.operators import CAPACITY
 from streamer.revisions import Revision, Revisions
 from streamer.said import Said
 from streamer.settings import Settings
+from streamer.surroundings import Surroundings
 from streamer.windows import calls, originations, shares, sliding, slots, tallies
 from streamer.windows.hashing import secret_words
 
@@ -49,7 +50,6 @@ class Engine:
         words = (int(self._secret[0]), int(self._secret[1]))
         self._plan = home_plan(home)
         self._numbers = Numbers.prepared(self._plan, words, partitions)
-        self._home, self._ahead_ms = self._numbers.regions.index(home), hours.ahead_of_utc_ms(home)
         self._clamp = clamp
         self.state = columns.State(
             slots.store(max_callers, self._secret),
@@ -63,11 +63,10 @@ class Engine:
         )
         self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
-        spelled = ("{}", f"+{self._plan.code}{{}}", f"{self._plan.trunk}{{}}")
-        emergency = [form.format(number) for number in emergency_numbers(home) for form in spelled]
-        self._emergency = np.unique(self._numbers.ids([*emergency, *URGENT]))
+        self._run = Straight(kernel.run)
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
+        self._surroundings = Surroundings(self._in_force, self._numbers, clamp=clamp, secret=self._secret)
         self._seal = sealed.seal(secret, home, partitions)
         self._journal = Journal()
         self._said = Said()
@@ -153,7 +152,7 @@ class Engine:
         changes no verdict: an `at` lies at most `CLAMP_BACK_MS` before its append time, so what the watermark will be is known.
         """
         if self._clamp:  # history is not measured by today's clock
-            settling.tick(self.state, self._world(now_ms), partition, now_ms)
+            settling.tick(self.state, self._surroundings.at(now_ms), partition, now_ms)
         outcomes = Outcomes()
         self._collect([partition], now_ms, outcomes, saying=True)
         return outcomes
@@ -173,24 +172,28 @@ class Engine:
         self, batch: Batch, rows: list[int], events: list[CallEvent], now_ms: int, shed: bool, outcomes: Outcomes
     ) -> None:
         given = read(batch, rows, events, known := self._in_force, self._numbers, self._secret)
-        if given.columns.skip.any():
-            numbers = given.numbers
-            for at in np.flatnonzero(given.columns.skip).tolist():
-                self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         if len(events) > len(self._out.score):
             self._out = columns.verdicts(max(len(events), 2 * len(self._out.score)))
         out = columns.cleared(self._out, len(events))
         hashes = np.empty((len(events), 2), np.int64)
         said = self._said.of(batch, rows, events, known)
-        self.state = self.state._replace(tallies=tallies.with_room(self.state.tallies, len(events)))
-        kernel.run(self.state, self._world(now_ms), given.columns, said, out, hashes, self._filled)
-        outcomes.counts = summing.told(self.state.tallies, given, out, known)
+        held = tallies.with_room(self.state.tallies, len(events))
+        if held is not self.state.tallies:
+            self.state = self.state._replace(tallies=held)
         of = given.columns
+        found = self._run((self.state, self._surroundings.at(now_ms)), of, said, out, hashes, self._filled)
+        if found & kernel.SKIPPED:
+            numbers = given.numbers
+            for at in np.flatnonzero(of.skip).tolist():
+                self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
+        if found & (kernel.BUSY | kernel.SUMMED):
+            outcomes.counts = summing.told(self.state.tallies, given, out, known)
         self._journal.note(of.records[:, columns.PARTITION], of.key, of.call, hashes[:, 1])
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
         for pended in outcomes.pended:
             self._revisions.add(*pended)
-        self._collect(np.flatnonzero(self.state.waiting.settled).tolist(), now_ms, outcomes, saying=False)
+        if found & kernel.SETTLED:
+            self._collect(np.flatnonzero(self.state.waiting.settled).tolist(), now_ms, outcomes, saying=False)
 
     def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
         if batch.rekeyed[row]:
@@ -203,21 +206,6 @@ class Engine:
         found = codec.rescue(batch.values[row])
         if found is not None:
             outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self.policy)
-
-    def _world(self, now_ms: int) -> columns.World:
-        known = self._in_force
-        return columns.World(
-            known.lists.compiled,
-            known.facts.compiled,
-            known.operators.compiled,
-            known.trunks.compiled,
-            known.signals.compiled,
-            known.rules,
-            known.tables,
-            self._emergency,
-            np.array([self._home, known.versions.now, int(self._clamp), now_ms, self._ahead_ms], np.int64),
-            self._secret,
-        )
 
     # -- control messages ------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ from streamer.windows import callers, originations, shares, sliding, slots, tabl
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
+SKIPPED, BUSY, SETTLED, SUMMED = 1, 2, 4, 8
+"""Bits of what a pass gives: records were skipped, busy lines are to be told about, calls that waited were settled, sums are complete."""
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
@@ -241,15 +243,17 @@ def _setup(
 
 @loop
 def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, hashes: Any, filled: Any) -> int:
-    """Judge the records of a batch, those marked `skip` left out, and sweep a little. What it returns tells nothing.
+    """Judge the records of a batch, those marked `skip` left out, and sweep a little. Gives bits of what there is to be told.
 
     `said` see `streamer.said.Said.of`. To write to: `hashes` int64[n, 2], `filled` int64[RINGS].
     """
     n = batch.records.shape[0]
+    found = 0
     seen = reach(state, world, batch, hashes)
     shares.advance(state.shares, world.constants[3])
     for row in range(n):
         if batch.skip[row]:
+            found |= SKIPPED
             continue
         record = batch.records[row]
         at = record[columns.AT]
@@ -268,6 +272,8 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
             out.columns[row, columns.FLAGS] |= columns.LATE_EVENT
         if record[columns.KIND] == columns.SETUP:
             _setup(state, world, batch, row, said, out, at, filled, hashes)
+            if out.columns[row, columns.FLAGS] & columns.BUSY:
+                found |= BUSY
         else:
             count_outcome(state, batch, row, at, clock, out)
         effect = out.columns[row, columns.FLAGS] & columns.THROTTLED == 0
@@ -275,4 +281,9 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
     callers.sweep(state.callers, state.watermark, 8 + 2 * n)
     recent.sweep(state.calls, state.watermark, 64 + 8 * n)
     recent.sweep(state.pairs, state.watermark, 64 + 8 * n)
-    return seen
+    filled[0] = seen  # nobody reads it: so that the looks of `reach` are not left out as useless
+    if state.waiting.settled.any():
+        found |= SETTLED
+    if tallies.any_complete(state.tallies):
+        found |= SUMMED
+    return found

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from streamer.compiled import Straight
 from streamer.kafka import topics
 from streamer.kafka.broker import LocalBroker
 from streamer.settings import Settings, load
@@ -34,8 +35,10 @@ _ADDRESS = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C as people know it: a run that a shell put into the background would have its children ignore it.
 
-    Brokers of tests live so short that what Java's second compiler costs is never earned back.
+    Brokers of tests live so short that what Java's second compiler costs is never earned back. Loops that are entered without
+    a look at their arguments' types have them looked at.
     """
+    Straight.checked = True
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

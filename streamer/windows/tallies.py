@@ -80,8 +80,8 @@ def tallies(partitions: int, room: int = 8 * PART) -> Tallies:
 
 
 def with_room(tallies: Tallies, more: int) -> Tallies:
-    """The same, or a copy with room for so many more rows in each partition."""
-    needed = int(tallies.count.max(initial=0)) + more
+    """The same, or a copy with room for so many more rows in each partition, of which all that is complete was taken."""
+    needed = PART + more
     room = tallies.rows.shape[1]
     if needed <= room:
         return tallies
@@ -167,6 +167,15 @@ def _add_up(rows: Any, order: Any, counts: Any) -> int:
         for which in range(COUNTS):
             counts[kinds - 1, which] += (row[BITS] >> which) & 1
     return kinds
+
+
+@loop
+def any_complete(tallies: Tallies) -> bool:
+    """Whether any partition has messages to take."""
+    for partition in range(tallies.count.shape[0]):
+        if tallies.count[partition] > 0 and tallies.rows[partition, 0, NUMBER] < tallies.number[partition]:
+            return True
+    return False
 
 
 def complete(tallies: Tallies) -> list[int]:
