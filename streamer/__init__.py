@@ -17,6 +17,7 @@ COMPILED = (
     "models/scorer.py",
     "features.py",
     "policy.py",
+    "reasons.py",
     "columns.py",
     "compiled.py",
     "vector.py",

@@ -9,7 +9,8 @@ import numpy as np
 from streamer import columns
 from streamer.columns import Columns, State, Verdicts
 from streamer.compiled import loop
-from streamer.policy import BLOCK, THROTTLED
+from streamer.policy import BLOCK
+from streamer.reasons import THROTTLED
 from streamer.windows import callers, costly, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 

@@ -25,7 +25,7 @@ from streamer.errors import StateError
 from streamer.in_force import InForce, Versions
 from streamer.journal import Touched
 from streamer.pending import Pending
-from streamer.policy import REASONS
+from streamer.reasons import CODING, REASONS, Coding
 from streamer.registers.operators import CAPACITY
 from streamer.revisions import Revisions
 from streamer.sealed import ANEW, Seal, columns_of, joined, opened
@@ -216,11 +216,11 @@ def _as_ours(said: Any, seen: Any, header: Header, known: InForce) -> tuple[Any,
     ours = {word: known.versions.word_of(policy, model) for word, policy, model in header.versions}
     said[:, calls.VERSIONS] = np.array([ours[word] for word in theirs.tolist()], np.int64)[places]
     if header.reasons != list(REASONS):
-        masks = said[:, calls.REASONS].copy()
+        words = said[:, calls.REASONS].copy()
         said[:, calls.REASONS] = 0
-        for bit, name in enumerate(header.reasons):
-            if name in REASONS:
-                said[:, calls.REASONS] |= (masks >> bit & 1) << REASONS.index(name)
+        for field in Coding(header.reasons).fields.values():
+            own = np.array([0, *(CODING.word_of([name]) for name in field.names)], np.int64)
+            said[:, calls.REASONS] |= own[words >> field.at & field.mask]
     rows = np.full(CAPACITY, state_layout.UNNAMED, np.int64)
     for row, name in header.operators:
         rows[row] = known.operators.row(name)

@@ -92,7 +92,7 @@ class Columns(NamedTuple):
 class Verdicts(NamedTuple):
     """What a pass fills, a row a record; rows of answers and ends stay as they were.
 
-    `columns` int64[n, VERDICT_COLUMNS], `reasons` int64[n] (bits of `streamer.policy.REASONS`), `score` float64[n] (NaN
+    `columns` int64[n, VERDICT_COLUMNS], `reasons` int64[n] (words of `streamer.reasons`), `score` float64[n] (NaN
     without a model, not filled for what is repeated), `millionths` int64[n] the score as it is said (-1 without a model),
     `x` float64[n, features], `found` float64[n, detectors, 4], `modes` uint8[n, detectors + 1].
     """

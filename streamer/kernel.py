@@ -23,8 +23,9 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, LABEL, OFF, THROTTLED, decide, governed
+from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
 from streamer.reach import pair_hash, reach
+from streamer.reasons import THROTTLED
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle

@@ -29,7 +29,8 @@ from streamer.columns import Verdicts
 from streamer.compiled import loop
 from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Versions
-from streamer.policy import BLOCK, REASONS, THROTTLED, names_of, refusal
+from streamer.policy import BLOCK, refusal
+from streamer.reasons import THROTTLED, names_of
 from streamer.records import Read, trunk_of
 from streamer.revisions import Came, Pended, Revision
 
@@ -62,7 +63,7 @@ class Outcomes:
     (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits, keyed
     hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
     Counters by action, reason and operator for the metrics; `setups` and `throttled` by operator, `blocked` by (operator, trunk or "",
-    mask of reasons); `delays` is append time less `at`, ms, of the last set-up of each operator.
+    word of reasons); `delays` is append time less `at`, ms, of the last set-up of each operator.
 
     `counts` (key, value) for whoever merges what no partition sees whole: partial sums and busy lines.
 
@@ -208,7 +209,7 @@ class Reporter:
         closing = self._writer.closings.get(key)
         if closing is None:
             actions, mask, word = key
-            reasons, policy, model = names_of(mask), versions.policy_of(word), versions.model_of(word)
+            reasons, policy, model = [*names_of(mask)], versions.policy_of(word), versions.model_of(word)
             closing = _words(actions & 0xFF, actions >> 8, reasons, policy, model)
             self._writer.learn(key, closing)
         event = given.events[line[ROW]]
@@ -272,6 +273,3 @@ def _standing(events: list[Any], verdicts: Any, hashes: Any) -> list[tuple[str, 
         (events[row].operator, trunk_of(events[row]), at, bits, line)
         for row, (at, bits), line in zip(rows.tolist(), told, hashes[rows].tolist(), strict=True)
     ]
-
-
-assert len(REASONS) <= 63, "a verdict's mask has 63 bits"

@@ -22,6 +22,7 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.detectors.base import MAX_THRESHOLDS
 from streamer.errors import MessageError
+from streamer.reasons import CODING
 from streamer.registers.lists import BIT
 
 ALLOW, LABEL, BLOCK = ACTIONS.index("allow"), ACTIONS.index("label"), ACTIONS.index("block")
@@ -32,16 +33,6 @@ ASKED: Final = 32
 """In what `governed` gives, the bit of a row that asked for a block lies so many bits above the one that says it could."""
 CAUSES: Final = 12
 
-REASONS: Final[tuple[str, ...]] = (
-    "list.block",
-    "model.score",
-    *(f"{detector.id}.{cause.name}" for detector in DETECTORS for cause in detector.causes),
-    "input.throttled",
-)
-"""Every reason that a compiled verdict can carry; a verdict's mask has bit i set for reason i. At most 64."""
-THROTTLED: Final = 1 << REASONS.index("input.throttled")
-"""The mask of a set-up that was let through unjudged, since its operator had its share while the input lagged."""
-
 _BEHAVIOUR: Final = frozenset({"model", *(detector.id for detector in DETECTORS if detector.kind == "behaviour")})
 _ANALYTICS: Final = 603
 """Network blocked (ATIS-1000099)."""
@@ -49,26 +40,25 @@ _REJECTED: Final = 608
 """Rejected by a machine (RFC 8688)."""
 _CALL_REJECTED: Final = 21
 """Q.850's cause."""
-_LIST_BLOCK: Final = np.uint64(1)
-_MODEL_SCORE: Final = np.uint64(2)
+_LIST_BLOCK: Final = np.uint64(CODING.word_of(["list.block"]))
+_MODEL_AT: Final = CODING.fields["model"].at
 _BLOCK_BIT: Final = BIT["block"]
 _ALLOW_BIT: Final = BIT["allow"]
 _EMERGENCY_BIT: Final = BIT["emergency"]
-_ONE: Final = np.uint64(1)
 
 
 class Rules(NamedTuple):
     """A policy as arrays; D detectors and one row more for the model.
 
-    mode uint8[D + 1], action uint8[D + 1, CAUSES], thresholds float64[D, MAX_THRESHOLDS], first_reason int64[D] (bit of a
-    detector's first cause), behaviour and deferred bool[D + 1], cache_s int64[D + 1], demoted_until int64[scopes, D + 1] ms,
+    mode uint8[D + 1], action uint8[D + 1, CAUSES], thresholds float64[D, MAX_THRESHOLDS], reason_at int64[D] (where the
+    field of a detector begins in a word of reasons), behaviour and deferred bool[D + 1], cache_s int64[D + 1], demoted_until int64[scopes, D + 1] ms,
     numbers float64[4]: the model's threshold, evidence sample, control share, kill switch.
     """
 
     mode: Any
     action: Any
     thresholds: Any
-    first_reason: Any
+    reason_at: Any
     behaviour: Any
     deferred: Any
     cache_s: Any
@@ -124,7 +114,7 @@ def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
             rules.action[row, place + 1] = ACTIONS.index(action)
         for place, (name, value) in enumerate(detector.thresholds.items()):
             rules.thresholds[row, place] = given.thresholds.get(name, value) if given else value
-        rules.first_reason[row] = REASONS.index(f"{detector.id}.{detector.causes[0].name}")
+        rules.reason_at[row] = CODING.fields[detector.id].at
         rules.behaviour[row] = detector.kind == "behaviour"
         rules.deferred[row] = detector.deferred
         rules.cache_s[row] = (given.cache_s if given else detector.cache_s) if detector.kind == "behaviour" else 0
@@ -158,7 +148,7 @@ def decide(
     draw: float,
     modes: Any,
 ) -> tuple[int, int, Any, int, bool]:
-    """(action, shadow action, reasons mask, cache seconds, control) of one call.
+    """(action, shadow action, word of reasons, cache seconds, control) of one call.
 
     `found` float64[D, 4] as the detectors left it, `score` NaN without a model, `draw` in [0, 1) from the call's hash;
     `modes` uint8[D + 1] is filled with the mode each ran in (off where an allow list exempts).
@@ -191,16 +181,16 @@ def decide(
             continue
         if row < detectors:
             cause = np.int64(found[row, 0])
-            bit = np.uint64(rules.first_reason[row] + cause - 1)
+            place = np.int64(rules.reason_at[row])
         else:
             cause = 1 if score > rules.numbers[0] else 0
-            bit = _ONE
+            place = np.int64(_MODEL_AT)
         if cause == 0:
             continue
         asked = np.int64(rules.action[row, cause])
         shadow = max(shadow, asked)
         if mode == ENFORCE:
-            reasons |= _ONE << bit
+            reasons |= np.uint64(cause) << np.uint64(place)
             action = max(action, asked)
             if not behaviour:
                 cache = 0  # whatever it leads to: an origin finding is about this call alone
@@ -243,11 +233,6 @@ def refusal(policy: Policy, reasons: list[str]) -> dict[str, Any]:
     if code == _ANALYTICS and not all(reason.split(".")[0] in _BEHAVIOUR for reason in reasons):
         code = _REJECTED  # 603 is for analytics alone
     return {"sip_code": code, "sip_reason": policy.block_sip_reason, "q850": _CALL_REJECTED}
-
-
-def names_of(mask: int) -> list[str]:
-    """The reasons in a mask, in the order of `REASONS`."""
-    return [REASONS[bit] for bit in range(len(REASONS)) if mask >> bit & 1]
 
 
 assert MODEL_ROW < ASKED - 1, "what is governed of a call fits into 63 bits"

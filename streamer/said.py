@@ -12,7 +12,7 @@ from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.decisions import ACTIONS, Decision, Policy
 from streamer.calls.events import CallEvent
 from streamer.in_force import InForce, Versions
-from streamer.policy import REASONS
+from streamer.reasons import CODING
 from streamer.records import Batch
 
 _NOTHING: Final = np.zeros((0, columns.SAID_COLUMNS), np.int64)
@@ -83,7 +83,7 @@ def _columns(decision: Decision, versions: Versions) -> tuple[int, ...]:
         1,
         ACTIONS.index(decision.action),
         ACTIONS.index(decision.shadow_action),
-        sum(1 << REASONS.index(reason) for reason in set(decision.reasons) if reason in REASONS),
+        CODING.word_of(decision.reasons),
         -1 if decision.score is None else round(decision.score * MILLIONTHS),
         _cache_s(decision),
         versions.word_of(policy, (decision.model or "")[:_LONGEST] or None),

@@ -67,7 +67,7 @@ def settle(state: State, world: World, partition: int, until_ms: int) -> None:
                     counts, clock = state.callers.counts[slot], state.callers.clock_ms[slot]
                     sliding.add(counts, sliding.BLOCKED, row[originations.AT], clock)
             entry[recent.SAID] = BLOCK << 8 | BLOCK
-            entry[recent.REASONS] |= 1 << world.rules.first_reason[UNVERIFIED]
+            entry[recent.REASONS] |= 1 << world.rules.reason_at[UNVERIFIED]
     waiting.due[partition] = due
 
 

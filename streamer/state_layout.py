@@ -20,7 +20,7 @@ from streamer.columns import State
 from streamer.faults import first_fault, outside
 from streamer.features import WINDOWS
 from streamer.pending import NOTHING, Pending
-from streamer.policy import REASONS
+from streamer.reasons import REASONS, WORD_BITS, Coding
 from streamer.registers.operators import CAPACITY
 from streamer.tallied import Tallied
 from streamer.windows import calls, costly, distinct, sliding, table
@@ -42,7 +42,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands before the columns.
 
     `watermark` in ms, -1 without one; `terms` see `terms`; `versions` (word, policy, model) of all that the calls name;
-    `operators` (row, name) of all that the pairs name; `reasons` the meaning of the bits of a call's reasons, in order;
+    `operators` (row, name) of all that the pairs name; `reasons` the names that a call's word of reasons is of (`streamer.reasons.Coding`);
     `columns` (name, dtype, shape); `pending` see `streamer.pending`.
     """
 
@@ -51,7 +51,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     terms: dict[str, str]
     versions: list[tuple[int, Policy, Name | None]]
     operators: list[tuple[int, Operator]]
-    reasons: Annotated[list[Name], Meta(max_length=63)]
+    reasons: Annotated[list[Name], Meta(max_length=255)]
     columns: list[tuple[str, str, list[Count]]]
     pending: Pending = NOTHING
     tallied: Tallied = Tallied()
@@ -144,10 +144,7 @@ def faults_of_calls(rows: Any, header: Header) -> Iterator[str]:
     yield from outside("calls.said, shadow action", said >> 8 & 0xFF, 0, len(ACTIONS) - 1)
     yield from outside("calls.said, cache seconds", said >> 16, 0, _MOST_CACHE_S)
     yield from outside("calls.score", rows[:, calls.SCORE], -1, MILLIONTHS)
-    yield from outside("calls.reasons", rows[:, calls.REASONS], 0, (1 << len(header.reasons)) - 1)
-    for name in said_reasons(rows, header.reasons):
-        if name not in REASONS:
-            yield f"calls.reasons name {name!r}, which this version does not know"
+    yield from _faults_of_reasons(rows[:, calls.REASONS], Coding(header.reasons))
     words = np.unique(rows[:, calls.VERSIONS]).tolist()
     if words != sorted(word for word, _, _ in header.versions):
         yield "calls.versions and the table of versions name different policies and models"
@@ -176,10 +173,17 @@ def operators_in(rows: Any) -> list[int]:
     return found
 
 
-def said_reasons(rows: Any, names: list[str]) -> list[str]:
-    """Those of `names` whose bit is set in the reasons of any call."""
-    mask = int(np.bitwise_or.reduce(rows[:, calls.REASONS], initial=0))
-    return [name for bit, name in enumerate(names) if mask >> bit & 1]
+def _faults_of_reasons(words: Any, coding: Coding) -> Iterator[str]:
+    if coding.bits > WORD_BITS:
+        yield f"the reasons need {coding.bits} bits, a word has {WORD_BITS}"
+        return
+    yield from outside("calls.reasons", words, 0, (1 << coding.bits) - 1)
+    for source, field in coding.fields.items():
+        values = words >> field.at & field.mask
+        yield from outside(f"calls.reasons, {source}", values, 0, len(field.names))
+        for value in np.unique(values[values > 0]).tolist():
+            if field.names[value - 1] not in REASONS:
+                yield f"calls.reasons name {field.names[value - 1]!r}, which this version does not know"
 
 
 def _twice(name: str, values: Any) -> Iterator[str]:

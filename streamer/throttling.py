@@ -7,7 +7,7 @@ from typing import Any, Final
 from streamer import columns
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
-from streamer.policy import THROTTLED
+from streamer.reasons import THROTTLED
 from streamer.windows import calls as recent
 from streamer.windows import shares, table
 

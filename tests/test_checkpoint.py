@@ -10,7 +10,7 @@ import pytest
 
 from streamer.engine import Engine
 from streamer.errors import StateError
-from streamer.policy import REASONS
+from streamer.reasons import CODING, REASONS, Coding
 from streamer.versions import STATE_LAYOUT
 from streamer.windows import calls, slots, table
 from tests.fuzzing.state import SECRET, body_of, grown, held_by, in_order, key_of, opened, seal, shapes, told
@@ -85,7 +85,7 @@ def test_state_changed_by_nothing_is_taken_in_as_it_is(packed):
     (cell("calls", 0, 5, calls.SAID), "calls.said, action of row 0 is 5, not within 0 to 4"),
     (cell("calls", 0, 5 << 8, calls.SAID), "shadow action of row 0 is 5"), (cell("calls", 0, 86_401 << 16, calls.SAID), "cache seconds"),
     (cell("calls", 0, -1, calls.SAID), "calls.said"), (cell("calls", 0, 1_000_001, calls.SCORE), "calls.score of row 0"),
-    (cell("calls", 0, 1 << len(REASONS), calls.REASONS), "calls.reasons of row 0"), (cell("calls", 0, -1, calls.REASONS), "calls.reasons"),
+    (cell("calls", 0, 1 << CODING.bits, calls.REASONS), "calls.reasons of row 0"), (cell("calls", 0, 7 << CODING.fields["number_invalid"].at, calls.REASONS), "calls.reasons, number_invalid of row 0 is 7, not within 0 to 6"), (cell("calls", 0, -1, calls.REASONS), "calls.reasons"),
     (cell("calls", 0, 9 << 32, calls.VERSIONS), "calls.versions and the table of versions"), (doubled("calls"), "calls.hash .* twice"),
     (cell("pairs", 0, table.held(HERE, 1), table.HELD), "pairs.held of row 0 has flags"), (cell("pairs", 0, table.held(99, 0), table.HELD), "pairs.held, part"),
     (cell("pairs", 0, 2**50, table.TOUCHED_MS), "pairs.touched_ms of row 0"), (cell("pairs", 0, 4_096, calls.OPERATOR), "pairs.operator of row 0 is 4096"),
@@ -102,7 +102,8 @@ def test_unsound_columns_are_refused_by_name_although_they_are_sealed(packed, ch
     ({"watermark": 2**62}, "cannot be read: .*watermark"), ({"watermark": -1}, "callers.clock_ms"), ({"watermark": None}, "cannot be read"),
     ({"versions": [[0, {"version": ""}, None]]}, "cannot be read"), ({"versions": []}, "table of versions"),
     ({"operators": [[0, "op-a"], [0, "op-b"]]}, "operators names one of them twice"), ({"reasons": []}, "calls.reasons of row"),
-    ({"reasons": [f"new.{n}" for n in range(len(REASONS))]}, "calls.reasons name 'new.*which this version does not know"),
+    ({"reasons": [f"new_{name}" for name in REASONS]}, "calls.reasons name 'new_.*which this version does not know"),
+    ({"reasons": [f"source_{n}.cause" for n in range(64)]}, "the reasons need 64 bits, a word has 63"),
     ({"partition": (HERE + 1) % PARTITIONS}, f"this is the state of partition {(HERE + 1) % PARTITIONS}"), ({"more": 1}, "cannot be read"),
     ({"terms": {}}, "exported with STREAMER_HOME = None, this worker has KZ"),
 ])  # fmt: skip
@@ -163,10 +164,8 @@ def test_reasons_are_known_by_name_when_the_exporter_numbers_them_otherwise():
     packed = ours.export(partition)
     header, columns = opened(packed)
     header["reasons"] = ["gone.long_ago", *reversed(REASONS)]
-    masks = columns["calls"][:, calls.REASONS]
-    columns["calls"][:, calls.REASONS] = [
-        sum(1 << len(REASONS) - b for b in range(63) if mask >> b & 1) for mask in masks.tolist()
-    ]
+    theirs, words = Coding(header["reasons"]), columns["calls"][:, calls.REASONS].tolist()
+    columns["calls"][:, calls.REASONS] = [theirs.word_of(CODING.names_of(word)) for word in words]
     held = engine()
     held.import_state(partition, seal(body_of(packed, header, columns), b"streamer"))
     assert judge(held, [setup("1", "+77030000001", CALLEE, ingress="international")]) == said

@@ -10,7 +10,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import HistogramMetricFamily
 
-from streamer.policy import names_of
+from streamer.reasons import names_of
 from streamer.stream.state_metrics import StateMetrics
 from streamer.versions import told
 

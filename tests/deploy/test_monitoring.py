@@ -11,7 +11,7 @@ import yaml
 from streamer.dashboards.boards import BOARDS
 from streamer.dashboards.panels import DATASOURCE, differences, document, write
 from streamer.merger.metrics import MergerMetrics
-from streamer.policy import REASONS
+from streamer.reasons import REASONS
 from streamer.stream import metrics
 from streamer.training.metrics import TrainerMetrics
 from streamer.versions import told
