@@ -109,9 +109,7 @@ def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -
     heard = time.monotonic()
     while ends:
         messages: list[Any] = client.consume(_SLICE, 0.1)
-        if messages:
-            heard = time.monotonic()
-        elif time.monotonic() - heard > _SILENCE_S:
+        if not messages and time.monotonic() - heard > _SILENCE_S:
             raise TransportError(f"nothing came from the brokers for {_SILENCE_S:.0f} s")
         for message in messages:
             partition, error = message.partition(), message.error()
@@ -137,3 +135,5 @@ def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -
                     message.value(),
                     tuple(headers_of(message)),
                 )
+        if messages:
+            heard = time.monotonic()  # whoever reads may have taken his time with them
