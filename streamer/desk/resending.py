@@ -17,8 +17,8 @@ from streamer.kafka.topics import Topics, dead_letter
 from streamer.settings import Settings
 
 _SLICE: Final = 1_000
-_PART: Final = 10_000
-_PART_BYTES: Final = 32 * 1024 * 1024
+_PART: Final = 5_000
+_PART_BYTES: Final = 16 * 1024 * 1024
 
 
 class Asked(NamedTuple):

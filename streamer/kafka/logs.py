@@ -16,7 +16,7 @@ from streamer.kafka.headers import headers_of
 from streamer.settings import Settings
 
 _SILENCE_S: Final = 30.0
-_SLICE: Final = 10_000
+_SLICE: Final = 2_000
 _QUIET: Final[dict[str, Any]] = {"log_level": 2}
 """What goes wrong is raised; a line for every attempt to connect says no more."""
 
