@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@sync
 	@touch $@
 
-demo: env ## broker, worker, trainer and traffic on one screen for a minute
+demo: env ## broker, worker, trainer, merger and traffic on one screen for a minute
 	@$(BIN)/streamer demo
 
 lint: env ## style, types, layers, schemas

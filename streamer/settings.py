@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STREAMER_", frozen=True, extra="forbid")
 
     # Kafka
-    bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma-separated")
+    bootstrap: str = Field(
+        "127.0.0.1:9092", min_length=1, description="Kafka bootstrap servers, host:port, comma-separated"
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how clients talk to the brokers"
     )
@@ -53,7 +55,7 @@ class Settings(BaseSettings):
         le=10,
         description="replicas that must have a message before it counts; unset: as the cluster has it",
     )
-    group: str = Field("streamer-scorer", description="consumer group of the scoring workers")
+    group: str = Field("streamer-scorer", min_length=1, description="consumer group of the scoring workers")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000, description="a silent worker is expelled after this")
     start_at: Literal["earliest", "latest"] = Field("earliest", description="where a new group starts to read")
 
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(6_067, ge=0, le=65_535, description="port of /metrics, /livez and /readyz; 0 picks one")
     secret: SecretStr = Field(
         SecretStr("streamer"),
+        min_length=1,
         description="key of every keyed hash and of exported state; set your own, the same for all workers",
     )
 
@@ -93,7 +96,7 @@ class Settings(BaseSettings):
 
     # the trainer
     trainer_group: str = Field(
-        "streamer-trainer", description="consumer group whose one partition is the trainer's lease"
+        "streamer-trainer", min_length=1, description="consumer group whose one partition is the trainer's lease"
     )
     trainer_data: Path = Field(Path(".run/trainer"), description="folder of the trainer's own snapshots")
     trainer_metrics_port: int = Field(6_068, ge=0, le=65_535, description="port of the trainer's /metrics")
@@ -107,7 +110,9 @@ class Settings(BaseSettings):
 
     # whoever merges signals
     signals_group: str = Field(
-        "streamer-signals", description="consumer group whose one partition is the lease of whoever merges signals"
+        "streamer-signals",
+        min_length=1,
+        description="consumer group whose one partition is the lease of whoever merges signals",
     )
     signals_metrics_port: int = Field(6_069, ge=0, le=65_535, description="port of the merger's /metrics")
 

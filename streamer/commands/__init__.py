@@ -1,7 +1,7 @@
 """The command tree: `streamer <command>`. A command's module is imported only when that command is run or asked for help.
 
 A command module offers either `app` (a `typer.Typer`, of one command or of several) or a function that has the
-command's name. Anything that is a `StreamerError` leaves as one line on standard error and exit code 1.
+command's name. Anything that is a `StreamerError`, or a file that the system refuses, leaves as one line on standard error and exit code 1.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def ended_like_ctrl_c() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 when it did its work, 1 after a `StreamerError`, 2 on wrong usage, 130 after Ctrl-C.
+    """Run one command and exit: 0 when it did its work, 1 after a `StreamerError` or a file refused, 2 on wrong usage, 130 after Ctrl-C.
 
     SIGTERM is taken like Ctrl-C, but for commands that listen to it themselves.
     """
@@ -154,6 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except StreamerError as error:
         for line in f"streamer: {error}".split("\n"):
             say(line, err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        files = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        say(f"streamer: {files}: {error.strerror}; see who may read and write there, and whether it is full", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from heapq import nlargest
@@ -28,6 +29,10 @@ Operator = Annotated[str | None, typer.Option("--operator", help="Only records t
 _SHOWN: Final = 200
 _KINDS: Final = 50
 """Rows of the table at most: whoever publishes may name as many operators as he likes."""
+_COUNTED: Final = 10_000
+_OTHERS: Final = "(others)"
+"""What operators are counted as once there are so many kinds."""
+_TELL_S: Final = 5.0
 
 
 @app.command(epilog="Example: streamer dlq show --operator op-a --since 2h --limit 5")
@@ -37,7 +42,9 @@ def show(
     operator: Operator = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=0, help="The newest so many; 0 for all.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=0, help="The newest so many; 0 for all, one topic after another, as they come.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show dead letters: reason, message, where each came from and its value; and how many there are of each kind."""
@@ -48,10 +55,11 @@ def show(
 
     def counted() -> Iterator[Letter]:
         for letter in resending.found(load(), _asked(reason, topic, operator, since, until)):
-            counts[letter.topic, letter.reason, letter.operator] += 1
+            kind = (letter.topic, letter.reason, letter.operator)
+            counts[kind if kind in counts or len(counts) < _COUNTED else (letter.topic, letter.reason, _OTHERS)] += 1
             yield letter
 
-    shown = sorted(nlargest(limit, counted(), _at_ms) if limit else counted(), key=_at_ms)
+    shown = sorted(nlargest(limit, counted(), _at_ms), key=_at_ms) if limit else counted()
     if as_json:
         print_json(object_of(letter) for letter in shown)
         return
@@ -60,8 +68,8 @@ def show(
     print_table(("source", "reason", "operator", "letters"), [(*what, n) for what, n in counts.most_common(_KINDS)])
     if len(counts) > _KINDS:
         say(f"and {len(counts) - _KINDS:,} more kinds with fewer letters; --limit 0 --json has all letters", err=True)
-    if len(shown) < counts.total():
-        say(f"the newest {len(shown)} of {counts.total():,} are shown; --limit 0 shows all", err=True)
+    if limit and limit < counts.total():
+        say(f"the newest {limit} of {counts.total():,} are shown; --limit 0 shows all", err=True)
 
 
 def _at_ms(letter: Letter) -> int:
@@ -96,49 +104,76 @@ def replay(
 
     A record that this version still refuses, that was sent before, that came back, or whose key has a newer record on a
     compacted topic is not sent, and counted. What is sent carries the header `replayed`. Calls are judged as they come:
-    a set-up of long ago gets a late decision, and its time is clamped.
+    a set-up of long ago gets a late decision, and its time is clamped. Letters are read, told and sent a part at a time, topic
+    by topic: whoever interrupts it goes on by the same command, which passes over what was sent.
     """
     from streamer.desk import resending
 
-    settings = load()
-    plans = resending.planned(settings, _asked(reason, topic, operator, since, until), again=again)
-    if yes:
-        resending.send_again(settings, plans, by)
-    _tell(plans, sent=yes, as_json=as_json)
-
-
-def _tell(plans: list[Plan], *, sent: bool, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "topic": plan.letter.record.topic,
-                "offset": plan.letter.record.offset,
-                "to": plan.letter.topic,
-                "verdict": "sent" if sent and plan.verdict == "ready" else plan.verdict,
-                "rekeyed": plan.rekeyed,
-                "old_key": None if plan.letter.record.key is None else plan.letter.record.key_text,
-                "key": None if plan.key is None else plan.key.decode("utf-8", "backslashreplace"),
-                "why": plan.why,
-            }
-            for plan in plans
-        )
-        return
-    for plan in plans:
-        record, letter = plan.letter.record, plan.letter
-        if plan.verdict != "ready":
-            say(f"{record.topic}@{record.offset}: not sent, {plan.verdict}: {plan.why}")
-        elif plan.rekeyed:
-            key = "-" if plan.key is None else plan.key.decode("utf-8", "backslashreplace")
-            done = "sent" if sent else "ready"
-            say(f"{record.topic}@{record.offset}: {done}, under {key!r} instead of {record.key_text!r}")
-        else:
-            say(f"{record.topic}@{record.offset}: {'sent' if sent else 'ready'} for {letter.topic}")
-    counts = Counter(
-        (plan.letter.topic, "sent" if sent and plan.verdict == "ready" else plan.verdict) for plan in plans
-    )
-    print_table(("topic", "outcome", "letters"), [(*what, n) for what, n in sorted(counts.items())])
-    if not sent and any(plan.verdict == "ready" for plan in plans):
+    settings, asked = load(), _asked(reason, topic, operator, since, until)
+    signed = resending.signer(by) if yes else ""
+    course = _Course()
+    try:
+        for plans in resending.planned(settings, asked, again=again, read_on=course.read_on):
+            for dealt_with in resending.send_again(settings, plans, signed) if yes else (plans,):
+                said = [(plan, "sent" if yes and plan.verdict == "ready" else plan.verdict) for plan in dealt_with]
+                course.outcomes.update((plan.letter.topic, outcome) for plan, outcome in said)
+                if as_json:
+                    print_json(_object(plan, outcome) for plan, outcome in said)
+                else:
+                    for plan, outcome in said:
+                        _tell(plan, outcome)
+    finally:
+        if course.outcomes and not as_json:
+            rows = [(*what, n) for what, n in sorted(course.outcomes.items())]
+            print_table(("topic", "outcome", "letters"), rows)
+    if not course.outcomes and not as_json:
+        say("there is no such dead letter", err=True)
+    if not as_json and any(outcome == "ready" for _, outcome in course.outcomes):
         say("nothing was sent: --yes --by WHO sends those that are ready", err=True)
+
+
+class _Course:
+    """What became of letters so far, by topic and outcome; of a long replay it is told on standard error every few seconds."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self._read = 0
+        self._told = time.monotonic()
+
+    def read_on(self) -> None:
+        """Another record was read; each is read twice."""
+        self._read += 1
+        if time.monotonic() > self._told + _TELL_S:
+            self._told = time.monotonic()
+            sent = sum(n for (_, outcome), n in self.outcomes.items() if outcome == "sent")
+            say(
+                f"{self._read:,} records of dead letters read, {self.outcomes.total():,} dealt with, {sent:,} sent",
+                err=True,
+            )
+
+
+def _object(plan: Plan, outcome: str) -> dict[str, Any]:
+    return {
+        "topic": plan.letter.record.topic,
+        "offset": plan.letter.record.offset,
+        "to": plan.letter.topic,
+        "verdict": outcome,
+        "rekeyed": plan.rekeyed,
+        "old_key": None if plan.letter.record.key is None else plan.letter.record.key_text,
+        "key": None if plan.key is None else plan.key.decode("utf-8", "backslashreplace"),
+        "why": plan.why,
+    }
+
+
+def _tell(plan: Plan, outcome: str) -> None:
+    letter, record = plan.letter, plan.letter.record
+    if plan.verdict != "ready":
+        say(f"{record.topic}@{record.offset}: not sent, {outcome}: {plan.why}")
+    elif plan.rekeyed:
+        key = "-" if plan.key is None else plan.key.decode("utf-8", "backslashreplace")
+        say(f"{record.topic}@{record.offset}: {outcome}, under {key!r} instead of {record.key_text!r}")
+    else:
+        say(f"{record.topic}@{record.offset}: {outcome} for {letter.topic}")
 
 
 def _asked(

@@ -51,7 +51,7 @@ def doctor(
 ) -> None:
     """Find what is wrong and say how to mend it; nothing is changed or published.
 
-    Without FILE: brokers, topics, keys and partitioner of the latest calls, clocks, control topics, workers, secret.
+    Without FILE: brokers, topics, keys and partitioner of the latest calls, clocks, control topics, workers, trainer, merger, secret.
     With FILE: each line against the contract. With --live: what one operator publishes meanwhile.
     Exit code 0: sound. 1: a check failed (with --strict also: a warning).
     """

@@ -114,19 +114,23 @@ def evaluate(
     from streamer.lab import mapping as mappings
     from streamer.lab.evaluation import evaluation, pages, telling, truths
     from streamer.lab.evaluation.evaluation import Rules
+    from streamer.lab.files import keep_apart
 
     if not files and (mapping or truth or control):
         raise SettingsError("--mapping, --truth and --control are about files of calls, and none is named")
+    if files and rejects is None:
+        rejects = Path(f"{files[0].name.split('.')[0]}.rejects.jsonl")
+    read = [*(files or ()), truth, control, policy, candidate, None if mapping is None else Path(mapping)]
+    keep_apart(read, {"--rejects": rejects, "--to": to, "--html": html})
     rules = _rules(policy, candidate)
     began = time.monotonic()
     adapting = None
-    if files:
+    if files and rejects is not None:
         settings = load(partitions=partitions)
         secret = settings.secret.get_secret_value().encode()
         chosen = None if mapping is None else mappings.read(mapping, secret)
         country = home or (chosen.layout.home if chosen else None) or settings.home
-        named = rejects or Path(f"{files[0].name.split('.')[0]}.rejects.jsonl")
-        records = evaluation.Records(files, chosen, control, named, hold, country)
+        records = evaluation.Records(files, chosen, control, rejects, hold, country)
         known = None if truth is None else truths.read(truth)
         with _progress("read and judged") as tell:
             count, bad = evaluation.judge_records(records, known, rules, settings, tell)

@@ -92,7 +92,7 @@ def replay(
     """
     from streamer.lab import account
     from streamer.lab import mapping as mappings
-    from streamer.lab.files import opened
+    from streamer.lab.files import keep_apart, opened
     from streamer.lab.history import History, Order
 
     if mapping is not None and at_column is not None:
@@ -120,6 +120,11 @@ def replay(
         patience_s=patience,
         resume=resume,
         save_every_s=save_every,
+    )
+    of_mapping = Path(mapping) if mapping is not None else None
+    keep_apart(
+        [*files, control, of_mapping],
+        {"--decisions": decisions, "--rejects": order.rejects, "--report": report, "--resume": resume},
     )
     with History(order, settings) as history:
         if history.complete and not as_json:

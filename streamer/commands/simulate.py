@@ -80,7 +80,7 @@ def simulate(
     spoofed_active@0.5, scam_line.
     """
     from streamer.lab import control as controls
-    from streamer.lab.files import opened
+    from streamer.lab.files import keep_apart, opened
     from streamer.lab.publishers import PUBLISHERS
     from streamer.lab.publishing import SETTLE_S, through_kafka
     from streamer.lab.replay import Summary
@@ -89,6 +89,7 @@ def simulate(
 
     live = to == "kafka"
     settings = load(bootstrap=bootstrap, partitions=partitions)
+    keep_apart([], {"--to": None if live else Path(to), "--truth": truth, "--control": control})
     try:
         options: dict[str, Any] = {
             "seed": seed,

@@ -11,21 +11,25 @@ import typer
 from streamer.errors import StreamerError
 from streamer.settings import Settings, load
 
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
+
+@app.command(epilog="Example: streamer worker --processes 2")
 def worker(
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes; each uses about one core.")] = 1,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers; the setting by default.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Put before every topic name; the setting by default.")] = None,
+    partitions: Annotated[
+        int | None, typer.Option(help="Partitions of the topics keyed by caller; the setting by default.")
+    ] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics; process i listens on port + i.")] = None,
     clamp: Annotated[
         bool | None, typer.Option("--clamp/--no-clamp", help="Keep `at` near the append time; off for history.")
     ] = None,
     child: Annotated[bool, typer.Option("--child", hidden=True, help="Stop when standard input ends.")] = False,
 ) -> None:
-    """Judge calls: read `calls.v1`, write `decisions.v1` and `evidence.v1`, until SIGTERM or Ctrl-C.
-
-    Example: streamer worker --processes 2
-    """
-    settings = load(bootstrap=bootstrap, metrics_port=metrics_port, clamp=clamp)
+    """Judge calls: read `calls.v1`, write `decisions.v1` and `evidence.v1`, until SIGTERM or Ctrl-C."""
+    settings = load(bootstrap=bootstrap, prefix=prefix, partitions=partitions, metrics_port=metrics_port, clamp=clamp)
     if processes == 1:
         run(settings, child=child)
         return
@@ -33,7 +37,8 @@ def worker(
     from streamer.stream.processes import supervise
 
     configure(settings.log_format, settings.log_level)
-    given = ["--bootstrap", settings.bootstrap, "--clamp" if settings.clamp else "--no-clamp", "--child"]
+    given = ["--bootstrap", settings.bootstrap, "--prefix", settings.prefix, "--partitions", str(settings.partitions)]
+    given += ["--clamp" if settings.clamp else "--no-clamp", "--child"]
     ports = [settings.metrics_port + number if settings.metrics_port else 0 for number in range(processes)]
     command = [sys.executable, "-m", "streamer", "worker", *given, "--metrics-port"]
     supervise([[*command, str(port)] for port in ports], 3 * settings.drain_s + 10)

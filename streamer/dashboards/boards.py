@@ -42,7 +42,8 @@ OVERVIEW: Final = Board("overview", "streamer: overview", (
     _stat("Lag", "Age of the newest record judged when it was, worst partition", "s", "streamer:lag_seconds:max"),
     _stat("p99", "From a set-up's append to its verdict, five minutes", "s", "streamer:decision_latency_seconds:p99"),
     _stat("Workers", "Workers that answer", "short", 'sum(up{job="streamer-worker"})'),
-    _stat("Trainers", "Trainers that hold the lease: one", "short", "sum(streamer_trainer_active)"),
+    Panel("Trainer and merger", "Of each one holds the lease", "short", (
+        Query("sum(streamer_trainer_active)", "trainer"), Query("sum(streamer_signals_active)", "merger")), "stat", width=6, height=4),
     _stat("Alerts", "Alerts that fire", "short", 'count(ALERTS{alertstate="firing"}) or vector(0)'),
     _stat("Demotions", "Detectors that the governor holds in shadow, by operator and trunk", "short", "max(streamer_governor_demotions_held)"),
     _one("Verdicts", "By action", "ops", _rate("streamer_decisions_total", "action"), "{{action}}"),
@@ -100,6 +101,8 @@ DETECTORS: Final = Board("detectors", "streamer: detectors and blocks", (
         Query(_rate("streamer_signals_sums_merged_total"), "merged a second"), Query("sum(streamer_signals_lag)", "not merged yet"),
         Query("sum(streamer_signals_sums_repeated_total)", "came again"), Query("sum(streamer_signals_refused)", "no room"))),
     _one("Subjects", "Held by the merger", "short", "sum by (kind) (streamer_signals_subjects)", "{{kind}}"),
+    _one("Cases", "Opened or changed, by fraud and by the measure that is proposed, five minutes", "short",
+         "streamer:cases:increase5m", "{{kind}} {{measure}}"),
     _one("Demotions", "Published by the governor in all", "short",
          f"sum by (detector, operator) (streamer_governor_demotions_total{_OF})", "{{detector}} {{operator}}"),
     _one("Alarms", "Detectors outside their band that stay in force, five minutes", "short",

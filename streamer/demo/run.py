@@ -263,7 +263,7 @@ class _Run:
 
 
 class _Screen:
-    """A live screen on a terminal, a line every few seconds elsewhere."""
+    """A live screen on a terminal; elsewhere a line every few seconds, and the screen as it was at the end."""
 
     def __init__(self, console: Console, watch: Watch, ends: float) -> None:
         self._console, self._watch, self._ends = console, watch, ends
@@ -278,16 +278,18 @@ class _Screen:
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
+        else:
+            self._console.print(render(self._watch, 0.0))
 
     def _show(self, now: float) -> None:
         if self._live is not None:
             self._live.update(render(self._watch, max(0.0, self._ends - now), self._console.height), refresh=True)
         elif now - self._told > 5:
             self._told = now
-            self._console.print(" | ".join(lines(self._watch)))
+            self._console.print(" | ".join(lines(self._watch)), soft_wrap=True)
 
 
 def finish(watch: Watch, console: Console) -> None:
     """Print the summary."""
     for line in summary(watch):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)

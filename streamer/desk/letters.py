@@ -7,7 +7,7 @@ That a letter was sent is noted beside it, on the topic of the dead letters, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -15,6 +15,7 @@ import orjson
 from streamer.calls import codec
 from streamer.calls.numbers import HomePlan, caller_key, normalise, utf8
 from streamer.demotions import PREFIX, demotion_key
+from streamer.desk.noted import Noted
 from streamer.errors import MessageError, ModelError
 from streamer.kafka.dead_letters import dead_letter_headers
 from streamer.kafka.headers import whole_in
@@ -62,11 +63,13 @@ def letters(records: Iterable[LogRecord]) -> Iterator[Letter | Place]:
     """The records of dead-letter topics: letters, and the place (topic, offset) of each that a note says was sent again.
 
     A letter carries the headers that its publisher gave it, a note's among them if he likes: what has an error is no note.
+    A note lies behind its letter; one that speaks of what is not before it is passed over.
     """
     for record in records:
         headers = {name: (value or b"").decode("ascii", "backslashreplace") for name, value in record.headers}
         if NOTED in headers and record.value is None and _REASON not in headers:
-            yield record.topic, _number(headers, NOTED)
+            if 0 <= (offset := _number(headers, NOTED)) < record.offset:
+                yield record.topic, offset
             continue
         yield Letter(
             record,
@@ -101,32 +104,15 @@ def operator_of(value: bytes | None) -> str | None:
     return operator if isinstance(operator, str) else None
 
 
-def planned(
-    found: Iterable[Letter],
-    topics: Topics,
-    plan: HomePlan,
-    sent: frozenset[Place],
-    newest: Mapping[tuple[str, bytes], LogRecord],
-    *,
-    again: bool = False,
-) -> list[Plan]:
-    """What becomes of each letter when it is sent again.
+def planned(found: Iterable[Letter], topics: Topics, plan: HomePlan, sent: Noted, *, again: bool = False) -> list[Plan]:
+    """What becomes of each letter when it is sent again, as far as the letter and the notes beside it tell.
 
-    `newest` has the last record under each (topic, key) of the compacted topics: an older one must not take its place.
     With `again` letters that were sent before, or went round, are sent once more.
     """
-    return [_plan(letter, topics, plan, sent, newest, again=again) for letter in found]
+    return [_plan(letter, topics, plan, sent, again=again) for letter in found]
 
 
-def _plan(
-    letter: Letter,
-    topics: Topics,
-    plan: HomePlan,
-    sent: frozenset[Place],
-    newest: Mapping[tuple[str, bytes], LogRecord],
-    *,
-    again: bool,
-) -> Plan:
+def _plan(letter: Letter, topics: Topics, plan: HomePlan, sent: Noted, *, again: bool) -> Plan:
     record = letter.record
     if letter.topic not in topics.read:
         return Plan(letter, "refused again", why=f"its source {letter.topic!r} is no topic that is read here")
@@ -138,17 +124,37 @@ def _plan(
         key, partition = _place(topics.kind(letter.topic), record.key, record.value, plan)
     except (MessageError, ModelError, UnicodeDecodeError) as error:
         return Plan(letter, "refused again", why=str(error))
-    rival = newest.get((letter.topic, key or b""))
-    if rival is not None and _later(rival, letter):
-        why = f"the topic has a newer record under its key, at {rival.partition}@{rival.offset}"
-        return Plan(letter, "superseded", why=why)
     return Plan(letter, "ready", key, partition, rekeyed=key != record.key)
 
 
+def superseded(plans: Sequence[Plan], newest: Mapping[tuple[str, bytes], LogRecord]) -> list[Plan]:
+    """The plans, less those that are ready but older than the last record under their (topic, key) of a compacted topic."""
+    return [_against(plan, newest) for plan in plans]
+
+
+def _against(plan: Plan, newest: Mapping[tuple[str, bytes], LogRecord]) -> Plan:
+    rival = newest.get((plan.letter.topic, plan.key or b"")) if plan.verdict == "ready" else None
+    if rival is None or not _later(rival, plan.letter):
+        return plan
+    why = f"the topic has a newer record under its key, at {rival.partition}@{rival.offset}"
+    return Plan(plan.letter, "superseded", why=why)
+
+
 def _later(rival: LogRecord, letter: Letter) -> bool:
+    """Whether a letter must not take the place of `rival`; of an older letter that was sent again it may."""
+    topic, partition, offset = letter.record[:3]
+    came = dict(rival.headers).get(FROM) or b""
+    place, _, sent = came.rpartition(b"/")
+    if place == _came(topic, partition) and (older := whole_in(sent)) is not None and older < offset:
+        return False
     if rival.partition == letter.partition:
         return rival.offset > letter.offset
     return rival.at_ms > letter.record.at_ms
+
+
+def _came(topic: str, partition: int) -> bytes:
+    """How `FROM` begins: the topic and partition of the letter, before its offset."""
+    return f"{topic}/{partition}".encode("ascii")
 
 
 def _place(kind: str, key: bytes | None, value: bytes | None, plan: HomePlan) -> tuple[bytes | None, int | None]:
@@ -207,11 +213,10 @@ def headers_again(letter: Letter, by: str) -> tuple[tuple[str, bytes], ...]:
     """The headers of what is sent again: those received, without what made it a letter, and that it is sent again."""
     record = letter.record
     kept = ((name, value or b"") for name, value in record.headers if name not in _OURS)
-    came = f"{record.topic}/{record.partition}/{record.offset}"
     return (
         *kept,
         (REPLAYED, b"%d" % (letter.replayed + 1)),
-        (FROM, came.encode("ascii")),
+        (FROM, b"%b/%d" % (_came(record.topic, record.partition), record.offset)),
         (SENT_BY, by.encode("ascii", "backslashreplace")),
     )
 

@@ -24,7 +24,7 @@ from streamer.settings import Settings
 
 _SAMPLE: Final = 4_000
 _COMPARED: Final = 200
-_CHECKS: Final = ("topics", "keys", "partitioner", "clock", "own clock", "control", "group")
+_CHECKS: Final = ("topics", "keys", "partitioner", "clock", "own clock", "control", "group", "trainer", "merger")
 
 
 def examine(settings: Settings, *, wait_s: float = 10.0, listen_s: float = 2.0) -> list[Finding]:
@@ -56,6 +56,7 @@ def examine(settings: Settings, *, wait_s: float = 10.0, listen_s: float = 2.0) 
         (("keys", "partitioner", "clock", "own clock"), partial(_calls, settings, wait_s, listen_s, operators)),
         (("control",), partial(_control, settings, wait_s, operators)),
         (("group",), partial(_group, settings, client, wait_s)),
+        (("trainer", "merger"), partial(_leased, settings, client, wait_s)),
     )
     for checks, look in rounds:
         try:
@@ -113,19 +114,37 @@ def _control(settings: Settings, wait_s: float, operators: set[str]) -> list[Fin
     return registers.judge(entries, settings.home, operators)
 
 
+def _members(client: Any, group: str, wait_s: float) -> tuple[str, list[Any]] | None:
+    """State and members of a group; None where the brokers do not tell."""
+    try:
+        told = client.describe_consumer_groups([group], request_timeout=wait_s)[group].result()
+    except KafkaException as error:
+        return ("DEAD", []) if error.args[0].name() == "GROUP_ID_NOT_FOUND" else None
+    return told.state.name, told.members
+
+
+def _leased(settings: Settings, client: Any, wait_s: float) -> list[Finding]:
+    asked = (
+        ("trainer", "streamer trainer", settings.trainer_group, "no feedback is learned, the model stays as it is"),
+        ("merger", "streamer signals", settings.signals_group, "calls are judged by what one caller shows alone"),
+    )
+    found = []
+    for check, command, name, without in asked:
+        told = _members(client, name, wait_s)
+        found.append(installation.of_leased(check, command, name, None if told is None else len(told[1]), without))
+    return found
+
+
 def _group(settings: Settings, client: Any, wait_s: float) -> list[Finding]:
     return [_group_finding(settings, client, wait_s)]
 
 
 def _group_finding(settings: Settings, client: Any, wait_s: float) -> Finding:
     calls = Topics(settings).calls
-    try:
-        told = client.describe_consumer_groups([settings.group], request_timeout=wait_s)[settings.group].result()
-        state, members = told.state.name, told.members
-    except KafkaException as error:
-        if error.args[0].name() != "GROUP_ID_NOT_FOUND":
-            return installation.of_group(settings.group, None, settings.partitions)
-        state, members = "DEAD", []
+    told = _members(client, settings.group, wait_s)
+    if told is None:
+        return installation.of_group(settings.group, None, settings.partitions)
+    state, members = told
     owned = frozenset(
         place.partition
         for member in members

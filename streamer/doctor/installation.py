@@ -130,6 +130,22 @@ def of_group(name: str, group: Group | None, partitions: int) -> Finding:
     return Finding("group", "ok", f"{workers} in group {name!r}; {group.lag:,} records wait")
 
 
+def of_leased(check: str, command: str, name: str, members: int | None, without: str) -> Finding:
+    """Whether a process of which one works at a time, started by `command`, runs; `members` of its group, None as in `of_group`.
+
+    >>> of_leased("merger", "streamer signals", "g", 2, "").text
+    "2 in group 'g': one works, the others stand by"
+    """
+    if members is None:
+        return Finding(
+            check, "warning", f"the brokers do not tell of group {name!r}", "give this user the right Describe on it"
+        )
+    if not members:
+        return Finding(check, "warning", f"nobody is in group {name!r}: {without}", f"start one: `{command}`")
+    rest = "one works" if members == 1 else "one works, the others stand by"
+    return Finding(check, "ok", f"{members} in group {name!r}: {rest}")
+
+
 def of_secret(settings: Settings) -> Finding:
     """Whether the secret is still the one in the source: a warning where only this machine is concerned."""
     if settings.secret.get_secret_value() != PUBLIC_SECRET:

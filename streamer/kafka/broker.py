@@ -33,6 +33,7 @@ DEFAULT_PORT: Final = 9092
 DEFAULT_HEAP: Final = "768m"
 
 _POLL_S: Final = 0.02
+_STATE: Final = frozenset({"pid", "born", "address", "version", "java"})
 
 
 class BrokerStatus(NamedTuple):
@@ -273,7 +274,9 @@ class LocalBroker:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError:
-            raise BrokerError(f"{self._state_file} is damaged; stop its broker by hand and delete that file") from None
+            state = {}
+        if not isinstance(state, dict) or not state.keys() >= _STATE:
+            raise BrokerError(f"{self._state_file} is damaged; stop its broker by hand and delete that file")
         return state
 
 

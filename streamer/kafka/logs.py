@@ -16,7 +16,7 @@ from streamer.kafka.headers import headers_of
 from streamer.settings import Settings
 
 _SILENCE_S: Final = 30.0
-_SLICE: Final = 10_000
+_SLICE: Final = 2_000
 _QUIET: Final[dict[str, Any]] = {"log_level": 2}
 """What goes wrong is raised; a line for every attempt to connect says no more."""
 
@@ -109,9 +109,7 @@ def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -
     heard = time.monotonic()
     while ends:
         messages: list[Any] = client.consume(_SLICE, 0.1)
-        if messages:
-            heard = time.monotonic()
-        elif time.monotonic() - heard > _SILENCE_S:
+        if not messages and time.monotonic() - heard > _SILENCE_S:
             raise TransportError(f"nothing came from the brokers for {_SILENCE_S:.0f} s")
         for message in messages:
             partition, error = message.partition(), message.error()
@@ -137,3 +135,5 @@ def _until_the_ends(client: Consumer, ends: dict[int, int], key: bytes | None) -
                     message.value(),
                     tuple(headers_of(message)),
                 )
+        if messages:
+            heard = time.monotonic()  # whoever reads may have taken his time with them

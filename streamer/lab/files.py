@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from streamer.errors import ReplayError
 
 _BUFFER: int = 1 << 20
+
+
+def keep_apart(read: Iterable[Path | None], written: Mapping[str, Path | None]) -> None:
+    """Raise `ReplayError` when a file that is written, by its option, is one that is read, or another that is written.
+
+    Devices and pipes are what they are, however often they are named.
+    """
+    taken = {path.resolve(): "is read" for path in read if path is not None}
+    for option, path in written.items():
+        if path is None or (path.exists() and not path.is_file()):
+            continue
+        place = path.resolve()
+        if place in taken:
+            raise ReplayError(f"{path} {taken[place]}, and {option} would write over it: name another file there")
+        taken[place] = f"is written by {option}"
 
 
 def opened(path: Path, behind: int = 0) -> BinaryIO:

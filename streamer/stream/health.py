@@ -16,10 +16,20 @@ Reasons = Callable[[], dict[str, str]]
 
 
 class Health:
-    """The server. `not_alive` and `not_ready` give the reasons why not; none means 200."""
+    """The server. `not_alive` and `not_ready` give the reasons why not; none means 200.
+
+    Raises `SettingsError`, which names the `setting` of the port, when host and port cannot be listened on.
+    """
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, not_alive: Reasons, not_ready: Reasons
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        not_alive: Reasons,
+        not_ready: Reasons,
+        *,
+        setting: str = "metrics_port",
     ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -46,7 +56,7 @@ class Health:
             self._server = ThreadingHTTPServer((host, port), Handler)
         except OSError as error:
             raise SettingsError(
-                f"/metrics cannot listen on {host}:{port}: {error.strerror}; set metrics_port"
+                f"/metrics cannot listen on {host}:{port}: {error.strerror}; set {setting} or metrics_host"
             ) from None
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]

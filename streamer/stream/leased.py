@@ -91,6 +91,7 @@ class LeasedProcess(ABC):
                 self._registry,
                 lambda: {"role": self._role} if self._role == "stopped" else {},
                 lambda: self.unready() if self._role in {"active", "standby"} else {"role": self._role},
+                setting=f"{self.name}_metrics_port",
             )
             open_.callback(status.close)
             lease = Lease(settings, self._group, self._topic, self._let_go)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -81,22 +82,39 @@ class Lesson(NamedTuple):
     corrects: bool
 
 
+def _opened(file: Path) -> sqlite3.Connection:
+    """The file with its tables, in a transaction. Raises `StateError` when it is of another layout."""
+    with ExitStack() as undone:
+        found = sqlite3.connect(file, isolation_level=None)
+        undone.callback(found.close)
+        found.execute("PRAGMA journal_mode = WAL")
+        found.execute("PRAGMA synchronous = NORMAL")
+        layout = found.execute("PRAGMA user_version").fetchone()[0]
+        if layout not in {0, LAYOUT}:
+            raise StateError(f"{file} has layout {layout}, this release writes {LAYOUT}; move it away to start anew")
+        found.executescript(_TABLES)
+        found.execute(f"PRAGMA user_version = {LAYOUT}")
+        found.execute("BEGIN IMMEDIATE")
+        undone.pop_all()
+    return found
+
+
 class Cases:
-    """The trainer's file. Not safe for threads; all changes belong to a transaction that `commit` ends."""
+    """The trainer's file. Not safe for threads; all changes belong to a transaction that `commit` ends.
+
+    Raises `StateError` when the file is of another layout, is no such file or cannot be written.
+    """
 
     def __init__(self, file: Path, plan: numbers.HomePlan) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.plan = plan
-        self._db = sqlite3.connect(file, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        found = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found not in {0, LAYOUT}:
-            self._db.close()
-            raise StateError(f"{file} has layout {found}, this release writes {LAYOUT}; move it away to start anew")
-        self._db.executescript(_TABLES)
-        self._db.execute(f"PRAGMA user_version = {LAYOUT}")
-        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db = _opened(file)
+        except sqlite3.Error as error:
+            raise StateError(
+                f"{file} cannot be used: {error}; see who may write there; a damaged one is moved away, and the trainer"
+                " goes on from what it published"
+            ) from error
         self._reports = Reports(self._db)
         self.changes = Changes(self._db)
 

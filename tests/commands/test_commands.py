@@ -2,12 +2,15 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
+import click
 import pytest
+from typer.main import get_command
 
 from streamer import commands, versions
 from streamer.errors import SettingsError
@@ -71,6 +74,39 @@ def test_a_mistyped_setting_is_told_apart_from_a_bug():
     assert done.stderr.splitlines() == [
         "streamer: unknown setting STREAMER_PARTITION in the environment; did you mean STREAMER_PARTITIONS?"
     ]
+
+
+def tree(command, *words):
+    """Every command that does something, with the words that call it; hidden ones are for whoever works on the package."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            yield from tree(command.get_command(click.Context(command), name), *words, name)
+    elif not command.hidden:
+        yield words, command
+
+
+@pytest.mark.parametrize(("words", "command"), [*tree(get_command(commands.app))], ids=lambda given: " ".join(given) if isinstance(given, tuple) else "")  # fmt: skip
+def test_help_has_an_example_of_every_command(words, command):
+    assert command.epilog is not None
+    assert re.search(rf"^Examples?: .*\bstreamer {' '.join(words)}\b", command.epilog)
+
+
+def test_a_file_that_the_system_refuses_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as ended:
+        commands.main(["config", "page", "--out", str(tmp_path / "file" / "page.md")])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 1
+    assert line.startswith(f"streamer: {tmp_path / 'file'}: ")
+
+
+def test_trouble_of_the_system_without_a_file_is_not_dressed_up(monkeypatch):
+    def fail(*_, **__):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(commands, "app", fail)
+    with pytest.raises(OSError, match="Too many"):
+        commands.main(["worker"])
 
 
 def test_an_unknown_command_is_wrong_usage():

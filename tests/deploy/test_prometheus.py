@@ -21,6 +21,7 @@ from rich.console import Console
 
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Demotion
+from streamer.calls.signals import BusyLine
 from streamer.dashboards.boards import BOARDS
 from streamer.demo.run import _Run
 from streamer.demo.watch import Watch
@@ -119,7 +120,7 @@ def trainer(settings, port, folder):
 
 
 def provoke(settings, prometheus):
-    """What needs an event to be seen: a demotion, an alarm, dead letters of worker, trainer and merger, a line that calls many numbers, wrong keys, wrong clocks."""
+    """What needs an event to be seen: a demotion, an alarm, dead letters of worker, trainer and merger, a device with many SIMs that call many numbers, wrong keys, wrong clocks."""
     calls, now = Calls(settings), int(time.time() * 1_000)
     topics, produce = calls.topics, calls.producer.produce
     rules = {"version": "g", "control_share": 0, "evidence_sample": 0.5, "model": {"mode": "shadow"},
@@ -144,6 +145,10 @@ def provoke(settings, prometheus):
     for times in range(2):
         for topic in (topics.policy, topics.feedback, topics.counts):
             produce(topic, key="broken", value=b"{")
+        for number in range(6):
+            line = BusyLine(at=now + times, operator="op-a", line=f"+7701222220{number}", call_id=f"b{number}", attempts=20,
+                            distinct=20, answered=3, imei=f"35000000000000{times}")  # fmt: skip
+            produce(topics.counts, key=line.line, value=encode(line))
         calls.producer.flush()
         for operator, lines in CREWS.items():
             for line in lines:
@@ -230,7 +235,7 @@ def test_every_query_of_dashboards_and_rules_has_an_answer_that_makes_sense(make
             health = [rule["health"] for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
             assert set(health) == {"ok"}
             wanted = {"StreamerGovernorActed", "StreamerGovernorAlarm", "StreamerDeadLetters", "StreamerTrainerDeadLetters",
-                      "StreamerSignalsDeadLetters",
+                      "StreamerSignalsDeadLetters", "StreamerCases",
                       "StreamerRekeyed"}  # fmt: skip
             wait_until(lambda: wanted <= prometheus.firing(), 30, lambda: f"firing: {prometheus.firing()}; {tell()}")
             firing = prometheus.firing()

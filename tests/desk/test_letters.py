@@ -5,6 +5,7 @@ import pytest
 
 from streamer.calls.numbers import home_plan
 from streamer.desk import letters
+from streamer.desk.noted import Noted
 from streamer.kafka.dead_letters import dead_letter_headers
 from streamer.kafka.logs import LogRecord
 from streamer.kafka.topics import Topics, dead_letter
@@ -29,10 +30,14 @@ def lie(topic, key, value, headers=(), offset=0):
 
 
 def planned(record, newest=(), again=False, more=()):
-    both = list(letters.letters([record, *more]))
-    found = [one for one in both if isinstance(one, letters.Letter)]
-    sent = frozenset(one for one in both if not isinstance(one, letters.Letter))
-    (plan,) = letters.planned(found, TOPICS, KZ, sent, {(one.topic, one.key): one for one in newest}, again=again)
+    found, sent = [], Noted()
+    for one in letters.letters([record, *more]):
+        if isinstance(one, letters.Letter):
+            found.append(one)
+        else:
+            sent.add(one)
+    plans = letters.planned(found, TOPICS, KZ, sent, again=again)
+    (plan,) = letters.superseded(plans, {(one.topic, one.key): one for one in newest})
     return plan
 
 
@@ -86,6 +91,25 @@ def test_a_newer_record_under_the_key_is_not_overwritten():
     assert planned(record, [later]).verdict == "superseded"
     assert planned(record, [later._replace(offset=17)]).verdict == "ready"
     assert planned(record, [later._replace(partition=3)]).verdict == "superseded"
+
+
+def test_an_older_letter_that_was_sent_before_it_is_no_newer_record():
+    entry = {"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"}
+    first, second = (lie(TOPICS.lists, b"k", entry, offset=offset) for offset in (3, 4))
+    (one,) = letters.letters([first])
+    resent = LogRecord(TOPICS.lists, 2, 18, 5_500, b"k", None, letters.headers_again(one, "me"))
+    assert planned(second, [resent]).verdict == "ready"
+    assert planned(first, [resent]).verdict == "superseded"
+    for came in (b"lists.v1.dlq/1/3", b"lists.v1.dlq/0/x", b"policy.v1.dlq/0/3", b"3", None):
+        assert planned(second, [resent._replace(headers=((letters.FROM, came),))]).verdict == "superseded"
+
+
+def test_a_note_of_what_does_not_lie_before_it_is_passed_over():
+    record = lie(TOPICS.calls, b"k", SETUP, offset=5)
+    for claimed in (b"5", b"7", b"9" * 19, b"x"):
+        note = LogRecord(dead_letter(TOPICS.calls), 0, 5, 6_000, b"k", None, ((letters.NOTED, claimed),))
+        assert list(letters.letters([note])) == []
+        assert planned(record, more=[note]).verdict == "ready"
 
 
 def test_facts_lie_under_their_number_and_demotions_under_their_own_key():

@@ -129,7 +129,7 @@ def test_the_gravest_counts():
 def shell(make_settings, monkeypatch):
     """The settings of a test in the environment, as a user has them."""
     settings = make_settings()
-    for name in ("bootstrap", "prefix", "partitions", "group"):
+    for name in ("bootstrap", "prefix", "partitions", "group", "trainer_group", "signals_group"):
         monkeypatch.setenv(f"STREAMER_{name.upper()}", str(getattr(settings, name)))
     return settings
 
@@ -170,7 +170,7 @@ def call(number, **more):
 
 
 @pytest.mark.broker
-def test_a_sound_installation_with_a_worker(shell, examined, monkeypatch):
+def test_a_sound_installation_with_worker_trainer_and_merger(shell, examined, monkeypatch, tmp_path):
     ensure(shell)
     publish(shell, (Topics(shell).operators, "op-a", OPERATOR, None))
     code, found = examined()
@@ -185,12 +185,18 @@ def test_a_sound_installation_with_a_worker(shell, examined, monkeypatch):
         assert not calls.until(["first"])
         monkeypatch.setenv("STREAMER_SECRET", "own")
         wait_until(lambda: examined()[1]["group"].state == "ok")
-        code, found = examined("--strict")
+        code, found = examined()
         assert code == 0, found
         states = {check: finding.state for check, finding in found.items() if finding.state != "ok"}
-        assert states == {"own clock": "skipped"}
+        assert states == {"own clock": "skipped", "trainer": "warning", "merger": "warning"}
         assert "1 worker in group" in found["group"].text
-        assert worker.stop() == 0
+        assert "start one: `streamer trainer`" in found["trainer"].mend
+        own = {"STREAMER_TRAINER_GROUP": shell.trainer_group, "STREAMER_TRAINER_DATA": str(tmp_path), "STREAMER_TRAINER_METRICS_PORT": "0"}  # fmt: skip
+        with Worker(shell, command="signals") as merger, Worker(shell, command="trainer", **own) as trainer:
+            wait_until(lambda: {examined()[1][check].state for check in ("trainer", "merger")} == {"ok"})
+            code, found = examined("--strict")
+            assert code == 0, found
+            assert merger.stop() == trainer.stop() == worker.stop() == 0
 
 
 @pytest.mark.broker

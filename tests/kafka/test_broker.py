@@ -169,10 +169,11 @@ def test_two_starts_at_once_are_kept_apart(tmp_path: Path) -> None:
         pass
 
 
-def test_damaged_state_is_not_guessed_at(folder: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "7", '{"pid": 1}'])
+def test_damaged_state_is_not_guessed_at(folder: Path, text: str) -> None:
     folder.mkdir()
     state = folder / "broker.json"
-    state.write_text("{")
+    state.write_text(text)
     with pytest.raises(BrokerError, match="damaged"):
         LocalBroker(folder).status()
     state.unlink()

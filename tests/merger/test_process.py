@@ -2,6 +2,7 @@
 
 import itertools
 import signal as signals_of_unix
+import socket
 import time
 
 import msgspec
@@ -184,6 +185,16 @@ def test_a_sim_box_is_put_on_file_once_whoever_merges(kafka_settings):
         assert {each.case for each in opened()} == {case.case}
         assert [each.status for each in opened()] == ["open", "open", "closed", "closed"]
         assert second.stop() == 0
+
+
+def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(kafka_settings):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        taken = str(held.getsockname()[1])
+        with Worker(kafka_settings, command="signals", STREAMER_SIGNALS_METRICS_PORT=taken) as refused:
+            refused.says("set signals_metrics_port or metrics_host")
+            assert refused.ended(20) == 1
 
 
 def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(kafka_settings):

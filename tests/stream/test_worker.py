@@ -117,8 +117,11 @@ def test_faust_starts_the_same_worker_and_opens_no_server_of_its_own(kafka_setti
 
 
 def test_several_processes_share_the_partitions_and_stop_together(kafka_settings):
+    """They have the options of whoever started them, which win over the environment that they inherit."""
     calls = Calls(kafka_settings)
-    with Worker(kafka_settings, "--processes", "2") as workers:
+    given = ("--prefix", kafka_settings.prefix, "--partitions", str(kafka_settings.partitions))
+    elsewhere = {"STREAMER_PREFIX": "elsewhere.", "STREAMER_PARTITIONS": "2"}
+    with Worker(kafka_settings, "--processes", "2", *given, **elsewhere) as workers:
         wanted = {f"c{number}" for number in range(2_000)}
         for number in range(2_000):
             calls.publish(setup(f"c{number}", f"+7701{number:07d}"))

@@ -291,6 +291,17 @@ def test_another_layout_is_refused(tmp_path):
         Cases(file, PLAN)
 
 
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
+    file = tmp_path / "cases.sqlite3"
+    file.write_bytes(b"not a database " * 100)
+    with pytest.raises(StateError, match=f"{file} cannot be used: .*; see who may write"):
+        Cases(file, PLAN)
+    assert file.read_bytes() == b"not a database " * 100
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StateError, match="cannot be used"):
+        Cases(tmp_path / "folder", PLAN)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
