@@ -84,7 +84,10 @@ def fetch(
             answer = connection.getresponse()
             if answer.status != _OK:
                 raise IdentityError(f"{host} answers {answer.status} {answer.reason[:100]}")
-            return _body(answer, host)
+            content = _body(answer, host)
+            if connection.ended:
+                raise IdentityError(f"{host} takes longer than {timeout_s:g} s")
+            return content
         finally:
             ending.cancel()
             connection.close()
@@ -99,7 +102,7 @@ def _body(answer: http.client.HTTPResponse, host: str) -> bytes:
         if len(content) > MAX_BYTES:
             raise IdentityError(f"{host} gives more than {MAX_BYTES} bytes")
     if answer.length:
-        raise IdentityError(f"{host} gives less than it says, or takes too long")
+        raise IdentityError(f"{host} gives less than it says")
     return content
 
 
@@ -119,6 +122,7 @@ class _Connection(http.client.HTTPSConnection):
         self._tls = context
         self._wait_s = timeout_s
         self._open: ssl.SSLSocket | None = None
+        self.ended = False
 
     def connect(self) -> None:
         """Connect to the first address that answers."""
@@ -129,12 +133,15 @@ class _Connection(http.client.HTTPSConnection):
             except OSError as error:
                 failed = error
                 continue
-            self.sock = self._open = self._tls.wrap_socket(plain, server_hostname=self.host)
+            self._open = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = self._open
+            self._open.do_handshake()
             return
         raise failed or OSError("the name has no address")
 
     def end(self) -> None:
-        """Give up, whatever is under way. From any thread."""
+        """Give up, whatever is under way, and say so in `ended`. From any thread."""
+        self.ended = True
         if self._open is not None:
             with contextlib.suppress(OSError):  # it has ended by itself
                 socket.socket.shutdown(self._open, socket.SHUT_RDWR)
