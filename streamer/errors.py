@@ -12,6 +12,7 @@ StreamerError                  anything this package raises on purpose
 ├── StoppedError               asked to stop while waiting for the brokers
 ├── BrakeError                 most of the input is bad and the operator asked to stop in that case
 ├── ReplayError                a file of call records cannot be read or mapped
+├── IdentityError              an Identity header or a certificate is not sound, or cannot be fetched
 └── DeskError                  what an analyst asked for at the desk would not do what it says
 """
 
@@ -71,6 +72,10 @@ class BrakeError(StreamerError):
 
 class ReplayError(StreamerError):
     """A file of call records cannot be read or mapped."""
+
+
+class IdentityError(StreamerError):
+    """An Identity header or a certificate is not sound, or cannot be fetched."""
 
 
 class DeskError(StreamerError):

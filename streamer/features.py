@@ -75,7 +75,11 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("callee_short", "0/1", "the called number is a short number"),
     Feature("same_prefix", "digits", "leading national digits that caller and callee share, both at home; else 0"),
     Feature("diverted", "0/1", "the call carries a redirecting number"),
-    Feature("attested", "level", "STIR/SHAKEN attestation as reported: A 3, B 2, C 1, none NaN"),
+    Feature(
+        "attested",
+        "level",
+        "STIR/SHAKEN attestation: A 3, B 2, C 1, none NaN; as verified where the Identity header was, else as reported",
+    ),
     Feature("hour", "h", "hour of the day, UTC", learnable=False),
     # What rules need and a model must not learn: registers and facts that operators publish.
     Feature(
@@ -104,6 +108,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "origination_seen",
         "0/1",
         "the number's own operator said within 10 s that it called; NaN where that is not asked",
+        False,
+    ),
+    Feature(
+        "identity_failed",
+        "cause",
+        "why the Identity header does not hold, a cause of `identity` in its order; 0 it holds, NaN it was not verified",
         False,
     ),
     Feature("sim_age", "h", "time since the SIM of the calling line was changed; NaN when no change is known", False),

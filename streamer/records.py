@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ class Batch(NamedTuple):
     """Records of `calls.v1` in log order of each partition: all lists have one entry a record.
 
     `append_ms` is the broker's append time; `rekeyed` is true where the header of that name says that the record was
-    produced again into this partition.
+    produced again into this partition. `identities` is what came of Identity headers (`streamer.identity.results`), empty
+    where none was verified.
     """
 
     partitions: list[int]
@@ -34,6 +36,7 @@ class Batch(NamedTuple):
     append_ms: list[int]
     values: list[bytes | None]
     rekeyed: list[bool]
+    identities: Sequence[int] = ()
 
 
 class Read(NamedTuple):
@@ -66,6 +69,8 @@ def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbe
     setups = [event for event in events if event.__class__ is Setup]
     if setups:
         _of_setups(records, np.flatnonzero(records[:, columns.KIND] == columns.SETUP), setups, known, numbers)
+        if batch.identities:
+            records[:, columns.IDENTITY] = [batch.identities[row] for row in rows]
     ends = [event for event in events if event.__class__ is End]
     if ends:
         rows_of_ends = np.flatnonzero(records[:, columns.KIND] == columns.END)

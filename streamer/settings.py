@@ -94,6 +94,25 @@ class Settings(BaseSettings):
     # numbering
     home: str = Field("KZ", pattern=r"^[A-Z]{2}$", description="home country, ISO 3166-1 alpha-2")
 
+    # Identity headers (STIR/SHAKEN)
+    identity_verify: bool = Field(False, description="verify the SIP Identity headers of set-ups (STIR/SHAKEN)")
+    identity_anchors: Path = Field(
+        Path(".run/identity/anchors"), description="folder of the trust anchors of SHAKEN certificates, PEM files"
+    )
+    identity_certificates: Path = Field(
+        Path(".run/identity/certificates"),
+        description="folder of the certificates that `streamer identity fetch` keeps",
+    )
+    identity_hosts: str = Field(
+        "", description="hosts that certificates may be fetched from, comma-separated; .example.org is all below it"
+    )
+    identity_timeout_ms: float = Field(
+        100.0,
+        gt=0,
+        le=1_000,
+        description="a call whose header is not verified this long after its batch came goes on without",
+    )
+
     # the trainer
     trainer_group: str = Field(
         "streamer-trainer", min_length=1, description="consumer group whose one partition is the trainer's lease"

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from streamer.calls.plan import NOT_VALID, SHORT_NUMBER, VALID
-from streamer.columns import ASSERTED, ATTESTATION, DIVERTED, INGRESS, REGISTERED, Columns, World
+from streamer.columns import ASSERTED, ATTESTATION, DIVERTED, IDENTITY, INGRESS, REGISTERED, Columns, World
 from streamer.compiled import loop
 from streamer.features import INDEX, WINDOWS
 from streamer.registers import facts as line_facts
@@ -65,6 +65,7 @@ _AT_TRUNK_KIND = INDEX["trunk_kind"]
 _AT_TRUNK_PARTNER = INDEX["trunk_partner"]
 _AT_TRUNK_IN_RANGE = INDEX["trunk_in_range"]
 _AT_ORIGINATION = INDEX["origination_seen"]
+_AT_IDENTITY = INDEX["identity_failed"]
 _AT_SIM_AGE = INDEX["sim_age"]
 _AT_PROTECTED = INDEX["callee_protected"]
 _AT_LINE_AGE = INDEX["line_age"]
@@ -234,7 +235,10 @@ def fill_call(
     if caller_home and callee_home:
         x[_AT_SAME_PREFIX] = _shared_digits(key, callee)
     x[_AT_DIVERTED] = 1.0 if record[DIVERTED] != 0 else 0.0
-    x[_AT_ATTESTED] = record[ATTESTATION] if record[ATTESTATION] > 0 else np.nan
+    verified = record[IDENTITY]
+    level = verified if verified != 0 else record[ATTESTATION]
+    x[_AT_ATTESTED] = level if level > 0 else np.nan
+    x[_AT_IDENTITY] = max(-verified, 0) if verified != 0 else np.nan
     x[_AT_HOUR] = at // 3_600_000 % 24
     x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, at)
     _fill_trunk(world, record, key, owner, known, x)

@@ -60,7 +60,7 @@ def batch(messages):
 
 
 def part(whole, rows):
-    return Batch(*([column[row] for row in rows] for column in whole))
+    return Batch(*([column[row] for row in rows] if column else [] for column in whole))
 
 
 def judge(held, messages, now=NOW):

@@ -45,6 +45,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "streamer.commands.cases",
         "What the police and operators act on: list, show, close, reopen, export, verify.",
     ),
+    "identity": (
+        "streamer.commands.identity",
+        "Identity headers (STIR/SHAKEN): look at one by hand, fetch certificates.",
+    ),
     "kill-switch": ("streamer.commands.kill_switch", "Turn every action into allow, or back."),
     "config": ("streamer.commands.config", "What settings are in force and where they come from; the page of all."),
     "detectors": ("streamer.commands.detectors", "Write or check the page that explains every detector."),

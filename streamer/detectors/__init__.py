@@ -7,6 +7,7 @@ from typing import Final
 from streamer.detectors import (
     cli_spoofing,
     flash_call,
+    identity,
     irsf,
     neighbour_spoofing,
     number_invalid,
@@ -41,6 +42,7 @@ DETECTORS: Final[tuple[Detector, ...]] = (
     scam_centre.DETECTOR,
     sim_box.DETECTOR,
     flash_call.DETECTOR,
+    identity.DETECTOR,
 )
 
 judge_all = chain(DETECTORS)

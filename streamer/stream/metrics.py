@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import HistogramMetricFamily
 
 from streamer.reasons import names_of
+from streamer.stream.identity_metrics import IdentityMetrics
 from streamer.stream.state_metrics import StateMetrics
 from streamer.versions import told
 
@@ -107,6 +108,7 @@ class Metrics:
             **own,
         )
         self.state = StateMetrics(self.registry)
+        self.identity = IdentityMetrics(self.registry)
         self.dead = Counter("streamer_dead_letters", "Records that could not be taken in", ["topic", "reason"], **own)
         self.rekeyed = Counter(
             "streamer_rekeyed", "Records produced again into the partition they belong to", ["operator"], **own

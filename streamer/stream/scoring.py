@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from streamer.calls.codec import decode_call
 from streamer.errors import MessageError
@@ -32,6 +32,9 @@ from streamer.stream.log_clock import LogClock
 from streamer.stream.metrics import Metrics
 from streamer.stream.polling import Poller
 from streamer.stream.seldom import Seldom
+
+if TYPE_CHECKING:
+    from streamer.stream.identities import Identities
 
 log = logging.getLogger("streamer.scoring")
 
@@ -64,6 +67,7 @@ class Scoring:
         self._ends = Ends(settings)
         self._brake = Brake(settings, self.topics.calls)
         self._misplaced = Seldom()
+        self._identities = _identities(settings, self.metrics)
         self._log_clock = LogClock()
         self._partition_headers = [("source.partition", b"%d" % number) for number in range(settings.partitions)]
 
@@ -97,6 +101,8 @@ class Scoring:
         """Send what is still under way, within `wait_s`, and end the threads."""
         self.control.close()
         self.checkpoints.close()
+        if self._identities is not None:
+            self._identities.close()
         if not await self._loop.run_in_executor(None, self.deliveries.close, wait_s):
             log.warning("some messages were not delivered")
 
@@ -219,11 +225,13 @@ class Scoring:
             await self.deliveries.send([letter], lambda: None)
 
     async def _judge(self, batch: Batch) -> None:
+        records, headers, columns = as_columns(batch)
+        if self._identities is not None:
+            columns = await self._identities.look(columns)
         await self._apply_control()
         holds = partial(self._poller.holds, batch)
         if not holds():
             return  # taken in before this worker lost its partitions: whoever has them now judges it
-        records, headers, columns = as_columns(batch)
         self._log_clock.met(columns.append_ms[-1])
         now = int(time.time() * 1000)
         shed = now - min(columns.append_ms) > 1000 * self.settings.shed_lag_s
@@ -273,3 +281,12 @@ class Scoring:
                     operator,
                     n,
                 )
+
+
+def _identities(settings: Settings, metrics: Metrics) -> Identities | None:
+    """What verifies Identity headers, where that is wanted; else nothing of it is even imported."""
+    if not settings.identity_verify:
+        return None
+    from streamer.stream.identities import Identities
+
+    return Identities(settings, metrics.identity)
