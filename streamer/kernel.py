@@ -195,11 +195,11 @@ def _setup(
     if counted:
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, at, now)
-        bits = tallies.bits_of(x, first_of_pair, action != ALLOW, action == BLOCK)
+        bits = tallies.bits_of(x, world.rules.counting, first_of_pair, action != ALLOW, action == BLOCK)
         block = np.int64(0) if own_line else tallies.block_of(key)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
-        if own_line and tallies.is_busy(x):
+        if own_line and tallies.is_busy(x, world.rules.counting):
             verdict[columns.FLAGS] |= columns.BUSY
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:

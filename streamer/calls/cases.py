@@ -32,9 +32,9 @@ class Case(Struct, frozen=True, kw_only=True):
     """A SIM, IMEI, cell, holder, trunk, number block, called line or campaign, and the measure that is proposed.
 
     `subject` is `<kind of subject>/<its name>`, `evidence` ids of some of its calls, `calls` and `victims` the most that was
-    counted at a time; all times are event times but `changed_at`, when a person last changed the status (`by`, `why`). The
-    record with the highest (`changed_at`, `revision`) says what the status is: a later one in the log with a lower pair was
-    written by somebody who did not know of that change.
+    counted at a time, `grounds` what was demanded of it by the version `policy` of the policy. All times are event times but
+    `changed_at`, when a person last changed the status (`by`, `why`). The record with the highest (`changed_at`, `revision`)
+    says what the status is: a later one in the log with a lower pair was written by somebody who did not know of that change.
     """
 
     case: Annotated[str, Meta(min_length=1, max_length=512)]
@@ -50,6 +50,7 @@ class Case(Struct, frozen=True, kw_only=True):
     first_at: Millis | None = None
     last_at: Millis | None = None
     grounds: list[Ground] = []
+    policy: Annotated[str, Meta(max_length=128)] = ""
     revision: Whole = 0
     changed_at: Millis | None = None
     by: Annotated[str, Meta(max_length=255)] = ""

@@ -163,6 +163,7 @@ def _page(filed: Filed, calls: Mapping[str, Recalled]) -> str:
 
 {case.kind}, proposed measure {case.measure}, {case.status}. Subject {code(case.subject)}; seen by {", ".join(map(code, case.operators)) or "nobody named"};
 {size(case)}; opened {time_text(case.opened_at)}, last seen {time_text(case.heard_at)}.
+Bounds are those of version {code(case.policy or "-")} of the policy.
 
 | figure | observed | bound |
 | --- | --- | --- |

@@ -7,16 +7,19 @@ changes nothing. Signals may come late, by less than `SILENCE_MS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import Final
 
 import msgspec
 
-from streamer.calls.cases import MEASURES, Case, CaseStatus, SubjectKind
+from streamer.calls.cases import MEASURES, Case, CaseStatus
+from streamer.calls.decisions import Policy
 from streamer.calls.events import LATEST_MS
-from streamer.signals.grounds import judged
+from streamer.grounds import in_force, judged
+from streamer.policies import DEFAULT
+from streamer.signals.hot import Hot
 
 DAY_MS: Final = 24 * 3_600_000
 SILENCE_MS: Final = 7 * DAY_MS
@@ -39,9 +42,14 @@ class Casebook:
     def __init__(self, most: int = MOST) -> None:
         self._held: dict[str, Case] = {}
         self._most = most
+        self.follow(Policy(version=DEFAULT))
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def follow(self, policy: Policy) -> None:
+        """Open and update cases by the rules of another policy, which was checked, from now on."""
+        self._rules, self._policy = in_force(policy.cases), policy.version
 
     def restore(self, case: Case) -> None:
         """A record of the topic was read: before the first signal all that there are, then each that comes."""
@@ -49,27 +57,15 @@ class Casebook:
         if held is None or case.case == held.case or case.opened_at > held.opened_at:
             self._held[case.subject] = merged(held, case)
 
-    def heed(
-        self,
-        kind: SubjectKind,
-        subject: str,
-        at_ms: int,
-        values: Mapping[str, float],
-        calls: Iterable[str],
-        operators: Iterable[str],
-    ) -> list[Case]:
-        """A subject is hot: what is to be published of it, in this order; mostly nothing.
-
-        `values` are figures as `streamer.signals.grounds` names them, `calls` ids of some of its calls, `operators` who saw
-        it. ``first_at`` among the values is from when on its calls were counted.
-        """
-        seen = _seen(kind, subject, at_ms, values, calls, operators)
+    def heed(self, hot: Hot) -> list[Case]:
+        """A subject is hot: what is to be published of it, in this order; mostly nothing."""
+        seen = self._seen(hot)
         held = None if seen is None else self._held.get(seen.subject)
-        if seen is None or (held is not None and at_ms < held.opened_at):
+        if seen is None or (held is not None and hot.at_ms < held.opened_at):
             return []
         if held is None:
             return [*self._room(), self._put(seen)]
-        if at_ms - _quiet_from(held) > SILENCE_MS:
+        if hot.at_ms - _quiet_from(held) > SILENCE_MS:
             return [*self._closed(held), self._put(seen)]
         after = _updated(held, seen)
         return [] if after is held else [self._put(after)]
@@ -81,6 +77,31 @@ class Casebook:
         """
         silent = [case for case in self._held.values() if now_ms - _quiet_from(case) > SILENCE_MS]
         return [closed for case in sorted(silent, key=lambda case: case.subject) for closed in self._closed(case)]
+
+    def _seen(self, hot: Hot) -> Case | None:
+        """The case that a subject makes by itself; None when it makes none."""
+        kind, subject, at_ms, values, calls, operators = hot
+        found = judged(kind, values, self._rules)
+        if found is None or not 0 <= at_ms <= LATEST_MS or not subject:
+            return None
+        rule, grounds = found
+        about = f"{kind}/{subject[:_LONGEST]}"
+        return Case(
+            case=f"{about}/{datetime.fromtimestamp(at_ms / 1000, UTC).date()}",
+            opened_at=at_ms,
+            kind=rule.fraud,
+            subject=about,
+            operators=_joined([], sorted(operators), MOST_OPERATORS),
+            measure=rule.measure,
+            status="open",
+            calls=int(values.get("calls", 0)),
+            victims=int(values.get("victims", kind == "callee")),
+            evidence=_joined([], calls, MOST_CALLS),
+            first_at=min(at_ms, max(0, int(values.get("first_at", at_ms)))),
+            last_at=at_ms,
+            grounds=grounds,
+            policy=self._policy,
+        )
 
     def _put(self, case: Case) -> Case:
         self._held[case.subject] = case
@@ -115,6 +136,7 @@ def merged(before: Case | None, record: Case) -> Case:
         kind=strong.kind,
         measure=strong.measure,
         grounds=strong.grounds,
+        policy=strong.policy,
         calls=max(older.calls, newer.calls),
         victims=max(older.victims, newer.victims),
         operators=_joined(older.operators, newer.operators, MOST_OPERATORS),
@@ -122,37 +144,6 @@ def merged(before: Case | None, record: Case) -> Case:
         first_at=min((at for at in (older.first_at, newer.first_at) if at is not None), default=None),
         last_at=max((at for at in (older.last_at, newer.last_at) if at is not None), default=None),
         revision=max(older.revision, newer.revision),
-    )
-
-
-def _seen(
-    kind: SubjectKind,
-    subject: str,
-    at_ms: int,
-    values: Mapping[str, float],
-    calls: Iterable[str],
-    operators: Iterable[str],
-) -> Case | None:
-    """The case that a signal makes by itself; None when it makes none."""
-    found = judged(kind, values)
-    if found is None or not 0 <= at_ms <= LATEST_MS or not subject:
-        return None
-    rule, grounds = found
-    about = f"{kind}/{subject[:_LONGEST]}"
-    return Case(
-        case=f"{about}/{datetime.fromtimestamp(at_ms / 1000, UTC).date()}",
-        opened_at=at_ms,
-        kind=rule.fraud,
-        subject=about,
-        operators=_joined([], sorted(operators), MOST_OPERATORS),
-        measure=rule.measure,
-        status="open",
-        calls=int(values.get("calls", 0)),
-        victims=int(values.get("victims", kind == "callee")),
-        evidence=_joined([], calls, MOST_CALLS),
-        first_at=min(at_ms, max(0, int(values.get("first_at", at_ms)))),
-        last_at=at_ms,
-        grounds=grounds,
     )
 
 

@@ -186,6 +186,54 @@ def test_a_sim_box_is_put_on_file_once_whoever_merges(kafka_settings):
         assert second.stop() == 0
 
 
+def test_a_change_of_the_policy_reaches_a_merger_that_runs(kafka_settings):
+    policy = Topics(kafka_settings).policy
+    client = clients.producer(kafka_settings)
+    now = int(time.time() * 1000)
+
+    def tell(imei, attempts):
+        for number in range(3):
+            line = BusyLine(
+                at=now + attempts, operator="op-a", line=f"+7701{imei}00000{number}", call_id=f"c{imei}{number}", attempts=attempts,
+                distinct=attempts, answered=3, imei=imei, cell=f"cell-{imei}",
+            )  # fmt: skip
+            client.produce(Topics(kafka_settings).counts, encode(line), line.line, partition=0)
+        assert not client.flush(10)
+        told(kafka_settings, f"line/+7701{imei}000002", lambda signal: signal.values["attempts_24h"] == attempts)
+
+    def opened(imei):
+        return [case for case in on_file(kafka_settings) if case.subject == f"imei/{imei}"]
+
+    def put_in_force(version, **more):
+        control(kafka_settings, policy, f"policy@{version}", {"version": version, **more})
+        control(kafka_settings, policy, "current", {"version": version})
+
+    with merger(kafka_settings) as merging:
+        merging.says("active: ")
+        tell("111", 60)
+        assert opened("111") == []
+        put_in_force("few", cases={"imei_sim_box_watch": {"thresholds": {"sims": 3}}})
+        merging.says("goes by version few")
+        tell("222", 60)
+        wait_until(lambda: opened("222"))
+        (case,) = opened("222")
+        assert (case.measure, case.policy, case.grounds[0].least) == ("watch", "few", 3)
+        put_in_force("wrong", cases={"imei_sim_box": {}})
+        put_in_force("none", cases={"imei_sim_box_watch": {"opens": False}})
+        merging.says("goes by version none")
+        assert "policy.v1[0]" in merging.log
+        assert "no rule of cases is called 'imei_sim_box'" in merging.log
+        tell("333", 60)
+        assert opened("333") == []
+        assert merging.stop() == 0
+    put_in_force("few", cases={"imei_sim_box_watch": {"thresholds": {"sims": 3}}})
+    with merger(kafka_settings) as merging:  # whoever takes over goes by it from the beginning
+        merging.says("active: ")
+        tell("444", 60)
+        wait_until(lambda: opened("444"))
+        assert merging.stop() == 0
+
+
 def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(kafka_settings):
     topics = Topics(kafka_settings)
     client = clients.producer(kafka_settings)

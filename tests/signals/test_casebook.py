@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from streamer.calls import codec
 from streamer.calls.cases import MEASURES
+from streamer.calls.decisions import CasePolicy, Policy
 from streamer.calls.events import LATEST_MS
+from streamer.grounds import RULES, judged
 from streamer.signals.casebook import DAY_MS, MOST_CALLS, MOST_OPERATORS, SILENCE_MS, Casebook, merged
-from streamer.signals.grounds import RULES, judged
+from streamer.signals.hot import Hot
 
 AT = 1_763_953_123_123
 BOX = {"sims": 14, "calls": 118, "victims": 112, "incoming": 0}
@@ -17,7 +19,7 @@ UNSURE = {name: value for name, value in BOX.items() if name != "incoming"}
 
 
 def heard(book, at=AT, values=BOX, subject="35", calls=("c1",), operators=("op-a",), kind="imei"):
-    return book.heed(kind, subject, at, values, calls, operators)
+    return book.heed(Hot(kind, subject, at, values, calls, operators))
 
 
 def opened(**more):
@@ -76,7 +78,7 @@ def test_calls_and_operators_of_a_case_are_bounded_whatever_comes():
     book, case = opened(subject=longest * 3, calls=[f"{n}".rjust(255, "\0") for n in range(99)],
                         operators=[f"{n}".rjust(64, "\0") for n in range(99)])  # fmt: skip
     assert (len(case.evidence), len(case.operators)) == (MOST_CALLS, MOST_OPERATORS)
-    said = codec.encode(msgspec.structs.replace(case, why="\0" * 1024, by=longest))
+    said = codec.encode(msgspec.structs.replace(case, why="\0" * 1024, by=longest, policy="\0" * 128))
     assert len(said) <= codec.MAX_BYTES
     assert codec.decode_case(said).subject == f"imei/{longest}"
     assert heard(book, subject=longest * 2, operators=["op-z"]) == []
@@ -209,6 +211,20 @@ def test_of_each_kind_of_subject_the_strongest_measure_is_asked_for_first():
         assert strengths == sorted(strengths, reverse=True)
 
 
+def test_a_case_names_the_policy_whose_bounds_it_was_opened_by_and_goes_by_a_new_one_from_then_on():
+    book, case = opened()
+    assert case.policy == "default"
+    own = {"imei_sim_box_bar_sim": CasePolicy(thresholds={"sims": 20}), "imei_sim_box_watch": CasePolicy(opens=False)}
+    book.follow(Policy(version="2026-11-29.4", cases=own))
+    assert heard(book, subject="36") == []
+    (other,) = heard(book, subject="36", values=BOX | {"sims": 20})
+    assert (other.measure, other.policy) == ("bar_sim", "2026-11-29.4")
+    assert {ground.what: ground.least for ground in other.grounds}["sims"] == 20
+    assert heard(book, AT + DAY_MS) == []  # what is a case already stays one, and is not heard of again
+    (still,) = heard(book, AT + DAY_MS, BOX | {"sims": 21})
+    assert (still.case, still.policy, still.grounds[0].least) == (case.case, "2026-11-29.4", 20)
+
+
 signals = st.tuples(
     st.sampled_from(["35", "36"]), st.integers(0, 6 * DAY_MS),
     st.fixed_dictionaries({"sims": st.integers(3, 30), "calls": st.integers(40, 2_000), "spread": st.floats(0.8, 1)},
@@ -245,7 +261,7 @@ def take(book, topic, now, step):
     else:
         subject, late, values, calls, operators = step
         values = values | {"victims": int(values["calls"] * values["spread"])}
-        said = book.heed("imei", subject, now - late, values, calls, operators)
+        said = book.heed(Hot("imei", subject, now - late, values, calls, operators))
     for case in said:
         topic.put(case)
     return said

@@ -22,6 +22,7 @@ class Relay:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._merger = Merger(secret_words(settings.secret.get_secret_value().encode()))
+        self._merger.follow(engine.policy.counting)
         self._offset = 0
         self._on_way: deque[tuple[int, str, bytes | None]] = deque()
 

@@ -51,7 +51,7 @@ def merged(data):
         assert again.key == key
         other.restore(again)
         for subject in hot(signal, merger.lines):
-            for case in book.heed(*subject):
+            for case in book.heed(subject):
                 codec.decode_case(codec.encode(case))
     assert all(count <= 64 for kind, count in merger.held.items() if kind != "line")
     return tuple(told), min(said, 3)
