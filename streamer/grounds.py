@@ -85,6 +85,13 @@ _FLOOD: Final = (
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "sim",
+        "sim_swap",
+        "alert_bank",
+        (Demand("age_h", most=240),),
+        "calls of a line to a bank so soon after its SIM was changed; 240 h as its detector has it; honest owners do so too",
+    ),
+    Rule(
+        "sim",
         "sim_box",
         "watch",
         _BOX,

@@ -23,7 +23,7 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, LABEL, OFF, THROTTLED, decide, governed
+from streamer.policy import ALLOW, BLOCK, ENFORCE, LABEL, OFF, THROTTLED, decide, governed
 from streamer.reach import pair_hash, reach
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
@@ -37,6 +37,7 @@ from streamer.windows.hashing import hash_words
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
+_SIM_SWAP: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "sim_swap")
 _SEEN: Final = INDEX["origination_seen"]
 
 
@@ -201,6 +202,8 @@ def _setup(
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
         if own_line and tallies.is_busy(x, world.rules.counting):
             verdict[columns.FLAGS] |= columns.BUSY
+        if own_line and first_of_pair and out.found[row, _SIM_SWAP, 0] != 0.0 and out.modes[row, _SIM_SWAP] == ENFORCE:
+            verdict[columns.FLAGS] |= columns.SWAPPED
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:

@@ -77,6 +77,8 @@ def _show(found: Filed) -> None:
     print_table(("figure", "observed", "bound"), figures, indent=2)
     done = [(time_text(one.at_ms), one.what, one.by, one.why) for one in filing.history(found)]
     print_table(("when", "what", "by", "why"), done, indent=2)
+    if case.called:
+        say(f"  called: {', '.join(case.called)}")
     say(f"  calls: {', '.join(case.evidence) or 'none named'}")
 
 

@@ -184,6 +184,8 @@ class ActiveMerger:
             if signal is not None:
                 for subject in hot(signal, self.merger.lines):
                     self._file(self.casebook.heed(subject))
+        for subject in self.merger.subjects():
+            self._file(self.casebook.heed(subject))
         if time.monotonic() >= self._next_expiry:
             self._next_expiry = time.monotonic() + _EXPIRY_EVERY_S
             self._file(self.casebook.expire(self.merger.clock_ms))

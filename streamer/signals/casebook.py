@@ -31,6 +31,8 @@ MOST: Final = 65_536
 MOST_CALLS: Final = 30
 """Ids of calls kept with a case: with them, and all other texts at their longest, a record stays below 64 KiB."""
 MOST_OPERATORS: Final = 16
+MOST_CALLED: Final = 8
+"""Called numbers kept with a case."""
 _SILENT: Final = f"nothing more was heard of it for {SILENCE_MS // DAY_MS} days"
 _LONGEST: Final = 255
 """Characters of a subject's name: whoever publishes may write names of any length."""
@@ -80,7 +82,7 @@ class Casebook:
 
     def _seen(self, hot: Hot) -> Case | None:
         """The case that a subject makes by itself; None when it makes none."""
-        kind, subject, at_ms, values, calls, operators = hot
+        kind, subject, at_ms, values, calls, operators, called = hot
         found = judged(kind, values, self._rules)
         if found is None or not 0 <= at_ms <= LATEST_MS or not subject:
             return None
@@ -96,6 +98,7 @@ class Casebook:
             status="open",
             calls=int(values.get("calls", 0)),
             victims=int(values.get("victims", kind == "callee")),
+            called=_joined([], called, MOST_CALLED),
             evidence=_joined([], calls, MOST_CALLS),
             first_at=min(at_ms, max(0, int(values.get("first_at", at_ms)))),
             last_at=at_ms,
@@ -140,6 +143,7 @@ def merged(before: Case | None, record: Case) -> Case:
         calls=max(older.calls, newer.calls),
         victims=max(older.victims, newer.victims),
         operators=_joined(older.operators, newer.operators, MOST_OPERATORS),
+        called=_joined(older.called, newer.called, MOST_CALLED),
         evidence=_joined(older.evidence, newer.evidence, MOST_CALLS),
         first_at=min((at for at in (older.first_at, newer.first_at) if at is not None), default=None),
         last_at=max((at for at in (older.last_at, newer.last_at) if at is not None), default=None),
@@ -150,17 +154,19 @@ def merged(before: Case | None, record: Case) -> Case:
 def _updated(held: Case, seen: Case) -> Case:
     """The case after another signal of its subject; the same one when nothing material is new.
 
-    Material is: a stronger measure, twice the calls, another operator, and that it still goes on a day later. What a person
+    Material is: a stronger measure, twice the calls, another operator, that it still goes on a day later, and where the
+    called have to be told each further call, as long as these are kept; such calls are counted by what is kept. What a person
     closed stays closed, whatever comes, until a stronger measure is due; what was closed for its silence is open again.
     """
     stronger = _strength(seen) > _strength(held)
     operators = _joined(held.operators, seen.operators, MOST_OPERATORS)
     more = seen.calls > held.calls and seen.calls >= 2 * held.calls
     still = seen.heard_at - held.heard_at >= STILL_MS
-    if not (stronger or more or still or operators != held.operators):
+    evidence = _joined(held.evidence, seen.evidence, MOST_CALLS) if seen.called else held.evidence
+    if not (stronger or more or still or operators != held.operators or evidence != held.evidence):
         return held
     after = merged(held, msgspec.structs.replace(
-        seen, case=held.case, opened_at=held.opened_at, status=held.status, by=held.by, why=held.why,
+        seen, calls=max(seen.calls, len(evidence)) if seen.called else seen.calls, case=held.case, opened_at=held.opened_at, status=held.status, by=held.by, why=held.why,
         changed_at=held.changed_at, revision=held.revision + 1,
     ))  # fmt: skip
     if held.status == "open" or (held.by and not stronger):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from streamer.calls.cases import SubjectKind
-from streamer.calls.signals import Signal
+from streamer.calls.signals import Signal, SwappedSim
 from streamer.signals.lines import DAY_MS, Lines, Watched
 
 WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000}
@@ -26,7 +26,7 @@ class Hot(NamedTuple):
     """A subject that stands out: what a case may be made of.
 
     `values` are figures by their names; ``first_at`` among them is from when on calls were counted, ms. `calls` are ids of
-    some of its calls, `operators` those who saw it.
+    some of its calls, `operators` those who saw it, `called` the protected numbers that it called.
     """
 
     kind: SubjectKind
@@ -35,6 +35,7 @@ class Hot(NamedTuple):
     values: dict[str, float]
     calls: Sequence[str] = ()
     operators: Sequence[str] = ()
+    called: Sequence[str] = ()
 
 
 def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
@@ -56,6 +57,12 @@ def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
         if kind in about:
             figures = of_lines(lines.together(kind, about[kind]), enough_ms) | since
             yield Hot(kind, about[kind], signal.at, figures, calls, operators)
+
+
+def swapped(told: SwappedSim) -> Hot:
+    """A line that calls a protected number with a new SIM; ``age_h`` is how long it has that."""
+    figures = {"calls": 1.0, "age_h": told.age_h}
+    return Hot("sim", told.line, told.at, figures, [told.call_id], [told.operator], [told.callee])
 
 
 def _figures(signal: Signal) -> dict[str, float]:

@@ -129,6 +129,10 @@ class Lines:
         count = len(self._by_device[device].get(value, ())) if value else 0
         return 0 if device == "imei" and count > self._shared_most else count
 
+    def sharers(self, device: str, value: str) -> list[str]:
+        """The busy lines that share an IMEI, a cell or a holder; none of anything else."""
+        return sorted(self._by_device.get(device, {}).get(value, ()))
+
     def alone(self, number: str) -> list[Watched]:
         """What is known of a line; nothing of one that is not busy."""
         held = self._held.get(number)
@@ -136,7 +140,7 @@ class Lines:
 
     def together(self, device: str, value: str) -> list[Watched]:
         """What is known of the busy lines that share an IMEI, a cell or a holder."""
-        return [_watched(self._held[number]) for number in sorted(self._by_device[device].get(value, ()))]
+        return [_watched(self._held[number]) for number in self.sharers(device, value)]
 
     def forget(self, number: str) -> None:
         """A line has been silent for a day."""

@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer import counting
-from streamer.calls.signals import COUNTS, BusyLine, Kind, PartialSums, Rows, Signal, packed, unpacked
+from streamer.calls.signals import COUNTS, BusyLine, Counted, Kind, PartialSums, Rows, Signal, SwappedSim, packed, unpacked
 from streamer.errors import MessageError
 from streamer.signals import lines, merging, subjects
+from streamer.signals.hot import Hot, swapped
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
 
@@ -70,6 +71,7 @@ class Merger:
         self._looked = 0
         self.lines = lines.Lines()
         self.repeated = 0
+        self._swapped: list[Hot] = []
         self._burst: Any = np.zeros(0)
         self.follow({})
 
@@ -126,18 +128,21 @@ class Merger:
             if row >= 0:
                 table.usual[row] = signal.values.get("usual", 0.0)
 
-    def take(self, offset: int, message: PartialSums | BusyLine, appended_ms: int | None = None) -> bool:
+    def take(self, offset: int, message: Counted, appended_ms: int | None = None) -> bool:
         """Count a message that lies at this place of the log, where brokers put it at `appended_ms`, if that is known.
 
         False for one that came before. Raises `MessageError`, too for a time that is yet to come: nothing would be counted
         until then.
         """
         self._position = offset + 1
-        at = message.at if isinstance(message, BusyLine) else message.number
+        at = message.number if isinstance(message, PartialSums) else message.at
         if appended_ms is not None and at > appended_ms + AHEAD_MS:
             raise MessageError("out_of_range", f"{at} lies {at - appended_ms} ms ahead of the brokers' clock")
         if isinstance(message, BusyLine):
             self.lines.tell(message)
+            return True
+        if isinstance(message, SwappedSim):
+            self._swapped.append(swapped(message))
             return True
         if message.number <= self._seen.get(message.partition, -1):
             self.repeated += 1
@@ -170,6 +175,11 @@ class Merger:
         if now - self._looked >= 1_000:
             self._looked = now
             yield from self._again(now)
+
+    def subjects(self) -> list[Hot]:
+        """What may be a case though no signal tells of it, since this was last asked."""
+        told, self._swapped = self._swapped, []
+        return told
 
     def _again(self, now: int) -> Iterator[Change]:
         for key, said in [*self._said.items()]:

@@ -234,6 +234,40 @@ def test_a_change_of_the_policy_reaches_a_merger_that_runs(kafka_settings):
         assert merging.stop() == 0
 
 
+def test_a_swapped_sim_that_calls_a_bank_is_a_case_once_whoever_merges(kafka_settings):
+    topics, bank, line = Topics(kafka_settings), "+77272580000", "+77017654321"
+    now = int(time.time() * 1000)
+    control(kafka_settings, topics.lists, "bank", {"list": "protected", "match": "exact", "number": bank, "side": "called"})
+    fact = {"number": line, "at": now - 3_600_000, "fact": "sim", "value": "changed", "operator": "op-a"}
+    client = clients.producer(kafka_settings)
+    client.produce(topics.sim, orjson.dumps(fact), line)
+    assert not client.flush(10)
+    calls = Calls(kafka_settings)
+
+    def call(name, callee=bank):
+        calls.publish(setup(name, line, callee=callee, ingress="subscriber"))
+        assert not calls.until({name})
+        return calls.decided[name][0][0]["reasons"]
+
+    with Worker(kafka_settings) as worker:
+        worker.says("partitions gained")
+        with merger(kafka_settings) as merging:
+            merging.says("active: ")
+            assert call("other", "+77272345678") == []
+            assert call("s1") == ["sim_swap.new_sim_calls_bank"]
+            wait_until(lambda: on_file(kafka_settings))
+            merging.kill()
+        with merger(kafka_settings) as merging:  # hears of that call again
+            merging.says("active: ")
+            time.sleep(1)
+            (case,) = on_file(kafka_settings)
+            assert (case.subject, case.kind, case.measure, case.called) == (f"sim/{line}", "sim_swap", "alert_bank", [bank])
+            assert case.evidence == ["s1"]
+            assert case.grounds[0].observed == pytest.approx(1, abs=0.1)
+            assert merging.stop() == 0
+        assert worker.stop() == 0
+
+
 def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(kafka_settings):
     topics = Topics(kafka_settings)
     client = clients.producer(kafka_settings)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.calls.signals import BusyLine, Rows, packed
+from streamer.calls.signals import BusyLine, Rows, SwappedSim, packed
 from streamer.errors import MessageError
 from streamer.signals.merger import AGAIN_MS, LASTS_MS, Merger
 from streamer.windows import tallies
@@ -196,6 +196,18 @@ def test_a_busy_line_is_told_with_its_device_and_the_calls_that_it_gets():
     assert (values["incoming"], values["attempts_24h"], values["watched_h"], values["incoming_24h"]) == (3, 25, 1, 72)
     held.take(6, line(2, NOW + 3_700_000, 30, imei="other"))
     assert said(held)["line/+77010000002"].values["imei_lines"] == 1
+
+
+def test_a_swapped_sim_is_handed_on_once_and_none_of_the_future():
+    held = merger()
+    message = SwappedSim(at=NOW, operator="op-a", line="+77010000001", callee="7711", call_id="c1", age_h=2)
+    assert held.take(0, message, NOW)
+    with pytest.raises(MessageError):
+        held.take(1, msgspec.structs.replace(message, at=NOW + 10**9), NOW)
+    (told,) = held.subjects()
+    assert (told.kind, told.subject, told.at_ms, told.calls, told.called) == ("sim", "+77010000001", NOW, ["c1"], ["7711"])
+    assert held.subjects() == []
+    assert said(held) == {}
 
 
 def test_a_line_that_is_silent_for_a_day_is_forgotten():
