@@ -56,7 +56,6 @@ def _section(one: Detector) -> str:
 
 def _counted() -> str:
     rows = [
-        f"| `{name}` | {it.default:g} | {it.least:g} to {it.most:,.0f} | {it.meaning} |"
-        for name, it in LIMITS.items()
+        f"| `{name}` | {it.default:g} | {it.least:g} to {it.most:,.0f} | {it.meaning} |" for name, it in LIMITS.items()
     ]
     return _COUNTED + "\n".join(rows) + "\n"

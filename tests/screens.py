@@ -186,7 +186,9 @@ def cases(scene):
     campaign = {"calls": 240, "bursts": 6, "burst": 211}
     for case in (
         *book.heed(Hot("imei", "356938035643809", now - 3_600_000, box, ["sb-1@bts", "sb-2@bts"], ["op-a", "op-b"])),
-        *book.heed(Hot("trunk", "op-a/igw-ala-01", now, campaign, [f"camp-{number}@igw" for number in range(4)], ["op-a"])),
+        *book.heed(
+            Hot("trunk", "op-a/igw-ala-01", now, campaign, [f"camp-{number}@igw" for number in range(4)], ["op-a"])
+        ),
     ):
         scene.calls.producer.produce(scene.calls.topics.cases, key=case.case, value=encode(case))
     scene.calls.producer.flush(10)

@@ -12,7 +12,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer import counting
-from streamer.calls.signals import COUNTS, BusyLine, Counted, Kind, PartialSums, Rows, Signal, SwappedSim, packed, unpacked
+from streamer.calls.signals import (
+    COUNTS,
+    BusyLine,
+    Counted,
+    Kind,
+    PartialSums,
+    Rows,
+    Signal,
+    SwappedSim,
+    packed,
+    unpacked,
+)
 from streamer.errors import MessageError
 from streamer.signals import lines, merging, subjects
 from streamer.signals.hot import Hot, swapped
@@ -108,7 +119,6 @@ class Merger:
         self._burst = burst
         self._least = counting.stands_out(limits)
         self.lines.follow(limits)
-
 
     def restore(self, signal: Signal) -> None:
         """What was said last under a key, before anything is counted."""

@@ -62,7 +62,9 @@ def test_a_call_to_a_bank_is_told_to_whoever_makes_cases_of_it(held):
     assert told(held, "2", at=NOW + 20_000) == []  # the same bank again within minutes
     assert told(held, "3", "+77272222222", NOW + 30_000) == []
     assert told(held, "4", at=NOW + HOUR)[0].age_h == 4
-    held.apply("lists", "short", orjson.dumps({"list": "protected", "match": "exact", "number": "7711", "side": "called"}))
+    held.apply(
+        "lists", "short", orjson.dumps({"list": "protected", "match": "exact", "number": "7711", "side": "called"})
+    )
     assert told(held, "5", "7711", NOW + HOUR)[0].callee == "7711"
 
 

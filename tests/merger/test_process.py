@@ -237,7 +237,9 @@ def test_a_change_of_the_policy_reaches_a_merger_that_runs(kafka_settings):
 def test_a_swapped_sim_that_calls_a_bank_is_a_case_once_whoever_merges(kafka_settings):
     topics, bank, line = Topics(kafka_settings), "+77272580000", "+77017654321"
     now = int(time.time() * 1000)
-    control(kafka_settings, topics.lists, "bank", {"list": "protected", "match": "exact", "number": bank, "side": "called"})
+    control(
+        kafka_settings, topics.lists, "bank", {"list": "protected", "match": "exact", "number": bank, "side": "called"}
+    )
     fact = {"number": line, "at": now - 3_600_000, "fact": "sim", "value": "changed", "operator": "op-a"}
     client = clients.producer(kafka_settings)
     client.produce(topics.sim, orjson.dumps(fact), line)
@@ -261,7 +263,12 @@ def test_a_swapped_sim_that_calls_a_bank_is_a_case_once_whoever_merges(kafka_set
             merging.says("active: ")
             time.sleep(1)
             (case,) = on_file(kafka_settings)
-            assert (case.subject, case.kind, case.measure, case.called) == (f"sim/{line}", "sim_swap", "alert_bank", [bank])
+            assert (case.subject, case.kind, case.measure, case.called) == (
+                f"sim/{line}",
+                "sim_swap",
+                "alert_bank",
+                [bank],
+            )
             assert case.evidence == ["s1"]
             assert case.grounds[0].observed == pytest.approx(1, abs=0.1)
             assert merging.stop() == 0

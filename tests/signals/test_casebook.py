@@ -79,7 +79,11 @@ def test_calls_and_operators_of_a_case_are_bounded_whatever_comes():
     book, case = opened(subject=longest * 3, calls=[f"{n}".rjust(255, "\0") for n in range(99)],
                         operators=[f"{n}".rjust(64, "\0") for n in range(99)])  # fmt: skip
     assert (len(case.evidence), len(case.operators)) == (MOST_CALLS, MOST_OPERATORS)
-    said = codec.encode(msgspec.structs.replace(case, called=["+" + "7" * 15] * MOST_CALLED, why="\0" * 1024, by=longest, policy="\0" * 128))
+    said = codec.encode(
+        msgspec.structs.replace(
+            case, called=["+" + "7" * 15] * MOST_CALLED, why="\0" * 1024, by=longest, policy="\0" * 128
+        )
+    )
     assert len(said) <= codec.MAX_BYTES
     assert codec.decode_case(said).subject == f"imei/{longest}"
     assert heard(book, subject=longest * 2, operators=["op-z"]) == []
@@ -229,12 +233,21 @@ def test_a_case_names_the_policy_whose_bounds_it_was_opened_by_and_goes_by_a_new
 def test_each_call_of_a_swapped_sim_to_a_bank_is_published_once_with_whom_it_called():
     book = Casebook()
     (case,) = book.heed(swapped(swap("+77010000001", AT, 1)))
-    assert (case.case, case.kind, case.measure, case.calls) == ("sim/+77010000001/2025-11-24", "sim_swap", "alert_bank", 1)
+    assert (case.case, case.kind, case.measure, case.calls) == (
+        "sim/+77010000001/2025-11-24",
+        "sim_swap",
+        "alert_bank",
+        1,
+    )
     assert (case.called, case.evidence, case.operators) == (["+77272580000"], ["c1"], ["op-a"])
     assert book.heed(swapped(swap("+77010000001", AT, 1))) == []
     (case,) = book.heed(swapped(swap("+77010000001", AT + 1, 2, "7711")))
     assert (case.called, case.evidence, case.calls, case.revision) == (["+77272580000", "7711"], ["c1", "c2"], 2, 1)
-    said = [case for number in range(3, 99) for case in book.heed(swapped(swap("+77010000001", AT + number, number, f"{number}")))]
+    said = [
+        case
+        for number in range(3, 99)
+        for case in book.heed(swapped(swap("+77010000001", AT + number, number, f"{number}")))
+    ]
     assert [case.calls for case in said] == [*range(3, MOST_CALLS + 1)]
     assert len(said[-1].called) == MOST_CALLED
 

@@ -205,7 +205,13 @@ def test_a_swapped_sim_is_handed_on_once_and_none_of_the_future():
     with pytest.raises(MessageError):
         held.take(1, msgspec.structs.replace(message, at=NOW + 10**9), NOW)
     (told,) = held.subjects()
-    assert (told.kind, told.subject, told.at_ms, told.calls, told.called) == ("sim", "+77010000001", NOW, ["c1"], ["7711"])
+    assert (told.kind, told.subject, told.at_ms, told.calls, told.called) == (
+        "sim",
+        "+77010000001",
+        NOW,
+        ["c1"],
+        ["7711"],
+    )
     assert held.subjects() == []
     assert said(held) == {}
 

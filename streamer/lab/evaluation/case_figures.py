@@ -57,7 +57,9 @@ def case_figures(cases: Cases) -> CaseFigures:
     cases.settle(None)
     found = []
     for fraud in BARS:
-        names = sorted((name for kind, name in cases.undertakings if kind == fraud), key=lambda name: (name != fraud, name))
+        names = sorted(
+            (name for kind, name in cases.undertakings if kind == fraud), key=lambda name: (name != fraud, name)
+        )
         for name in names:
             one = _figure(fraud, name, [*cases.undertakings[fraud, name].values()])
             if fraud in PROPOSED or one.watched:

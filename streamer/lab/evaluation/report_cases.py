@@ -28,7 +28,9 @@ def parts(found: CaseFigures) -> Iterator[Part]:
         [_row(one) for one in found.frauds],
     )  # fmt: skip
     total, wrong = sum(found.opened.values()), sum(found.wrong.values())
-    yield Text(f"Of {total:,} cases, each counted with every measure that it came to, {wrong:,} were about honest subjects.")
+    yield Text(
+        f"Of {total:,} cases, each counted with every measure that it came to, {wrong:,} were about honest subjects."
+    )
     if wrong:
         yield Table(
             ("subject", "fraud type", "measure", "most of its calls or lines", "wrong cases "),
