@@ -24,6 +24,7 @@ COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "block
 
 _PLACES: Final = np.dtype("<i8")
 _SUMS: Final = np.dtype("<u2")
+_Calls = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 _TrunkName = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -53,9 +54,9 @@ class BusyLine(Struct, frozen=True, kw_only=True, tag="line", tag_field="type"):
     operator: Operator
     line: Caller
     call_id: CallId
-    attempts: Whole
-    distinct: Whole
-    answered: Whole
+    attempts: _Calls
+    distinct: _Calls
+    answered: _Calls
     imsi: Opaque | None = None
     imei: Opaque | None = None
     cell: Opaque | None = None

@@ -1,8 +1,8 @@
 """Cases against the truth: after how many calls an undertaking had one, and how many are about honest subjects.
 
 A case of lines (a SIM, an IMEI, a cell, a holder) is right if at least half of them are a fraud's. One of a trunk, a number block
-or a called number is right if at least a tenth of the calls that it counts are a fraud's: the smallest share that a rule
-demands of a trunk.
+or a called number is right if any of its calls are the fraud's that it names, or at least a tenth of those that it counts (the
+smallest share that a rule demands of a trunk) are any fraud's; it is about each campaign that is so by itself.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Undertaking:
     watch; `seen_as` counts the frauds that cases took it for, `watched` whether there was any case.
     """
 
+    fraud: FraudType
     begun_ms: int
     calls: int = 0
     first_calls: int | None = None
@@ -109,7 +110,7 @@ class Cases:
         by_line = BARS[fraud].calls is not None or truth.campaign is None
         name = (self._run, *verdict.line) if by_line else (self._run, truth.campaign or "")
         held = self.undertakings.setdefault((fraud, adversary_of(truth)), {})
-        return held.setdefault(name, Undertaking(verdict.said.at))
+        return held.setdefault(name, Undertaking(fraud, verdict.said.at))
 
     def settle(self, now_ms: int | None) -> None:
         """Count the cases that were published by now, all of them where that is None."""
@@ -122,8 +123,8 @@ class Cases:
             return
         self._measures[case.case] = case.measure
         self.opened[case.kind, case.measure] += 1
-        found = list(self._behind(filed))
-        if not found:
+        found = self._behind(filed)
+        if found is None:
             if case.opened_at >= self._warm_ms:
                 self.wrong[self._wrong(filed)] += 1
             return
@@ -133,17 +134,19 @@ class Cases:
             if one.first_calls is None and case.measure != "watch":
                 one.first_calls, one.first_s = one.calls, max(0, filed.at_ms - one.begun_ms) / 1000
 
-    def _behind(self, filed: Filed) -> Iterable[Undertaking]:
-        """The undertakings that a case is rightly about, each once; none behind a wrong one."""
+    def _behind(self, filed: Filed) -> list[Undertaking] | None:
+        """The undertakings that a right case is about, each once; None for a wrong one."""
         if filed.lines:
             of_lines = [self._of_line[line] for line in filed.lines if line in self._of_line]
-            return _once(of_lines) if 2 * len(of_lines) >= len(filed.lines) else ()
+            return _once(of_lines) if 2 * len(of_lines) >= len(filed.lines) else None
         case = filed.case
         recent = self._recent.get(case.subject, deque())
         since = case.heard_at - _STEPS * WINDOW_MS[case.subject.partition("/")[0]]
         while recent and recent[0][0] < since:
             recent.popleft()
-        return _once(one for _, one in recent) if len(recent) >= max(1, _PART * case.calls) else ()
+        part, made = max(1.0, _PART * case.calls), Counter(id(one) for _, one in recent)
+        about = _once(one for _, one in recent if one.fraud == case.kind or made[id(one)] >= part)
+        return about if about or len(recent) >= part else None
 
     def _wrong(self, filed: Filed) -> WrongCase:
         case = filed.case

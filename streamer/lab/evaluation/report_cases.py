@@ -19,8 +19,8 @@ def parts(found: CaseFigures) -> Iterator[Part]:
         "What the signals say is made into cases beside the calls, by the same rules as live (docs/cases.md). A campaign counts once it"
         " has made as many calls as its bar of verdicts lets pass; of a SIM box each SIM is one. *Until the case* are the median"
         " and the ninth decile, over these campaigns, of their calls until a case that proposes more than to watch was published,"
-        " ∞ where more never had one. A case is right where half of its lines, or a tenth of the calls that it counts on a trunk, a"
-        " block or a called number, are a fraud's."
+        " ∞ where more never had one. A case is right where half of its lines are a fraud's; of a trunk, a block or a called number"
+        " where some calls are the fraud's that it names, or a tenth of those that it counts are any fraud's."
     )
     yield Table(
         ("fraud type", "strongest measure", "campaigns ", "with a case ", "watched at least ", "calls until the case ",

@@ -78,14 +78,31 @@ def test_a_case_of_a_trunk_is_about_whoever_called_over_it_lately():
 
 
 def test_too_few_fraudulent_calls_or_too_long_ago_make_no_case_right():
-    for calls, at, right in ((50, 10_000, 1), (51, 10_000, 0), (50, 710_000, 0)):
+    for kind, calls, at, right in (("robocall", 50, 10_000, 1), ("robocall", 51, 10_000, 0), ("scam_centre", 999, 10_000, 1),
+                                   ("robocall", 50, 710_000, 0), ("scam_centre", 50, 710_000, 0)):  # fmt: skip
         found = cases()
         for number in range(5):
             found.add(fraud("scam_centre"), verdict(number))
         found.add(honest("shop"), verdict(5))
-        found.file(filed("trunk/op-a/igw", at, kind="scam_centre", measure="notify_partner", calls=calls))
+        found.file(filed("trunk/op-a/igw", at, kind=kind, measure="notify_partner", calls=calls))
         assert of(found, "scam_centre").with_case == right
         assert sum(case_figures(found).wrong.values()) == 1 - right
+
+
+def test_a_case_of_a_trunk_is_about_no_campaign_that_is_a_small_part_of_it():
+    found = cases()
+    for number in range(60):
+        found.add(fraud("robocall" if number % 3 else "number_rotation"), verdict(number))
+        found.add(fraud("wangiri", f"{number}"), verdict(number))
+    found.file(filed("trunk/op-a/igw", 60_000, kind="number_rotation", measure="notify_partner", calls=400))
+    assert {name: of(found, name).watched for name in ("robocall", "number_rotation")} == {
+        "robocall": 1,
+        "number_rotation": 1,
+    }
+    assert "wangiri" not in {one.fraud for one in case_figures(found).frauds}
+    found.file(filed("trunk/op-a/igw", 60_000, kind="tdos", measure="bar_sim", calls=1_000))
+    assert of(found, "robocall").seen_as == {"number_rotation": 1}
+    assert case_figures(found).wrong == {}
 
 
 def test_wrong_cases_are_told_by_the_kind_of_most_of_their_lines_or_calls():
