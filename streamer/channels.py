@@ -153,11 +153,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     ),
     Channel(
         "counts",
-        (("partial-sums", "the partition whose calls are summed up"), ("busy-line", "the line")),
+        (
+            ("partial-sums", "the partition whose calls are summed up"),
+            ("busy-line", "the line"),
+            ("swapped-sim", "the line"),
+        ),
         receives=True,
         sends=True,
         note="What no partition sees whole: scoring workers add up their calls to each called number, over each registered "
-        "trunk and from each block of numbers, once a second of the log. One partition: whoever owns it merges the sums. "
+        "trunk and from each block of numbers, once a second of the log, and tell of own lines. One partition: whoever owns it merges the sums. "
         "A number that comes again is counted once.",
     ),
     Channel(

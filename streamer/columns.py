@@ -25,6 +25,10 @@ VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
 BUSY: Final = 1024
 """The call is one by which an own line that calls many numbers is told about, see `streamer.calls.signals.BusyLine`."""
+SWAPPED: Final = 4096
+"""An own line whose SIM was changed lately calls a protected number, see `streamer.calls.signals.SwappedSim`."""
+TELLS: Final = BUSY | SWAPPED
+"""What lines are told about for whoever merges."""
 WAITS: Final = 512
 """The call waits for its origination."""
 THROTTLED: Final = 256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from streamer.counting import LIMITS
 from streamer.detectors import DETECTORS
 from streamer.detectors.base import Detector
 
@@ -19,6 +20,17 @@ it can be measured. Calls to emergency numbers are never touched.
 | detector | kind | causes and what they lead to |
 |---|---|---|
 """
+_COUNTED: Final = """
+# What is counted over all partitions
+Some detectors judge by signals, which tell of called numbers, trunks, blocks of numbers and own lines that stand out over all
+partitions, and cases are made of these ([cases.md](cases.md)). From when on things count and are told of is policy too:
+`streamer policy set counting.burst_callers=6`. Scorers count by the limits in force at each record, whoever merges their counts
+by those in force when they come. Limits of what is told of decide what detectors and cases can see at all: none of these finds
+anything on a subject below them.
+
+| limit | value | bounds | meaning |
+|---|---|---|---|
+"""
 
 
 def page() -> str:
@@ -27,7 +39,7 @@ def page() -> str:
         f"| [`{one.id}`](#{one.id}) | {one.kind} | {', '.join(f'`{c.name}`: {c.action}' for c in one.causes)} |"
         for one in DETECTORS
     ]
-    return _OPENING + "\n".join(rows) + "\n" + "".join(map(_section, DETECTORS))
+    return _OPENING + "\n".join(rows) + "\n" + "".join(map(_section, DETECTORS)) + _counted()
 
 
 def _section(one: Detector) -> str:
@@ -40,3 +52,10 @@ def _section(one: Detector) -> str:
     if one.cache_s:
         ending += f" A switch may repeat its block for {one.cache_s} s."
     return f"\n## {one.id}\n{said}\n\n" + "\n".join(causes) + f"\n\n{ending}\n"
+
+
+def _counted() -> str:
+    rows = [
+        f"| `{name}` | {it.default:g} | {it.least:g} to {it.most:,.0f} | {it.meaning} |" for name, it in LIMITS.items()
+    ]
+    return _COUNTED + "\n".join(rows) + "\n"

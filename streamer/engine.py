@@ -186,7 +186,7 @@ class Engine:
             numbers = given.numbers
             for at in np.flatnonzero(of.skip).tolist():
                 self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
-        if found & (kernel.BUSY | kernel.SUMMED):
+        if found & (kernel.LINES | kernel.SUMMED):
             outcomes.counts = summing.told(self.state.tallies, given, out, known)
         self._journal.note(of.records[:, columns.PARTITION], of.key, of.call, hashes[:, 1])
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)

@@ -16,6 +16,9 @@ StreamerError                  anything this package raises on purpose
 └── DeskError                  what an analyst asked for at the desk would not do what it says
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class StreamerError(Exception):
     """Base of everything this package raises on purpose; its text says what, where and what to do."""
@@ -80,3 +83,13 @@ class IdentityError(StreamerError):
 
 class DeskError(StreamerError):
     """What an analyst asked for (a list entry, a rule, a report, a replay) would not do what it says."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What an error's text says of a name that there is not: the nearest one that there is; nothing where none is near.
+
+    >>> near("busy_cals", ["busy_calls", "burst_s"])
+    "; did you mean 'busy_calls'?"
+    """
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""

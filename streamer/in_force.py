@@ -21,6 +21,7 @@ from streamer.calls.signals import Signal
 from streamer.demotions import PREFIX, Demotions
 from streamer.errors import MessageError, ModelError
 from streamer.models import scorer, snapshot
+from streamer.policies import DEFAULT, Policies
 from streamer.policy import compile_rules
 from streamer.registers import facts, lists, operators, signals, trunks
 from streamer.windows.hashing import Secret
@@ -35,7 +36,7 @@ class Versions:
     """
 
     def __init__(self) -> None:
-        self._policies = [Policy(version="default")]
+        self._policies = [Policy(version=DEFAULT)]
         self._models: list[str | None] = [None]
         self.now = 0
 
@@ -73,7 +74,6 @@ class Versions:
 CHAMPION: Final = "champion"
 """The one model that is scored with; what is published of others (challengers) is ignored."""
 _MODEL_KEY: Final = f"{CHAMPION}@"
-_POLICY_KEY: Final = "policy@"
 
 
 class InForce:
@@ -101,8 +101,7 @@ class InForce:
         self.signals = signals.Register(secret)
         self.demotions = Demotions(self.operators)
         self.versions = Versions()
-        self._policies: dict[str, Policy] = {}
-        self._wanted: str | None = None
+        self._policies = Policies()
         self._models: dict[str, ModelSnapshot] = {}
         self._model: ModelSnapshot | None = None
         self._model_wanted: str | None = None
@@ -113,7 +112,7 @@ class InForce:
     def awaited(self) -> Mapping[str, str]:
         """The policy (`policy`) and the model (`models`) that a pointer asks for and that are not in force."""
         wanted = {
-            "policy": (self._wanted, self.versions.policy.version),
+            "policy": (self._policies.wanted, self.versions.policy.version),
             "models": (self._model_wanted, self.versions.model),
         }
         return {kind: asked for kind, (asked, held) in wanted.items() if asked is not None and asked != held}
@@ -165,22 +164,10 @@ class InForce:
     def _apply_policy(self, key: str, value: bytes | None) -> str | None:
         if key.startswith(PREFIX):
             return self._apply_demotion(key, value)
-        if key == "current":
-            self._wanted = codec.decode_policy_pointer(value).version if value is not None else None
-        elif not key.startswith(_POLICY_KEY):
-            return None if value is None else f"{key!r} is neither `current` nor a policy's key nor a demotion's"
-        elif value is None:
-            self._policies.pop(key.removeprefix(_POLICY_KEY), None)
-        else:
-            policy = codec.decode_policy(value)
-            if key != _POLICY_KEY + policy.version:
-                raise MessageError(
-                    "out_of_range", f"policy {policy.version} under {key!r}; its key is `policy@` and its version"
-                )
-            compile_rules(policy, self.rules.demoted_until)
-            self._policies[policy.version] = policy
-        self._enforce()
-        return None
+        ignored = self._policies.take(key, value)
+        if self._policies.present != self.versions.policy:
+            self._enforce(self._policies.present)
+        return ignored
 
     def _apply_demotion(self, key: str, value: bytes | None) -> str | None:
         if value is None:
@@ -192,12 +179,10 @@ class InForce:
         self._follow_demotions()
         return None
 
-    def _enforce(self) -> None:
-        chosen = self._policies.get(self._wanted) if self._wanted is not None else Policy(version="default")
-        if chosen is not None and chosen != self.versions.policy:
-            self.versions.now = self.versions.word_of(chosen, self.versions.model)
-            self.demotions.bring(chosen.demotions)
-        self.rules = compile_rules(self.versions.policy, self.demotions.until)
+    def _enforce(self, policy: Policy) -> None:
+        self.versions.now = self.versions.word_of(policy, self.versions.model)
+        self.demotions.bring(policy.demotions)
+        self.rules = compile_rules(policy, self.demotions.until)
 
     def _follow_demotions(self) -> None:
         if self.rules.demoted_until is not self.demotions.until:

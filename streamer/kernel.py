@@ -23,7 +23,7 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
+from streamer.policy import ALLOW, BLOCK, ENFORCE, LABEL, OFF, decide, governed
 from streamer.reach import pair_hash, reach
 from streamer.reasons import THROTTLED
 from streamer.registers import facts as line_facts
@@ -35,11 +35,12 @@ from streamer.windows import callers, originations, shares, sliding, slots, tabl
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
-SKIPPED, BUSY, SETTLED, SUMMED = 1, 2, 4, 8
-"""Bits of what a pass gives: records were skipped, busy lines are to be told about, calls that waited were settled, sums are complete."""
+SKIPPED, LINES, SETTLED, SUMMED = 1, 2, 4, 8
+"""Bits of what a pass gives: records were skipped, lines are to be told about, calls that waited were settled, sums are complete."""
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
+_SIM_SWAP: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "sim_swap")
 _SEEN: Final = INDEX["origination_seen"]
 
 
@@ -198,12 +199,14 @@ def _setup(
     if counted:
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, at, now)
-        bits = tallies.bits_of(x, first_of_pair, action != ALLOW, action == BLOCK)
+        bits = tallies.bits_of(x, world.rules.counting, first_of_pair, action != ALLOW, action == BLOCK)
         block = np.int64(0) if own_line else tallies.block_of(key)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
-        if own_line and tallies.is_busy(x):
+        if own_line and tallies.is_busy(x, world.rules.counting):
             verdict[columns.FLAGS] |= columns.BUSY
+        if own_line and first_of_pair and out.found[row, _SIM_SWAP, 0] != 0.0 and out.modes[row, _SIM_SWAP] == ENFORCE:
+            verdict[columns.FLAGS] |= columns.SWAPPED
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
@@ -273,8 +276,8 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
             out.columns[row, columns.FLAGS] |= columns.LATE_EVENT
         if record[columns.KIND] == columns.SETUP:
             _setup(state, world, batch, row, said, out, at, filled, hashes)
-            if out.columns[row, columns.FLAGS] & columns.BUSY:
-                found |= BUSY
+            if out.columns[row, columns.FLAGS] & columns.TELLS:
+                found |= LINES
         else:
             count_outcome(state, batch, row, at, clock, out)
         effect = out.columns[row, columns.FLAGS] & columns.THROTTLED == 0

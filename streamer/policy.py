@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from streamer import counting, grounds
 from streamer.calls.decisions import ACTIONS, MODES, Policy
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
@@ -52,7 +53,8 @@ class Rules(NamedTuple):
 
     mode uint8[D + 1], action uint8[D + 1, CAUSES], thresholds float64[D, MAX_THRESHOLDS], reason_at int64[D] (where the
     field of a detector begins in a word of reasons), behaviour and deferred bool[D + 1], cache_s int64[D + 1], demoted_until int64[scopes, D + 1] ms,
-    numbers float64[4]: the model's threshold, evidence sample, control share, kill switch.
+    numbers float64[4]: the model's threshold, evidence sample, control share, kill switch; counting float64: the limits of
+    `streamer.windows.tallies.LIMITS`.
     """
 
     mode: Any
@@ -64,10 +66,13 @@ class Rules(NamedTuple):
     cache_s: Any
     demoted_until: Any
     numbers: Any
+    counting: Any
 
 
 def check(policy: Policy) -> None:
-    """Raises `MessageError` for a detector, cause or threshold that there is not."""
+    """Raises `MessageError` for a detector, cause, threshold, limit or rule of cases that there is not, or cannot be so."""
+    counting.check(policy.counting)
+    grounds.check(policy.cases)
     known = {detector.id: detector for detector in DETECTORS}
     for name, rule in policy.detectors.items():
         detector = known.get(name)
@@ -105,6 +110,7 @@ def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
         np.zeros(rows, np.int64),
         demoted_until,
         np.array([policy.model.threshold, policy.evidence_sample, policy.control_share, float(policy.kill_switch)]),
+        counting.of_scorers(policy.counting),
     )
     for row, detector in enumerate(DETECTORS):
         given = policy.detectors.get(detector.id)

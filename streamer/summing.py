@@ -1,4 +1,4 @@
-"""What no partition sees whole, as messages for whoever merges it: partial sums, and own lines that call many numbers."""
+"""What no partition sees whole, as messages for whoever merges it: partial sums, own lines that call many numbers, swapped SIMs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamer import columns, features
 from streamer.calls import signals
 from streamer.calls.codec import encode
 from streamer.calls.events import Setup
-from streamer.calls.signals import BusyLine
+from streamer.calls.signals import BusyLine, SwappedSim
 from streamer.columns import Verdicts
 from streamer.in_force import InForce
 from streamer.records import Read
@@ -19,12 +19,13 @@ from streamer.windows import tallies
 from streamer.windows.tallies import E164, Tallies
 
 _LONGEST: Final = 64
+_SIM_AGE: Final = features.INDEX["sim_age"]
 _IN_A_DAY: Final = [features.INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
 
 
 def told(held: Tallies, given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
     """All that is to be told after a pass, as (key, value) for `counts.v1`."""
-    return [*_sums(held, known.trunks.names), *_busy_lines(given, out, known)]
+    return [*_sums(held, known.trunks.names), *_busy_lines(given, out, known), *_swapped_sims(given, out)]
 
 
 def _sums(held: Tallies, names: Mapping[int, tuple[str, str]]) -> list[tuple[str, bytes]]:
@@ -64,6 +65,24 @@ def _busy_lines(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, b
             attempts=int(attempts), distinct=int(distinct), answered=int(answered),
             imsi=_named(setup.imsi), imei=_named(setup.imei), cell=_named(setup.cell),
             holder=known.facts.holder_of(int(given.columns.key[at])),
+        )  # fmt: skip
+        found.append((line, encode(told)))
+    return found
+
+
+def _swapped_sims(given: Read, out: Verdicts) -> list[tuple[str, bytes]]:
+    """What is told of the own lines of a pass that call protected numbers with a new SIM, as (key, value) for `counts.v1`."""
+    found = []
+    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.SWAPPED).tolist():
+        setup, line = given.events[at], given.numbers.key_of(at)
+        callee = int(given.columns.callee[at])
+        digits = int(tallies.place_of(callee))
+        if not (0 < given.columns.key[at] < E164 and digits):
+            continue  # the bank would not know whom, or nobody whose bank
+        assert isinstance(setup, Setup)
+        told = SwappedSim(
+            at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
+            callee=f"+{digits}" if callee < E164 else f"{digits}", age_h=float(out.x[at, _SIM_AGE]),
         )  # fmt: skip
         found.append((line, encode(told)))
     return found

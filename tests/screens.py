@@ -22,6 +22,7 @@ from streamer.kafka.broker import LocalBroker
 from streamer.kafka.logs import read
 from streamer.settings import load
 from streamer.signals.casebook import Casebook
+from streamer.signals.hot import Hot
 from tests.stream.live import Calls, Worker, setup, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -190,8 +191,10 @@ def cases(scene):
     box = {"sims": 14, "calls": 118, "victims": 112, "incoming": 2, "first_at": now - 7_200_000}
     campaign = {"calls": 240, "bursts": 6, "burst": 211}
     for case in (
-        *book.heed("imei", "356938035643809", now - 3_600_000, box, ["sb-1@bts", "sb-2@bts"], ["op-a", "op-b"]),
-        *book.heed("trunk", "op-a/igw-ala-01", now, campaign, [f"camp-{number}@igw" for number in range(4)], ["op-a"]),
+        *book.heed(Hot("imei", "356938035643809", now - 3_600_000, box, ["sb-1@bts", "sb-2@bts"], ["op-a", "op-b"])),
+        *book.heed(
+            Hot("trunk", "op-a/igw-ala-01", now, campaign, [f"camp-{number}@igw" for number in range(4)], ["op-a"])
+        ),
     ):
         scene.calls.producer.produce(scene.calls.topics.cases, key=case.case, value=encode(case))
     scene.calls.producer.flush(10)

@@ -16,6 +16,8 @@ Measure = Literal["watch", "alert_bank", "notify_partner", "bar_sim"]
 MEASURES: Final[tuple[Measure, ...]] = ("watch", "alert_bank", "notify_partner", "bar_sim")
 """Measures by rising strength."""
 
+Called = Annotated[str, Meta(max_length=16, pattern="^[+]?[0-9]{1,15}$")]
+"""A called number: `+` and digits, or the digits of a short one."""
 Figure = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
 
@@ -32,9 +34,10 @@ class Case(Struct, frozen=True, kw_only=True):
     """A SIM, IMEI, cell, holder, trunk, number block, called line or campaign, and the measure that is proposed.
 
     `subject` is `<kind of subject>/<its name>`, `evidence` ids of some of its calls, `calls` and `victims` the most that was
-    counted at a time; all times are event times but `changed_at`, when a person last changed the status (`by`, `why`). The
-    record with the highest (`changed_at`, `revision`) says what the status is: a later one in the log with a lower pair was
-    written by somebody who did not know of that change.
+    counted at a time, `called` the banks' numbers that a SIM called, `grounds` what was demanded of it by the version `policy` of the
+    policy. All times are event times but
+    `changed_at`, when a person last changed the status (`by`, `why`). The record with the highest (`changed_at`, `revision`)
+    says what the status is: a later one in the log with a lower pair was written by somebody who did not know of that change.
     """
 
     case: Annotated[str, Meta(min_length=1, max_length=512)]
@@ -46,10 +49,12 @@ class Case(Struct, frozen=True, kw_only=True):
     status: CaseStatus
     calls: Whole = 0
     victims: Whole = 0
+    called: list[Called] = []
     evidence: list[CallId] = []
     first_at: Millis | None = None
     last_at: Millis | None = None
     grounds: list[Ground] = []
+    policy: Annotated[str, Meta(max_length=128)] = ""
     revision: Whole = 0
     changed_at: Millis | None = None
     by: Annotated[str, Meta(max_length=255)] = ""

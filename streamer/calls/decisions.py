@@ -85,6 +85,21 @@ class DetectorPolicy(Struct, frozen=True, kw_only=True):
     cache_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
 
 
+Bound = Annotated[float, Meta(ge=0, le=1e12)]
+"""What a count or a share of counts is held against."""
+
+
+class CasePolicy(Struct, frozen=True, kw_only=True):
+    """From which figures on a subject is a case by one of the rules; `opens` false: by this one never.
+
+    `thresholds` are named as the figures of a case: `sims`, or `victims/calls` for the ratio of two. What is not named is
+    held against the rule's own.
+    """
+
+    opens: bool = True
+    thresholds: dict[str, Bound] = {}
+
+
 class ModelPolicy(Struct, frozen=True, kw_only=True):
     """How the learned score is used: above `threshold` it asks for `action`, in `mode`."""
 
@@ -124,7 +139,11 @@ class Demotion(Struct, frozen=True, kw_only=True):
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """The rules in force. A detector that is not named runs by its own defaults."""
+    """The rules in force. A detector, limit or rule of cases that is not named runs by its own defaults.
+
+    `counting` holds limits from which on things that no partition sees whole count and are told of, `cases` the rules by
+    which these are cases, named `<kind of subject>_<fraud>_<measure>`.
+    """
 
     version: Annotated[str, Meta(min_length=1, max_length=128)]
     at: Millis = 0
@@ -134,6 +153,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     detectors: dict[str, DetectorPolicy] = {}
     model: ModelPolicy = ModelPolicy()
     governor: Band = Band()
+    counting: dict[str, Bound] = {}
+    cases: dict[str, CasePolicy] = {}
     demotions: list[Demotion] = []
     evidence_sample: Annotated[float, Meta(ge=0, le=1)] = 0.05
     control_share: Annotated[float, Meta(ge=0, le=0.2)] = 0.01

@@ -1,4 +1,4 @@
-"""What passes between scorers and whoever merges their counts: partial sums and busy lines one way, signals the other."""
+"""What passes between scorers and whoever merges their counts: sums, busy lines and swapped SIMs one way, signals the other."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import numpy as np
 from msgspec import Meta, Struct
 
+from streamer.calls.cases import Called
 from streamer.calls.decisions import Whole
 from streamer.calls.events import Caller, CallId, Millis, Opaque, Operator
 from streamer.errors import MessageError
@@ -23,6 +24,7 @@ COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "block
 
 _PLACES: Final = np.dtype("<i8")
 _SUMS: Final = np.dtype("<u2")
+_Calls = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 _TrunkName = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -52,13 +54,28 @@ class BusyLine(Struct, frozen=True, kw_only=True, tag="line", tag_field="type"):
     operator: Operator
     line: Caller
     call_id: CallId
-    attempts: Whole
-    distinct: Whole
-    answered: Whole
+    attempts: _Calls
+    distinct: _Calls
+    answered: _Calls
     imsi: Opaque | None = None
     imei: Opaque | None = None
     cell: Opaque | None = None
     holder: Opaque | None = None
+
+
+class SwappedSim(Struct, frozen=True, kw_only=True, tag="swap", tag_field="type"):
+    """An own line whose SIM was changed lately, `age_h` hours ago, calls a number that is protected, as a bank's is."""
+
+    at: Millis
+    operator: Operator
+    line: Caller
+    callee: Called
+    call_id: CallId
+    age_h: Annotated[float, Meta(ge=0, le=1e6)]
+
+
+Counted = PartialSums | BusyLine | SwappedSim
+"""What scorers tell whoever merges their counts."""
 
 
 class Signal(Struct, frozen=True, kw_only=True):

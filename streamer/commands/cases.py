@@ -71,10 +71,14 @@ def _show(found: Filed) -> None:
     say(f"  seen by {', '.join(case.operators) or 'nobody named'}: {filing.size(case)}")
     first, last = time_text(case.first_at), time_text(case.heard_at)
     say(f"  opened {time_text(case.opened_at)}, counted from {first}, last seen {last}")
+    if case.policy:
+        say(f"  by policy {case.policy}")
     figures = [(one.what, f"{one.observed:g}", bounds(one.least, one.most)) for one in case.grounds]
     print_table(("figure", "observed", "bound"), figures, indent=2)
     done = [(time_text(one.at_ms), one.what, one.by, one.why) for one in filing.history(found)]
     print_table(("when", "what", "by", "why"), done, indent=2)
+    if case.called:
+        say(f"  called: {', '.join(case.called)}")
     say(f"  calls: {', '.join(case.evidence) or 'none named'}")
 
 

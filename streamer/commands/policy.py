@@ -28,9 +28,10 @@ def show(
     version: Annotated[str | None, typer.Option(help="Another version than the one in force.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is in force: each detector's mode, actions and thresholds, the model, the governor's band, demotions."""
+    """Show what is in force: detectors with mode, actions and thresholds, limits of counting, rules of cases, and all else."""
     import msgspec
 
+    from streamer import counting
     from streamer.desk import changing, rules
     from streamer.desk.record import time_text
 
@@ -40,7 +41,8 @@ def show(
         demotions = [msgspec.to_builtins(demotion) for demotion in found.demotions.values()]
         print_json([{
             "policy": msgspec.to_builtins(policy), "in_force": policy == found.policy, "wanted": found.wanted,
-            "modes": rules.modes(policy), "demotions": demotions, "versions": list(found.versions),
+            "modes": rules.modes(policy), "limits": counting.limits(policy.counting), "cases": rules.thresholds_of_cases(policy),
+            "demotions": demotions, "versions": list(found.versions),
             "not_looked_at": found.unknown.get(policy.version, []),
         }])  # fmt: skip
         return
@@ -49,6 +51,7 @@ def show(
     if found.wanted not in {None, found.policy.version}:
         say(f"version {found.wanted} is pointed to but not there; workers that start now run the defaults")
     _print_detectors(policy)
+    _print_limits(policy)
     model, band = policy.model, policy.governor
     say(f"model: {model.mode}, {model.action} above {model.threshold}, cached {model.cache_s} s")
     say(f"governor: {band.max_share:.2%} of good lines an hour from {band.min_lines} on, for {band.demotion_s} s")
@@ -75,13 +78,27 @@ def _print_detectors(policy: Policy) -> None:
     print_table(("detector", "mode", "actions", "thresholds"), rows)
 
 
+def _print_limits(policy: Policy) -> None:
+    from streamer import counting
+    from streamer.desk.rules import thresholds_of_cases
+
+    limits = counting.limits(policy.counting)
+    said = [(name, f"{limits[name]:g}", limit.meaning) for name, limit in counting.LIMITS.items()]
+    print_table(("limit of counting", "value", "meaning"), said)
+    rows = [
+        (name, "opens no case" if bounds is None else " ".join(f"{k}={v:g}" for k, v in bounds.items()))
+        for name, bounds in thresholds_of_cases(policy).items()
+    ]
+    print_table(("rule of cases", "thresholds"), rows)
+
+
 @app.command("set", epilog="Example: streamer policy set model.threshold=0.97 --by analyst-7 --why 'bound of November'")
 def set_(
     by: By,
     why: Why,
     changes: Annotated[
         list[str] | None,
-        typer.Argument(help="PATH=VALUE: model.threshold=0.97, detectors.robocall.mode=shadow; =default puts back."),
+        typer.Argument(help="PATH=VALUE: model.threshold=0.97, counting.busy_calls=30; =default puts back."),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A whole policy as JSON, instead of the one in force.")] = None,
     base: Annotated[str | None, typer.Option("--from", help="Begin with this version, as to go back to it.")] = None,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import orjson
+from msgspec import Struct
 
 from streamer.calls import codec
-from streamer.calls.decisions import Policy
+from streamer.calls.decisions import CasePolicy, DetectorPolicy, Policy
 from streamer.detectors import DETECTORS
-from streamer.errors import DeskError, MessageError
+from streamer.errors import DeskError, MessageError, near
 from streamer.policy import check
 
 DEFAULT: Final = "default"
@@ -44,16 +44,16 @@ def _assign(tree: dict[str, Any], path: list[str], text: str) -> None:
         raise DeskError(f"{path[0]} is not set by hand: each change is a version of its own, with --by and --why")
     here: Any = tree
     for depth, name in enumerate(path[:-1]):
-        if path[:depth] == ["detectors"] and name not in here:
-            here[name] = _own_rule(name)
+        if depth == 1 and path[0] in _OWN_RULES and name not in here:
+            here[name] = msgspec.to_builtins(_OWN_RULES[path[0]](name))
         if not isinstance(here, dict) or not isinstance(here.get(name), dict):
-            raise DeskError(f"a policy has no {'.'.join(path)!r}{_near(name, here)}")
+            raise DeskError(f"a policy has no {'.'.join(path)!r}{near(name, here if isinstance(here, dict) else ())}")
         here = here[name]
     if text == DEFAULT:
         if here.pop(path[-1], None) is None:
             raise DeskError(f"{'.'.join(path)!r} is not set: nothing to put back")
         if len(path) == 3 and path[0] == "detectors" and path[2] == "cache_s":
-            here["cache_s"] = _own_rule(path[1])["cache_s"]
+            here["cache_s"] = _of_detector(path[1]).cache_s
         return
     try:
         here[path[-1]] = orjson.loads(text)
@@ -61,9 +61,13 @@ def _assign(tree: dict[str, Any], path: list[str], text: str) -> None:
         here[path[-1]] = text
 
 
-def _own_rule(name: str) -> dict[str, Any]:
+def _of_detector(name: str) -> DetectorPolicy:
     """A detector's rule before anything is changed: naming it alone must not change for how long its blocks are cached."""
-    return {"cache_s": next((detector.cache_s for detector in DETECTORS if detector.id == name), 0)}
+    return DetectorPolicy(cache_s=next((detector.cache_s for detector in DETECTORS if detector.id == name), 0))
+
+
+_OWN_RULES: Final[dict[str, Callable[[str], Struct]]] = {"detectors": _of_detector, "cases": lambda _: CasePolicy()}
+"""What members that hold a rule a name begin with when one is named for the first time."""
 
 
 def whole(tree: dict[str, Any]) -> Policy:
@@ -105,15 +109,10 @@ def _unknown(given: Any, taken: Any, where: str) -> Iterator[str]:
             if name in taken:
                 yield from _unknown(value, taken[name], f"{where}{name}.")
             else:
-                yield f"{where + name!r}{_near(name, taken)}"
+                yield f"{where + name!r}{near(name, taken)}"
     elif isinstance(given, list) and isinstance(taken, list):
         for row, value in enumerate(given):
             yield from _unknown(value, taken[row], f"{where}{row}.")
-
-
-def _near(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known) if isinstance(known, dict) else [], n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def differences(before: Policy, after: Policy) -> list[str]:

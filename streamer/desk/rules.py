@@ -17,6 +17,7 @@ from streamer.desk.edits import DEFAULT, differences, unknown_members
 from streamer.desk.record import signature
 from streamer.detectors import DETECTORS
 from streamer.errors import DeskError, MessageError
+from streamer.grounds import RULES, in_force
 from streamer.kafka.logs import LogRecord
 from streamer.policy import check
 
@@ -179,3 +180,9 @@ def own_mode(policy: Policy, name: str) -> Mode:
 def modes(policy: Policy) -> dict[str, Mode]:
     """The mode of every detector and of the model, as the policy says."""
     return {name: own_mode(policy, name) for name in detector_names()}
+
+
+def thresholds_of_cases(policy: Policy) -> dict[str, dict[str, float] | None]:
+    """Of every rule of cases the bounds in force, by the names of the rule and its figures; None where it opens none."""
+    held = {rule.name: rule.thresholds for rule in in_force(policy.cases)}
+    return {rule.name: held.get(rule.name) for rule in RULES}

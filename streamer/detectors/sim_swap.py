@@ -2,7 +2,8 @@
 
 Sources: the domain page's row of the same name; the look-back of the GSMA Open Gateway (CAMARA) SIM Swap API, 1 to 2,400
 hours, 240 by default. Honest people change their SIMs and call their banks too, so that it labels
-and never blocks: the bank, which sees the call come with the label on its own switch or in the evidence, decides. The bank's numbers are those of the list `protected` on the called side.
+and never blocks: the bank decides, which sees the call come with the label on its own switch or in the evidence, and is named
+in a case with the measure `alert_bank`. The bank's numbers are those of the list `protected` on the called side.
 Fails where the operator publishes no `sim` facts, and on swindlers who wait.
 """
 

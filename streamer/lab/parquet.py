@@ -65,7 +65,7 @@ def _opened(path: Path) -> Any:
     arrow, parquet = pyarrow(path), pyarrow(path, "pyarrow.parquet")
     try:
         return parquet.ParquetFile(path, buffer_size=_PAGES, pre_buffer=False, memory_map=False)
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ReplayError(f"{path} is no sound Parquet file: {error}") from None
 
 

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from streamer.calls import codec
 from streamer.calls.cases import Case
+from streamer.demotions import PREFIX
 from streamer.errors import MessageError, StoppedError, TransportError
 from streamer.kafka import clients
 from streamer.kafka.asking import ANSWER_S, answered, is_end, is_final
@@ -23,6 +24,7 @@ from streamer.kafka.letters import DeadLetters
 from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
 from streamer.merger.metrics import MergerMetrics
+from streamer.policies import Policies
 from streamer.settings import Settings
 from streamer.signals.casebook import Casebook
 from streamer.signals.hot import hot
@@ -56,9 +58,10 @@ class ActiveMerger:
         self._go_on = go_on
         self.merger = Merger(secret_words(settings.secret.get_secret_value().encode()))
         self.casebook = Casebook()
-        self._cases = TableReader(settings, [self._topics.cases], go_on)
-        for change in self._cases.read_to_end():
-            self._heed_case(change)
+        self._policies = Policies()
+        self._tables = TableReader(settings, [self._topics.cases, self._topics.policy], go_on)
+        for change in self._tables.read_to_end():
+            self._heed(change)
         said_to = self._restore(settings)
         self._reader: Consumer = clients.consumer(
             settings,
@@ -129,8 +132,8 @@ class ActiveMerger:
                 self._behind = 0
             elif is_final(error):
                 raise TransportError(f"{message.topic()} cannot be read: {error.str()}")
-        for change in self._cases.poll():
-            self._heed_case(change)
+        for change in self._tables.poll():
+            self._heed(change)
         self._letters.deliver()
         if self.ready:
             self._say()
@@ -154,13 +157,25 @@ class ActiveMerger:
         place = TopicPartition(self._topics.counts, 0)
         self._metrics.lag.set(max(self._reader.get_watermark_offsets(place, cached=True)[1] - offset - 1, 0))
 
-    def _heed_case(self, change: Change) -> None:
-        """A case as it lies in the log: ours, another merger's, or changed by people."""
-        if change.value is not None:
-            try:
+    def _heed(self, change: Change) -> None:
+        """What others wrote: a case as it lies in the log (ours, another merger's, or changed by people), or the policy."""
+        try:
+            if change.kind == "policy":
+                self._heed_policy(change.key, change.value)
+            elif change.value is not None:
                 self.casebook.restore(codec.decode_case(change.value))
-            except MessageError as error:
-                log.warning("%s[%d]@%d is not heeded: %s", change.topic, change.partition, change.offset, error)
+        except MessageError as error:
+            log.warning("%s[%d]@%d is not heeded: %s", change.topic, change.partition, change.offset, error)
+
+    def _heed_policy(self, key: str, value: bytes | None) -> None:
+        before = self._policies.present
+        if not key.startswith(PREFIX):
+            self._policies.take(key, value)
+        policy = self._policies.present
+        if policy is not before:
+            self.merger.follow(policy.counting)
+            self.casebook.follow(policy)
+            log.info("goes by version %s of the policy", policy.version)
 
     def _say(self) -> None:
         for key, signal in self.merger.changes():
@@ -168,7 +183,9 @@ class ActiveMerger:
             self._metrics.published.labels(key.partition("/")[0]).inc()
             if signal is not None:
                 for subject in hot(signal, self.merger.lines):
-                    self._file(self.casebook.heed(*subject))
+                    self._file(self.casebook.heed(subject))
+        for subject in self.merger.subjects():
+            self._file(self.casebook.heed(subject))
         if time.monotonic() >= self._next_expiry:
             self._next_expiry = time.monotonic() + _EXPIRY_EVERY_S
             self._file(self.casebook.expire(self.merger.clock_ms))
@@ -201,6 +218,6 @@ class ActiveMerger:
     def close(self) -> None:
         """Let go of the clients."""
         self._reader.close()
-        self._cases.close()
+        self._tables.close()
         self._letters.close()
         self._producer.purge()

@@ -7,16 +7,19 @@ changes nothing. Signals may come late, by less than `SILENCE_MS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import Final
 
 import msgspec
 
-from streamer.calls.cases import MEASURES, Case, CaseStatus, SubjectKind
+from streamer.calls.cases import MEASURES, Case, CaseStatus
+from streamer.calls.decisions import Policy
 from streamer.calls.events import LATEST_MS
-from streamer.signals.grounds import judged
+from streamer.grounds import in_force, judged
+from streamer.policies import DEFAULT
+from streamer.signals.hot import Hot
 
 DAY_MS: Final = 24 * 3_600_000
 SILENCE_MS: Final = 7 * DAY_MS
@@ -28,6 +31,8 @@ MOST: Final = 65_536
 MOST_CALLS: Final = 30
 """Ids of calls kept with a case: with them, and all other texts at their longest, a record stays below 64 KiB."""
 MOST_OPERATORS: Final = 16
+MOST_CALLED: Final = 8
+"""Called numbers kept with a case."""
 _SILENT: Final = f"nothing more was heard of it for {SILENCE_MS // DAY_MS} days"
 _LONGEST: Final = 255
 """Characters of a subject's name: whoever publishes may write names of any length."""
@@ -39,9 +44,14 @@ class Casebook:
     def __init__(self, most: int = MOST) -> None:
         self._held: dict[str, Case] = {}
         self._most = most
+        self.follow(Policy(version=DEFAULT))
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def follow(self, policy: Policy) -> None:
+        """Open and update cases by the rules of another policy, which was checked, from now on."""
+        self._rules, self._policy = in_force(policy.cases), policy.version
 
     def restore(self, case: Case) -> None:
         """A record of the topic was read: before the first signal all that there are, then each that comes."""
@@ -49,27 +59,15 @@ class Casebook:
         if held is None or case.case == held.case or case.opened_at > held.opened_at:
             self._held[case.subject] = merged(held, case)
 
-    def heed(
-        self,
-        kind: SubjectKind,
-        subject: str,
-        at_ms: int,
-        values: Mapping[str, float],
-        calls: Iterable[str],
-        operators: Iterable[str],
-    ) -> list[Case]:
-        """A subject is hot: what is to be published of it, in this order; mostly nothing.
-
-        `values` are figures as `streamer.signals.grounds` names them, `calls` ids of some of its calls, `operators` who saw
-        it. ``first_at`` among the values is from when on its calls were counted.
-        """
-        seen = _seen(kind, subject, at_ms, values, calls, operators)
+    def heed(self, hot: Hot) -> list[Case]:
+        """A subject is hot: what is to be published of it, in this order; mostly nothing."""
+        seen = self._seen(hot)
         held = None if seen is None else self._held.get(seen.subject)
-        if seen is None or (held is not None and at_ms < held.opened_at):
+        if seen is None or (held is not None and hot.at_ms < held.opened_at):
             return []
         if held is None:
             return [*self._room(), self._put(seen)]
-        if at_ms - _quiet_from(held) > SILENCE_MS:
+        if hot.at_ms - _quiet_from(held) > SILENCE_MS:
             return [*self._closed(held), self._put(seen)]
         after = _updated(held, seen)
         return [] if after is held else [self._put(after)]
@@ -81,6 +79,32 @@ class Casebook:
         """
         silent = [case for case in self._held.values() if now_ms - _quiet_from(case) > SILENCE_MS]
         return [closed for case in sorted(silent, key=lambda case: case.subject) for closed in self._closed(case)]
+
+    def _seen(self, hot: Hot) -> Case | None:
+        """The case that a subject makes by itself; None when it makes none."""
+        kind, subject, at_ms, values, calls, operators, called = hot
+        found = judged(kind, values, self._rules)
+        if found is None or not 0 <= at_ms <= LATEST_MS or not subject:
+            return None
+        rule, grounds = found
+        about = f"{kind}/{subject[:_LONGEST]}"
+        return Case(
+            case=f"{about}/{datetime.fromtimestamp(at_ms / 1000, UTC).date()}",
+            opened_at=at_ms,
+            kind=rule.fraud,
+            subject=about,
+            operators=_joined([], sorted(operators), MOST_OPERATORS),
+            measure=rule.measure,
+            status="open",
+            calls=int(values.get("calls", 0)),
+            victims=int(values.get("victims", kind == "callee")),
+            called=_joined([], called, MOST_CALLED),
+            evidence=_joined([], calls, MOST_CALLS),
+            first_at=min(at_ms, max(0, int(values.get("first_at", at_ms)))),
+            last_at=at_ms,
+            grounds=grounds,
+            policy=self._policy,
+        )
 
     def _put(self, case: Case) -> Case:
         self._held[case.subject] = case
@@ -115,9 +139,11 @@ def merged(before: Case | None, record: Case) -> Case:
         kind=strong.kind,
         measure=strong.measure,
         grounds=strong.grounds,
+        policy=strong.policy,
         calls=max(older.calls, newer.calls),
         victims=max(older.victims, newer.victims),
         operators=_joined(older.operators, newer.operators, MOST_OPERATORS),
+        called=_joined(older.called, newer.called, MOST_CALLED),
         evidence=_joined(older.evidence, newer.evidence, MOST_CALLS),
         first_at=min((at for at in (older.first_at, newer.first_at) if at is not None), default=None),
         last_at=max((at for at in (older.last_at, newer.last_at) if at is not None), default=None),
@@ -125,51 +151,22 @@ def merged(before: Case | None, record: Case) -> Case:
     )
 
 
-def _seen(
-    kind: SubjectKind,
-    subject: str,
-    at_ms: int,
-    values: Mapping[str, float],
-    calls: Iterable[str],
-    operators: Iterable[str],
-) -> Case | None:
-    """The case that a signal makes by itself; None when it makes none."""
-    found = judged(kind, values)
-    if found is None or not 0 <= at_ms <= LATEST_MS or not subject:
-        return None
-    rule, grounds = found
-    about = f"{kind}/{subject[:_LONGEST]}"
-    return Case(
-        case=f"{about}/{datetime.fromtimestamp(at_ms / 1000, UTC).date()}",
-        opened_at=at_ms,
-        kind=rule.fraud,
-        subject=about,
-        operators=_joined([], sorted(operators), MOST_OPERATORS),
-        measure=rule.measure,
-        status="open",
-        calls=int(values.get("calls", 0)),
-        victims=int(values.get("victims", kind == "callee")),
-        evidence=_joined([], calls, MOST_CALLS),
-        first_at=min(at_ms, max(0, int(values.get("first_at", at_ms)))),
-        last_at=at_ms,
-        grounds=grounds,
-    )
-
-
 def _updated(held: Case, seen: Case) -> Case:
     """The case after another signal of its subject; the same one when nothing material is new.
 
-    Material is: a stronger measure, twice the calls, another operator, and that it still goes on a day later. What a person
+    Material is: a stronger measure, twice the calls, another operator, that it still goes on a day later, and where the
+    called have to be told each further call, as long as these are kept; such calls are counted by what is kept. What a person
     closed stays closed, whatever comes, until a stronger measure is due; what was closed for its silence is open again.
     """
     stronger = _strength(seen) > _strength(held)
     operators = _joined(held.operators, seen.operators, MOST_OPERATORS)
     more = seen.calls > held.calls and seen.calls >= 2 * held.calls
     still = seen.heard_at - held.heard_at >= STILL_MS
-    if not (stronger or more or still or operators != held.operators):
+    evidence = _joined(held.evidence, seen.evidence, MOST_CALLS) if seen.called else held.evidence
+    if not (stronger or more or still or operators != held.operators or evidence != held.evidence):
         return held
     after = merged(held, msgspec.structs.replace(
-        seen, case=held.case, opened_at=held.opened_at, status=held.status, by=held.by, why=held.why,
+        seen, calls=max(seen.calls, len(evidence)) if seen.called else seen.calls, case=held.case, opened_at=held.opened_at, status=held.status, by=held.by, why=held.why,
         changed_at=held.changed_at, revision=held.revision + 1,
     ))  # fmt: skip
     if held.status == "open" or (held.by and not stronger):

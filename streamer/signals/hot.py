@@ -4,7 +4,7 @@ Figures are named without their windows: ``calls``, ``callers``, ``fresh``, ``ne
 ``brief``, ``burst`` (`streamer.windows.tallies`, `streamer.signals.subjects`), ``bursts`` (called numbers that a burst came
 to), ``usual``, ``watched_h``, ``short_number`` (1 of a called number that is one, else 0); of own lines ``calls``, ``victims`` (distinct called numbers) and ``answered`` of 24 h,
 ``sims`` (busy lines that share the device), ``incoming`` (calls to them in 24 h, at the pace of the time that they were
-watched; not given before an hour of it).
+watched; not given before that was long enough).
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from streamer.calls.cases import SubjectKind
-from streamer.calls.signals import Signal
+from streamer.calls.signals import Signal, SwappedSim
 from streamer.signals.lines import DAY_MS, Lines, Watched
 
-LONG_ENOUGH_MS: Final = 3_600_000
-"""A line has to be watched for so long before it is known how much it is called."""
 WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000}
 """What signals count over."""
 _DEVICES: Final[tuple[SubjectKind, ...]] = ("imei", "cell", "holder")
@@ -25,7 +23,11 @@ _NAMES: Final = {"attempts": "calls", "victims": "bursts"}
 
 
 class Hot(NamedTuple):
-    """What `Casebook.heed` asks for."""
+    """A subject that stands out: what a case may be made of.
+
+    `values` are figures by their names; ``first_at`` among them is from when on calls were counted, ms. `calls` are ids of
+    some of its calls, `operators` those who saw it, `called` the protected numbers that it called.
+    """
 
     kind: SubjectKind
     subject: str
@@ -33,6 +35,7 @@ class Hot(NamedTuple):
     values: dict[str, float]
     calls: Sequence[str] = ()
     operators: Sequence[str] = ()
+    called: Sequence[str] = ()
 
 
 def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
@@ -47,12 +50,19 @@ def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
     about = signal.about
     calls = [about["call_id"]] if "call_id" in about else []
     operators = [about["operator"]] if "operator" in about else []
-    since = {"first_at": float(signal.at - DAY_MS)}
-    yield Hot("sim", signal.subject, signal.at, of_lines(lines.alone(signal.subject)) | since, calls, operators)
+    since, enough_ms = {"first_at": float(signal.at - DAY_MS)}, lines.long_enough_ms
+    alone = of_lines(lines.alone(signal.subject), enough_ms)
+    yield Hot("sim", signal.subject, signal.at, alone | since, calls, operators)
     for kind in _DEVICES:
         if kind in about:
-            figures = of_lines(lines.together(kind, about[kind])) | since
+            figures = of_lines(lines.together(kind, about[kind]), enough_ms) | since
             yield Hot(kind, about[kind], signal.at, figures, calls, operators)
+
+
+def swapped(told: SwappedSim) -> Hot:
+    """A line that calls a protected number with a new SIM; ``age_h`` is how long it has that."""
+    figures = {"calls": 1.0, "age_h": told.age_h}
+    return Hot("sim", told.line, told.at, figures, [told.call_id], [told.operator], [told.callee])
 
 
 def _figures(signal: Signal) -> dict[str, float]:
@@ -60,10 +70,10 @@ def _figures(signal: Signal) -> dict[str, float]:
     return {_NAMES.get(name, name): value for name, value in bare.items()}
 
 
-def of_lines(lines: Sequence[Watched]) -> dict[str, float]:
-    """Figures of busy lines, all together.
+def of_lines(lines: Sequence[Watched], long_enough_ms: int) -> dict[str, float]:
+    """Figures of busy lines, all together; calls to those that were watched for long enough stand for all.
 
-    >>> of_lines([Watched(30, 29, 12, 2, 7_200_000), Watched(20, 20, 8, 0, 60_000)])
+    >>> of_lines([Watched(30, 29, 12, 2, 7_200_000), Watched(20, 20, 8, 0, 60_000)], 3_600_000)
     {'sims': 2.0, 'calls': 50.0, 'victims': 49.0, 'answered': 20.0, 'incoming': 40.0}
     """
     calls = sum(line.attempts for line in lines)
@@ -73,7 +83,7 @@ def of_lines(lines: Sequence[Watched]) -> dict[str, float]:
         "victims": float(sum(line.distinct for line in lines)),
         "answered": float(sum(line.answered for line in lines)),
     }
-    watched = [line for line in lines if line.watched_ms >= LONG_ENOUGH_MS]
+    watched = [line for line in lines if line.watched_ms >= max(long_enough_ms, 1)]
     of_watched = sum(line.attempts for line in watched)
     if of_watched:
         a_day = sum(line.incoming * DAY_MS / line.watched_ms for line in watched)

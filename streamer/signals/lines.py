@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from streamer import counting
 from streamer.calls.signals import BusyLine, Signal
 
 DAY_MS: Final = 86_400_000
 MOST: Final = 500_000
 """Lines held at a time; those beyond are not told of until others are silent for a day."""
-SHARED_MOST: Final = 64
-"""More lines than that on one device are none: the name stands for something else, as a row of zeros does."""
 _HOUR_MS: Final = 3_600_000
 _DEVICE: Final = ("imei", "cell", "holder")
 _ABOUT: Final = ("operator", "imsi", "imei", "cell", "holder", "call_id")
@@ -46,9 +45,16 @@ class Lines:
         self._held: dict[str, _Line] = {}
         self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in _DEVICE}
         self._new: dict[str, None] = {}
+        self.follow(counting.limits({}))
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def follow(self, limits: Mapping[str, float]) -> None:
+        """Go by these limits from now on, by their names (`streamer.counting`)."""
+        self._shared_most = limits["device_lines_most"]
+        self.long_enough_ms = int(limits["watched_h"] * _HOUR_MS)
+        """A line has to be watched for so long before it is known how much it is called."""
 
     def tell(self, line: BusyLine) -> None:
         """A busy line calls; what is older than what is known changes nothing."""
@@ -110,7 +116,7 @@ class Lines:
                     "answered_24h": float(line.answered),
                     "incoming": float(held.incoming),
                     "watched_h": max(line.at - held.since_ms, 0) / _HOUR_MS,
-                    **_pace(held),
+                    **self._pace(held),
                     **{f"{name}_lines": float(self.sharing(name, getattr(line, name))) for name in _DEVICE},
                 },
                 about={name: value for name in _ABOUT if (value := getattr(line, name))},
@@ -121,7 +127,11 @@ class Lines:
     def sharing(self, device: str, value: str | None) -> int:
         """How many busy lines share an IMEI, a cell or a holder."""
         count = len(self._by_device[device].get(value, ())) if value else 0
-        return 0 if device == "imei" and count > SHARED_MOST else count
+        return 0 if device == "imei" and count > self._shared_most else count
+
+    def sharers(self, device: str, value: str) -> list[str]:
+        """The busy lines that share an IMEI, a cell or a holder; none of anything else."""
+        return sorted(self._by_device.get(device, {}).get(value, ()))
 
     def alone(self, number: str) -> list[Watched]:
         """What is known of a line; nothing of one that is not busy."""
@@ -130,7 +140,7 @@ class Lines:
 
     def together(self, device: str, value: str) -> list[Watched]:
         """What is known of the busy lines that share an IMEI, a cell or a holder."""
-        return [_watched(self._held[number]) for number in sorted(self._by_device[device].get(value, ()))]
+        return [_watched(self._held[number]) for number in self.sharers(device, value)]
 
     def forget(self, number: str) -> None:
         """A line has been silent for a day."""
@@ -138,6 +148,12 @@ class Lines:
         if held is not None:
             self._leave(held.told)
             self._new.pop(number, None)
+
+    def _pace(self, held: _Line) -> dict[str, float]:
+        """Calls to a line in 24 h at the pace of the time that it was watched; nothing before that was long enough."""
+        watched_ms = held.told.at - held.since_ms
+        known = watched_ms >= max(self.long_enough_ms, 1)
+        return {"incoming_24h": held.incoming * DAY_MS / watched_ms} if known else {}
 
     def _leave(self, line: BusyLine) -> None:
         for name in _DEVICE:
@@ -152,9 +168,3 @@ class Lines:
 def _watched(held: _Line) -> Watched:
     told = held.told
     return Watched(told.attempts, told.distinct, told.answered, held.incoming, max(told.at - held.since_ms, 0))
-
-
-def _pace(held: _Line) -> dict[str, float]:
-    """Calls to a line in 24 h at the pace of the time that it was watched; nothing before an hour of it."""
-    watched_ms = held.told.at - held.since_ms
-    return {} if watched_ms < _HOUR_MS else {"incoming_24h": held.incoming * DAY_MS / watched_ms}

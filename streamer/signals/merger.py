@@ -11,9 +11,22 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from streamer.calls.signals import COUNTS, BusyLine, Kind, PartialSums, Rows, Signal, packed, unpacked
+from streamer import counting
+from streamer.calls.signals import (
+    COUNTS,
+    BusyLine,
+    Counted,
+    Kind,
+    PartialSums,
+    Rows,
+    Signal,
+    SwappedSim,
+    packed,
+    unpacked,
+)
 from streamer.errors import MessageError
 from streamer.signals import lines, merging, subjects
+from streamer.signals.hot import Hot, swapped
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
 
@@ -41,13 +54,6 @@ _VALUES: Final = {
     "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
 }
 
-STANDS_OUT: Final = {
-    "callee": (("callers", 20), ("suspect", 5)),
-    "trunk": (("victims", 1), ("neighbours", 20), ("suspect", 100)),
-    "block": (("fresh", 10), ("burst", 3)),
-}
-"""What is told of: a subject of which any of these counts, over its window, has come so far."""
-
 
 class Change(NamedTuple):
     """What to put under a key of `signals.v1`; None ends it."""
@@ -57,7 +63,10 @@ class Change(NamedTuple):
 
 
 class Merger:
-    """All that is counted, and what was said of it last; `rooms` as of `streamer.signals.merging.merged`."""
+    """All that is counted, and what was said of it last; `rooms` as of `streamer.signals.merging.merged`.
+
+    It goes by the limits of `streamer.counting` as they are where the policy says nothing, until `follow` is told of others.
+    """
 
     def __init__(self, secret: Secret, **rooms: int) -> None:
         self._merged = merging.merged(secret, **rooms)
@@ -73,6 +82,9 @@ class Merger:
         self._looked = 0
         self.lines = lines.Lines()
         self.repeated = 0
+        self._swapped: list[Hot] = []
+        self._burst: Any = np.zeros(0)
+        self.follow({})
 
     # -- what is asked of it ---------------------------------------------------------------------------
 
@@ -98,6 +110,16 @@ class Merger:
 
     # -- in --------------------------------------------------------------------------------------------
 
+    def follow(self, given: Mapping[str, float]) -> None:
+        """Go by other limits from now on: those that a policy gives (`Policy.counting`), which was checked."""
+        limits = counting.limits(given)
+        burst = np.array([limits[name] for name in merging.LIMITS])
+        if not np.array_equal(burst, self._burst):  # callers counted in spans of another length tell nothing
+            self._merged = self._merged._replace(bursts=np.zeros_like(self._merged.bursts))
+        self._burst = burst
+        self._least = counting.stands_out(limits)
+        self.lines.follow(limits)
+
     def restore(self, signal: Signal) -> None:
         """What was said last under a key, before anything is counted."""
         began = signal.at - int(signal.values.get("watched_h", 0.0) * _HOUR_MS)
@@ -116,18 +138,21 @@ class Merger:
             if row >= 0:
                 table.usual[row] = signal.values.get("usual", 0.0)
 
-    def take(self, offset: int, message: PartialSums | BusyLine, appended_ms: int | None = None) -> bool:
+    def take(self, offset: int, message: Counted, appended_ms: int | None = None) -> bool:
         """Count a message that lies at this place of the log, where brokers put it at `appended_ms`, if that is known.
 
         False for one that came before. Raises `MessageError`, too for a time that is yet to come: nothing would be counted
         until then.
         """
         self._position = offset + 1
-        at = message.at if isinstance(message, BusyLine) else message.number
+        at = message.number if isinstance(message, PartialSums) else message.at
         if appended_ms is not None and at > appended_ms + AHEAD_MS:
             raise MessageError("out_of_range", f"{at} lies {at - appended_ms} ms ahead of the brokers' clock")
         if isinstance(message, BusyLine):
             self.lines.tell(message)
+            return True
+        if isinstance(message, SwappedSim):
+            self._swapped.append(swapped(message))
             return True
         if message.number <= self._seen.get(message.partition, -1):
             self.repeated += 1
@@ -139,7 +164,9 @@ class Merger:
         trunks = np.array([0, *(self._trunk(name) for name in message.trunks)], np.int64)[rows.trunk]
         if len(self._touched) < 3 * len(trunks):
             self._touched = np.empty((6 * len(trunks), 2), np.int64)
-        count = merging.merge(self._merged, message.number, rows.places, trunks, rows.counts, self._touched)
+        count = merging.merge(
+            self._merged, self._burst, message.number, rows.places, trunks, rows.counts, self._touched
+        )
         self._look_at(self._touched[:count])
         self.lines.called(offset, rows.places[:, 0], rows.counts[:, 0])
         return True
@@ -158,6 +185,11 @@ class Merger:
         if now - self._looked >= 1_000:
             self._looked = now
             yield from self._again(now)
+
+    def subjects(self) -> list[Hot]:
+        """What may be a case though no signal tells of it, since this was last asked."""
+        told, self._swapped = self._swapped, []
+        return told
 
     def _again(self, now: int) -> Iterator[Change]:
         for key, said in [*self._said.items()]:
@@ -196,7 +228,11 @@ class Merger:
 
     def _stands_out(self, kind: Kind, key: int, now: int) -> bool:
         sums = self._sums(kind, key, now)
-        return sums is not None and bool(_stand_out(kind, sums[None])[0])
+        return sums is not None and bool(self._stand_out(kind, sums[None])[0])
+
+    def _stand_out(self, kind: Kind, sums: Any) -> Any:
+        """bool[n]: which of the subjects whose counts are int64[n, COLUMNS] stand out."""
+        return np.logical_or.reduce([sums[:, _COLUMN[name]] >= least for name, least in self._least[kind]])
 
     def _signal(self, kind: Kind, key: int, now: int) -> Signal:
         sums = self._sums(kind, key, now)
@@ -221,7 +257,7 @@ class Merger:
             rows = np.unique(touched[touched[:, 0] == which, 1])
             if rows.size:
                 table = self._tables[kind]
-                out = _stand_out(kind, table.sums[rows].sum(axis=1, dtype=np.int64))
+                out = self._stand_out(kind, table.sums[rows].sum(axis=1, dtype=np.int64))
                 self._out |= dict.fromkeys((kind, key) for key in table.key[rows[out]].tolist())
 
     def _trunk(self, name: tuple[str, str]) -> int:
@@ -242,11 +278,6 @@ class Merger:
             return self._trunk((operator, trunk))
         digits = subject.removeprefix("+")
         return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else 0
-
-
-def _stand_out(kind: Kind, sums: Any) -> Any:
-    """bool[n]: which of the subjects whose counts are int64[n, COLUMNS] stand out."""
-    return np.logical_or.reduce([sums[:, _COLUMN[name]] >= least for name, least in STANDS_OUT[kind]])
 
 
 def warm(secret: Secret) -> None:

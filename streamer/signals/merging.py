@@ -12,19 +12,16 @@ from streamer.windows import tallies
 from streamer.windows.hashing import Secret
 from streamer.windows.tallies import COUNTS
 
-BURST_MS: Final = 5_000
-BURST_CALLERS: Final = 5
-"""So many different callers on one called number within `BURST_MS` to twice that, most over one trunk, are a burst."""
-_ABOVE_USUAL: Final = 5.0
-"""A called number's usual callers times this are no burst."""
-BURST_LASTS_MS: Final = 10_000
+LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual")
+"""What makes a burst, by the names that the policy has for it (`streamer.counting`); an array of `limits` is float64 in this order."""
+_CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL = range(len(LIMITS))
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
 _U16: Final = 65_535
 _U31: Final = 2**31 - 1
 
 OWNER, SPAN, NOW, BEFORE, TRUNK, VOTES, UNTIL = range(7)
-"""Words of a called number's burst: whose it is, the span of `BURST_MS` it is in, callers in it and in the one before, the trunk that most
+"""Words of a called number's burst: whose it is, the span of `burst_s` it is in, callers in it and in the one before, the trunk that most
 came over and by how many votes, and until when it is in a burst, ms."""
 
 
@@ -50,9 +47,9 @@ def merged(secret: Secret, callees: int = 1 << 20, trunks: int = 1 << 13, blocks
 
 
 @loop
-def _in_burst(burst: Any, at_ms: int, trunk: int, callers: int, usual: float) -> int:
+def _in_burst(burst: Any, limits: Any, at_ms: int, trunk: int, callers: int, usual: float) -> int:
     """Count callers of a number that has `usual` ones a minute: gives how many of them are now known to be in a burst."""
-    span = at_ms // BURST_MS
+    span = at_ms // np.int64(1_000 * limits[_WITHIN_S])
     if span > burst[SPAN]:
         if span > burst[SPAN] + 1:
             burst[NOW] = 0
@@ -73,14 +70,14 @@ def _in_burst(burst: Any, at_ms: int, trunk: int, callers: int, usual: float) ->
         burst[VOTES] -= callers
     together = burst[NOW] + burst[BEFORE]
     if (
-        6 * together < _ABOVE_USUAL * usual
-        or together < BURST_CALLERS
+        together * 30 < limits[_TIMES_USUAL] * usual * limits[_WITHIN_S]
+        or together < limits[_CALLERS]
         or 2 * burst[VOTES] < together
         or burst[TRUNK] == 0
     ):
         return 0
     begins = at_ms > burst[UNTIL]
-    burst[UNTIL] = at_ms + BURST_LASTS_MS
+    burst[UNTIL] = at_ms + np.int64(1_000 * limits[_LASTS_S])
     return together if begins else callers
 
 
@@ -93,8 +90,8 @@ def _count(into: Subjects, row: int, step: int, counts: Any, most: int) -> None:
 
 
 @loop
-def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touched: Any) -> int:
-    """Count the rows of one message; `trunk` int64[n] holds the keys of trunks, 0 for none.
+def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, counts: Any, touched: Any) -> int:
+    """Count the rows of one message; `limits` as of `LIMITS`, `trunk` int64[n] holds the keys of trunks, 0 for none.
 
     `touched` int64[3 * n, 2] is filled with (which table, row) of what may have come to stand out; gives how many.
     """
@@ -122,7 +119,7 @@ def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touch
                             burst[OWNER] = callee
                         before = burst[UNTIL]
                         usual = np.float64(into.callees.usual[at])
-                        in_burst = _in_burst(burst, number, trunk[row], callers, usual)
+                        in_burst = _in_burst(burst, limits, number, trunk[row], callers, usual)
                         began = in_burst > 0 and number > before
         if trunk[row] > 0:
             at = open_row(into.trunks, trunk[row], clock // ten)

@@ -37,12 +37,10 @@ _BLOCK: Final = 1_000
 """Numbers of a block."""
 E164: Final = 10**15
 """Ids of E.164 numbers, their digits, lie below."""
-NEIGHBOUR_DIGITS: Final = 6
-"""Leading national digits that a calling number shares with the called one to look like a neighbour's."""
-BUSY_ATTEMPTS: Final = 20
-BUSY_EVERY: Final = 5
-BUSY_DISTINCT: Final = 0.7
-"""An own line with so many calls in 24 h is told about at every fifth one, if it called so many numbers a call."""
+LIMITS: Final = ("busy_calls", "busy_every", "busy_distinct_share", "neighbour_digits")
+"""What decides what is counted and told of, by the names that the policy has for it (`streamer.counting`); an array of `limits`
+is float64 in this order."""
+_BUSY_CALLS, _BUSY_EVERY, _BUSY_DISTINCT, _NEIGHBOUR_DIGITS = range(len(LIMITS))
 _ATTEMPTS_24H: Final = INDEX["attempts_24h"]
 _DISTINCT_24H: Final = INDEX["distinct_24h"]
 _SAME_PREFIX: Final = INDEX["same_prefix"]
@@ -111,14 +109,14 @@ def block_of(number: int) -> int:
 
 
 @loop
-def bits_of(x: Any, first_of_pair: bool, suspect: bool, blocked: bool) -> int:
-    """The bits of a set-up whose features are `x`."""
+def bits_of(x: Any, limits: Any, first_of_pair: bool, suspect: bool, blocked: bool) -> int:
+    """The bits of a set-up whose features are `x`; `limits` as of `LIMITS`."""
     bits = 1 << ATTEMPT
     if first_of_pair:
         bits |= 1 << CALLER
     if x[_ATTEMPTS_24H] <= 1.0:
         bits |= 1 << FRESH
-    if x[_SAME_PREFIX] >= NEIGHBOUR_DIGITS:
+    if x[_SAME_PREFIX] >= limits[_NEIGHBOUR_DIGITS]:
         bits |= 1 << NEIGHBOUR
     if suspect:
         bits |= 1 << SUSPECT
@@ -128,12 +126,12 @@ def bits_of(x: Any, first_of_pair: bool, suspect: bool, blocked: bool) -> int:
 
 
 @loop
-def is_busy(x: Any) -> bool:
-    """Whether an own line is told about at the set-up whose features are `x`."""
+def is_busy(x: Any, limits: Any) -> bool:
+    """Whether an own line is told about at the set-up whose features are `x`; `limits` as of `LIMITS`."""
     attempts = x[_ATTEMPTS_24H]
-    if attempts < BUSY_ATTEMPTS or attempts % BUSY_EVERY != 0.0:
+    if attempts < limits[_BUSY_CALLS] or attempts % limits[_BUSY_EVERY] != 0.0:
         return False
-    return bool(x[_DISTINCT_24H] >= BUSY_DISTINCT * attempts)
+    return bool(x[_DISTINCT_24H] >= limits[_BUSY_DISTINCT] * attempts)
 
 
 @loop

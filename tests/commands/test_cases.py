@@ -19,6 +19,7 @@ from streamer.errors import MessageError
 from streamer.kafka import logs, topics
 from streamer.kafka.sending import Outgoing, send
 from streamer.signals.casebook import DAY_MS, Casebook
+from streamer.signals.hot import Hot
 from tests.stream.live import Calls, Worker, setup, wait_until
 
 pytestmark = pytest.mark.broker
@@ -43,7 +44,7 @@ class Signals:
                 self.book.restore(codec.decode_case(record.value))
 
     def heed(self, kind, subject, at=AT, values=BOX, calls=("c1",), operators=("op-a",)):
-        said = self.book.heed(kind, subject, at, values, calls, operators)
+        said = self.book.heed(Hot(kind, subject, at, values, calls, operators))
         send(self.settings, [Outgoing(self.topic, case.case.encode(), codec.encode(case)) for case in said])
         return said
 

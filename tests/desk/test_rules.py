@@ -30,6 +30,20 @@ def test_members_are_set_by_path_and_put_back():
     assert edits.edited(made, ["detectors.robocall=default", "model=default"]).detectors == {}
 
 
+def test_thresholds_are_set_by_path_where_nothing_was_said_before():
+    changes = ["detectors.wangiri.thresholds.distinct=20", "counting.burst_callers=6", "cases.imei_sim_box_bar_sim.thresholds.sims=6",
+               "cases.imei_sim_box_bar_sim.thresholds.victims/calls=0.85", "cases.holder_sim_box_watch.opens=false"]  # fmt: skip
+    made = edits.edited(BASE, changes)
+    assert made.detectors["wangiri"].thresholds == {"distinct": 20}
+    assert made.counting == {"burst_callers": 6}
+    bounds = rules.thresholds_of_cases(made)
+    assert (bounds["imei_sim_box_bar_sim"]["sims"], bounds["imei_sim_box_bar_sim"]["victims/calls"]) == (6, 0.85)
+    assert bounds["holder_sim_box_watch"] is None
+    assert bounds["imei_sim_box_watch"] == rules.thresholds_of_cases(BASE)["imei_sim_box_watch"]
+    put_back = edits.edited(made, ["counting=default", "cases=default", "detectors.wangiri=default"])
+    assert msgspec.structs.replace(put_back, version="one") == BASE
+
+
 @pytest.mark.parametrize("name", [detector.id for detector in DETECTORS])
 def test_naming_a_detector_changes_nothing_else_of_it(name):
     def compiled(policy):
@@ -51,6 +65,13 @@ def test_naming_a_detector_changes_nothing_else_of_it(name):
         ("version=x", "not set by hand"),
         ("kill_switch", "PATH=VALUE"),
         ("detectors.wangiri=default", "nothing to put back"),
+        ("detectors.wangiri.thresholds.nothing=1", "no threshold"),
+        ("counting.busy_cals=30", "did you mean 'busy_calls'"),
+        ("counting.busy_every=0", "1 to"),
+        ("cases.imei_simbox_bar_sim.opens=false", "did you mean 'imei_sim_box_bar_sim'"),
+        ("cases.imei_sim_box_bar_sim.thresholds.sim=6", "it has sims"),
+        ("cases.imei_sim_box_bar_sim.opns=false", "did you mean 'opens'"),
+        ("cases.imei_sim_box_bar_sim.thresholds.sims=-1", "not a policy"),
     ],
 )
 def test_what_there_is_not_is_refused(change, word):

@@ -157,3 +157,11 @@ def test_a_column_that_is_missing_and_a_broken_file_are_told(tmp_path, bad):
         rows(path)
     with pytest.raises(ReplayError, match="Parquet is packed inside"):
         Source([tmp_path / "x.parquet.gz"], mapped, PLAN, bad)
+
+
+def test_a_column_whose_name_is_no_text_is_told(tmp_path):
+    path = tmp_path / "x.parquet"
+    files.write_table(pa.table({"whenever": ["a"]}), path)
+    path.write_bytes(path.read_bytes().replace(b"whenever", b"when\x80ver"))
+    with pytest.raises(ReplayError, match=r"x\.parquet is no sound Parquet file"):
+        rows(path)

@@ -197,6 +197,95 @@ def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(kafka_setti
             assert refused.ended(20) == 1
 
 
+def test_a_change_of_the_policy_reaches_a_merger_that_runs(kafka_settings):
+    policy = Topics(kafka_settings).policy
+    client = clients.producer(kafka_settings)
+    now = int(time.time() * 1000)
+
+    def tell(imei, attempts):
+        for number in range(3):
+            line = BusyLine(
+                at=now + attempts, operator="op-a", line=f"+7701{imei}00000{number}", call_id=f"c{imei}{number}", attempts=attempts,
+                distinct=attempts, answered=3, imei=imei, cell=f"cell-{imei}",
+            )  # fmt: skip
+            client.produce(Topics(kafka_settings).counts, encode(line), line.line, partition=0)
+        assert not client.flush(10)
+        told(kafka_settings, f"line/+7701{imei}000002", lambda signal: signal.values["attempts_24h"] == attempts)
+
+    def opened(imei):
+        return [case for case in on_file(kafka_settings) if case.subject == f"imei/{imei}"]
+
+    def put_in_force(version, **more):
+        control(kafka_settings, policy, f"policy@{version}", {"version": version, **more})
+        control(kafka_settings, policy, "current", {"version": version})
+
+    with merger(kafka_settings) as merging:
+        merging.says("active: ")
+        tell("111", 60)
+        assert opened("111") == []
+        put_in_force("few", cases={"imei_sim_box_watch": {"thresholds": {"sims": 3}}})
+        merging.says("goes by version few")
+        tell("222", 60)
+        wait_until(lambda: opened("222"))
+        (case,) = opened("222")
+        assert (case.measure, case.policy, case.grounds[0].least) == ("watch", "few", 3)
+        put_in_force("wrong", cases={"imei_sim_box": {}})
+        put_in_force("none", cases={"imei_sim_box_watch": {"opens": False}})
+        merging.says("goes by version none")
+        assert "policy.v1[0]" in merging.log
+        assert "no rule of cases is called 'imei_sim_box'" in merging.log
+        tell("333", 60)
+        assert opened("333") == []
+        assert merging.stop() == 0
+    put_in_force("few", cases={"imei_sim_box_watch": {"thresholds": {"sims": 3}}})
+    with merger(kafka_settings) as merging:  # whoever takes over goes by it from the beginning
+        merging.says("active: ")
+        tell("444", 60)
+        wait_until(lambda: opened("444"))
+        assert merging.stop() == 0
+
+
+def test_a_swapped_sim_that_calls_a_bank_is_a_case_once_whoever_merges(kafka_settings):
+    topics, bank, line = Topics(kafka_settings), "+77272580000", "+77017654321"
+    now = int(time.time() * 1000)
+    control(
+        kafka_settings, topics.lists, "bank", {"list": "protected", "match": "exact", "number": bank, "side": "called"}
+    )
+    fact = {"number": line, "at": now - 3_600_000, "fact": "sim", "value": "changed", "operator": "op-a"}
+    client = clients.producer(kafka_settings)
+    client.produce(topics.sim, orjson.dumps(fact), line)
+    assert not client.flush(10)
+    calls = Calls(kafka_settings)
+
+    def call(name, callee=bank):
+        calls.publish(setup(name, line, callee=callee, ingress="subscriber"))
+        assert not calls.until({name})
+        return calls.decided[name][0][0]["reasons"]
+
+    with Worker(kafka_settings) as worker:
+        worker.says("partitions gained")
+        with merger(kafka_settings) as merging:
+            merging.says("active: ")
+            assert call("other", "+77272345678") == []
+            assert call("s1") == ["sim_swap.new_sim_calls_bank"]
+            wait_until(lambda: on_file(kafka_settings))
+            merging.kill()
+        with merger(kafka_settings) as merging:  # hears of that call again
+            merging.says("active: ")
+            time.sleep(1)
+            (case,) = on_file(kafka_settings)
+            assert (case.subject, case.kind, case.measure, case.called) == (
+                f"sim/{line}",
+                "sim_swap",
+                "alert_bank",
+                [bank],
+            )
+            assert case.evidence == ["s1"]
+            assert case.grounds[0].observed == pytest.approx(1, abs=0.1)
+            assert merging.stop() == 0
+        assert worker.stop() == 0
+
+
 def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(kafka_settings):
     topics = Topics(kafka_settings)
     client = clients.producer(kafka_settings)

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 
 from streamer.calls import codec
 from streamer.calls.cases import MEASURES
+from streamer.calls.decisions import CasePolicy, Policy
 from streamer.calls.events import LATEST_MS
-from streamer.signals.casebook import DAY_MS, MOST_CALLS, MOST_OPERATORS, SILENCE_MS, Casebook, merged
-from streamer.signals.grounds import RULES, judged
+from streamer.calls.signals import SwappedSim
+from streamer.grounds import RULES, judged
+from streamer.signals.casebook import DAY_MS, MOST_CALLED, MOST_CALLS, MOST_OPERATORS, SILENCE_MS, Casebook, merged
+from streamer.signals.hot import Hot, swapped
 
 AT = 1_763_953_123_123
 BOX = {"sims": 14, "calls": 118, "victims": 112, "incoming": 0}
@@ -17,7 +20,7 @@ UNSURE = {name: value for name, value in BOX.items() if name != "incoming"}
 
 
 def heard(book, at=AT, values=BOX, subject="35", calls=("c1",), operators=("op-a",), kind="imei"):
-    return book.heed(kind, subject, at, values, calls, operators)
+    return book.heed(Hot(kind, subject, at, values, calls, operators))
 
 
 def opened(**more):
@@ -76,7 +79,11 @@ def test_calls_and_operators_of_a_case_are_bounded_whatever_comes():
     book, case = opened(subject=longest * 3, calls=[f"{n}".rjust(255, "\0") for n in range(99)],
                         operators=[f"{n}".rjust(64, "\0") for n in range(99)])  # fmt: skip
     assert (len(case.evidence), len(case.operators)) == (MOST_CALLS, MOST_OPERATORS)
-    said = codec.encode(msgspec.structs.replace(case, why="\0" * 1024, by=longest))
+    said = codec.encode(
+        msgspec.structs.replace(
+            case, called=["+" + "7" * 15] * MOST_CALLED, why="\0" * 1024, by=longest, policy="\0" * 128
+        )
+    )
     assert len(said) <= codec.MAX_BYTES
     assert codec.decode_case(said).subject == f"imei/{longest}"
     assert heard(book, subject=longest * 2, operators=["op-z"]) == []
@@ -209,15 +216,65 @@ def test_of_each_kind_of_subject_the_strongest_measure_is_asked_for_first():
         assert strengths == sorted(strengths, reverse=True)
 
 
+def test_a_case_names_the_policy_whose_bounds_it_was_opened_by_and_goes_by_a_new_one_from_then_on():
+    book, case = opened()
+    assert case.policy == "default"
+    own = {"imei_sim_box_bar_sim": CasePolicy(thresholds={"sims": 20}), "imei_sim_box_watch": CasePolicy(opens=False)}
+    book.follow(Policy(version="2026-11-29.4", cases=own))
+    assert heard(book, subject="36") == []
+    (other,) = heard(book, subject="36", values=BOX | {"sims": 20})
+    assert (other.measure, other.policy) == ("bar_sim", "2026-11-29.4")
+    assert {ground.what: ground.least for ground in other.grounds}["sims"] == 20
+    assert heard(book, AT + DAY_MS) == []  # what is a case already stays one, and is not heard of again
+    (still,) = heard(book, AT + DAY_MS, BOX | {"sims": 21})
+    assert (still.case, still.policy, still.grounds[0].least) == (case.case, "2026-11-29.4", 20)
+
+
+def test_each_call_of_a_swapped_sim_to_a_bank_is_published_once_with_whom_it_called():
+    book = Casebook()
+    (case,) = book.heed(swapped(swap("+77010000001", AT, 1)))
+    assert (case.case, case.kind, case.measure, case.calls) == (
+        "sim/+77010000001/2025-11-24",
+        "sim_swap",
+        "alert_bank",
+        1,
+    )
+    assert (case.called, case.evidence, case.operators) == (["+77272580000"], ["c1"], ["op-a"])
+    assert book.heed(swapped(swap("+77010000001", AT, 1))) == []
+    (case,) = book.heed(swapped(swap("+77010000001", AT + 1, 2, "7711")))
+    assert (case.called, case.evidence, case.calls, case.revision) == (["+77272580000", "7711"], ["c1", "c2"], 2, 1)
+    said = [
+        case
+        for number in range(3, 99)
+        for case in book.heed(swapped(swap("+77010000001", AT + number, number, f"{number}")))
+    ]
+    assert [case.calls for case in said] == [*range(3, MOST_CALLS + 1)]
+    assert len(said[-1].called) == MOST_CALLED
+
+
+def test_a_swapped_sim_that_also_calls_as_a_box_does_is_told_to_the_bank():
+    book = Casebook()
+    (watched,) = heard(book, values=BOX, subject="+77010000001", kind="sim")
+    (alert,) = book.heed(swapped(swap("+77010000001", AT + 1, 1)))
+    assert (watched.measure, alert.measure, alert.kind, alert.case) == ("watch", "alert_bank", "sim_swap", watched.case)
+    assert (alert.calls, alert.evidence[-1]) == (watched.calls, "c1")
+    assert heard(book, AT + 2, values=BOX, subject="+77010000001", kind="sim") == []
+
+
 signals = st.tuples(
     st.sampled_from(["35", "36"]), st.integers(0, 6 * DAY_MS),
     st.fixed_dictionaries({"sims": st.integers(3, 30), "calls": st.integers(40, 2_000), "spread": st.floats(0.8, 1)},
                           optional={"incoming": st.integers(0, 120)}),
     st.lists(st.sampled_from([f"c{n}" for n in range(50)]), max_size=5), st.lists(st.sampled_from(["op-a", "op-b", "op-c"]), max_size=3),
 )  # fmt: skip
+swaps = st.tuples(st.sampled_from(["+77010000001", "+77010000002"]), st.integers(0, 6 * DAY_MS), st.integers(0, 40))
 clock = st.integers(0, 3 * DAY_MS) | st.just(8 * DAY_MS)
 by_hand = st.tuples(st.integers(0, 5), st.sampled_from(["open", "closed"]))
-steps = st.lists(st.tuples(clock, st.one_of(signals, signals, signals, st.none(), by_hand)), max_size=60)
+steps = st.lists(st.tuples(clock, st.one_of(signals, signals, swaps, swaps, st.none(), by_hand)), max_size=60)
+
+
+def swap(line, at, number, callee="+77272580000"):
+    return SwappedSim(at=at, operator="op-a", line=line, callee=callee, call_id=f"c{number}", age_h=5.5)
 
 
 class Topic:
@@ -242,10 +299,13 @@ def take(book, topic, now, step):
         said = book.expire(now)
     elif len(step) == 2:
         return change(book, topic, now, *step)
+    elif len(step) == 3:
+        subject, late, number = step
+        said = book.heed(swapped(swap(subject, now - late, number)))
     else:
         subject, late, values, calls, operators = step
         values = values | {"victims": int(values["calls"] * values["spread"])}
-        said = book.heed("imei", subject, now - late, values, calls, operators)
+        said = book.heed(Hot("imei", subject, now - late, values, calls, operators))
     for case in said:
         topic.put(case)
     return said

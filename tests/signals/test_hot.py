@@ -23,7 +23,7 @@ class Seen:
 
     def cases(self):
         told = [change.signal for change in self.merger.changes() if change.signal is not None]
-        return [case for signal in told for one in hot(signal, self.merger.lines) for case in self.book.heed(*one)]
+        return [case for signal in told for one in hot(signal, self.merger.lines) for case in self.book.heed(one)]
 
     def called(self, line, at, count):
         """Set-ups to a line."""

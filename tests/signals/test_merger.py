@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.calls.signals import BusyLine, Rows, packed
+from streamer.calls.signals import BusyLine, Rows, SwappedSim, packed
 from streamer.errors import MessageError
 from streamer.signals.merger import AGAIN_MS, LASTS_MS, Merger
 from streamer.windows import tallies
@@ -198,6 +198,24 @@ def test_a_busy_line_is_told_with_its_device_and_the_calls_that_it_gets():
     assert said(held)["line/+77010000002"].values["imei_lines"] == 1
 
 
+def test_a_swapped_sim_is_handed_on_once_and_none_of_the_future():
+    held = merger()
+    message = SwappedSim(at=NOW, operator="op-a", line="+77010000001", callee="7711", call_id="c1", age_h=2)
+    assert held.take(0, message, NOW)
+    with pytest.raises(MessageError):
+        held.take(1, msgspec.structs.replace(message, at=NOW + 10**9), NOW)
+    (told,) = held.subjects()
+    assert (told.kind, told.subject, told.at_ms, told.calls, told.called) == (
+        "sim",
+        "+77010000001",
+        NOW,
+        ["c1"],
+        ["7711"],
+    )
+    assert held.subjects() == []
+    assert said(held) == {}
+
+
 def test_a_line_that_is_silent_for_a_day_is_forgotten():
     held = merger()
     held.take(0, line())
@@ -233,3 +251,57 @@ def test_whoever_takes_over_counts_everything_once(cut, back):
     assert second.lines._held["+77010000000"].incoming == undisturbed.lines._held["+77010000000"].incoming
     if back == 7:
         assert second.total("callee", f"+{VICTIM}", "attempts") == undisturbed.total("callee", f"+{VICTIM}", "attempts")
+
+
+BURSTS = st.fixed_dictionaries({
+    "burst_callers": st.integers(2, 12), "burst_s": st.sampled_from([1, 2.5, 5, 20]), "burst_lasts_s": st.sampled_from([1, 10, 45]),
+})  # fmt: skip
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(st.tuples(st.integers(0, 25), st.integers(1, 6), st.none() | st.none() | BURSTS), max_size=20), BURSTS)
+def test_what_a_burst_is_goes_by_the_policy(steps, first):
+    """Callers in a span of `burst_s` and the one before it, all over one trunk, of a number that has no usual ones."""
+    held, limits, at = merger(), first, NOW
+    counts, until, expected = Counter(), 0, Counter()
+    held.follow(limits | {"burst_times_usual": 0})
+    for offset, (later, callers, other) in enumerate(steps):
+        at += 1_000 * later + 1
+        if other is not None:
+            held.follow(other | {"burst_times_usual": 0})
+            if other != limits:
+                counts, until = Counter(), 0
+            limits = other
+        held.take(offset, sums(0, at, [call(count=callers)]))
+        span = at // int(1_000 * limits["burst_s"])
+        counts[span] += callers
+        together = counts[span] + counts[span - 1]
+        if together >= limits["burst_callers"]:
+            expected += Counter(victims=int(at > until), burst=together if at > until else callers)
+            until = at + 1_000 * limits["burst_lasts_s"]
+    for name in ("victims", "burst"):
+        assert held.total("trunk", "op-a/igw-1", name) == expected[name]
+
+
+def test_from_when_on_things_are_told_of_goes_by_the_policy():
+    held = merger()
+    held.take(0, sums(0, NOW, [call(0, 44740012, 0, 9)]))
+    assert said(held) == {}
+    held.follow({"block_fresh": 9})
+    held.take(1, sums(1, NOW, [call(0, 44740012, 0, 0, ATTEMPT=1)]))
+    assert list(said(held)) == ["block/+44740012"]
+
+
+def test_what_is_known_of_lines_goes_by_the_policy():
+    held = merger()
+    held.follow({"device_lines_most": 3, "watched_h": 2})
+    for number in range(4):
+        held.take(number, line(number))
+    held.take(5, line(2, NOW + 3_600_000, 25))
+    values = said(held)["line/+77010000002"].values
+    assert values["imei_lines"] == 0
+    assert "incoming_24h" not in values
+    held.follow({})
+    held.take(6, line(2, NOW + 3_700_000, 30))
+    values = said(held)["line/+77010000002"].values
+    assert (values["imei_lines"], values["incoming_24h"]) == (4, 0)

@@ -3,23 +3,20 @@
 from pathlib import Path
 
 from streamer.desk.packs import bounds
-from streamer.signals.grounds import RULES
+from streamer.grounds import RULES
 
 PAGE = Path(__file__).parents[2] / "docs/cases.md"
 
 
 def told(demand):
-    figure = demand.what if demand.over is None else f"{demand.what}/{demand.over}"
-    return f"{figure} {bounds(demand.least, demand.most)}"
+    return f"{demand.name} {bounds(demand.least, demand.most)}"
 
 
 def row(rule):
-    return (
-        f"| {rule.subject} | `{rule.fraud}` | `{rule.measure}` | {', '.join(map(told, rule.demands))} | {rule.source} |"
-    )
+    return f"| `{rule.name}` | {', '.join(map(told, rule.demands))} | {rule.source} |"
 
 
 def test_the_page_has_every_rule_with_its_bounds_and_source():
     page = PAGE.read_text("utf-8").splitlines()
-    head = page.index("| subject | fraud | measure | figures | from where |")
+    head = page.index("| rule | figures | from where |")
     assert page[head + 2 : head + 2 + len(RULES) + 1] == [*map(row, RULES), ""]

@@ -14,6 +14,7 @@ from streamer.lab import control as controls
 from streamer.lab.evaluation import passes
 from streamer.lab.evaluation.adversaries import NAMES, SHARE
 from streamer.lab.evaluation.asked import Asked
+from streamer.lab.evaluation.cases import Cases
 from streamer.lab.evaluation.changes import Changes
 from streamer.lab.evaluation.contributions import Contributions
 from streamer.lab.evaluation.curves import Curves
@@ -21,6 +22,7 @@ from streamer.lab.evaluation.figures import Figures, figures
 from streamer.lab.evaluation.tally import Tally
 from streamer.lab.evaluation.verdicts import Judge, Verdict
 from streamer.lab.mapping import Mapping as ColumnMapping
+from streamer.lab.network import KAZAKHSTAN
 from streamer.lab.publishers import PUBLISHERS
 from streamer.lab.rejects import Rejects
 from streamer.lab.source import Source
@@ -119,8 +121,9 @@ class Records(NamedTuple):
 class Count:
     """Everything that is counted in one evaluation."""
 
-    def __init__(self, *, labelled: bool, compared: bool) -> None:
+    def __init__(self, home: str, *, labelled: bool, compared: bool) -> None:
         self.tally = Tally()
+        self.cases = Cases(home_plan(home))
         self.contributions = Contributions()
         self.curves: Curves | None = None
         self.asked = None if labelled else Asked()
@@ -141,6 +144,16 @@ class Count:
             self.curves = Curves(found[0].policy)
         return found
 
+    def begin(self, run: str, warm_ms: int) -> None:
+        """Traffic of its own begins, and counts from `warm_ms` on."""
+        self.tally.begin(run, warm_ms)
+        self.cases.begin(run, warm_ms)
+
+    def file(self, judge: Judge) -> None:
+        """Take in the cases that were published beside an engine."""
+        for filed in judge.filed():
+            self.cases.file(filed)
+
     def add(self, truth: Truth | None, verdicts: Sequence[Verdict]) -> None:
         """One set-up."""
         present = verdicts[0]
@@ -152,6 +165,7 @@ class Count:
         if truth is None:
             self.unnamed += 1
             return
+        self.cases.add(truth, present)
         counted = self.tally.add(truth, present)
         if not counted.warm:
             return
@@ -162,14 +176,14 @@ class Count:
     def figures(self) -> Figures:
         """What it comes to, where the truth is known."""
         curves = self.curves.curves() if self.curves is not None else []
-        return figures(self.tally, self.contributions, curves)
+        return figures(self.tally, self.contributions, curves, self.cases)
 
 
 def simulate(
     order: Simulation, rules: Rules, settings: Settings, tell: Callable[[float], object] = lambda _: None
 ) -> Count:
     """Make up the traffic and judge it; `tell` is called with the part of it that is done. Raises `SettingsError`."""
-    count = Count(labelled=True, compared=rules.candidate is not None)
+    count = Count(KAZAKHSTAN.country, labelled=True, compared=rules.candidate is not None)
     runs = order.runs()
     for number, run in enumerate(runs):
         try:
@@ -189,14 +203,16 @@ def simulate(
         judges = count.judges(settings, traffic.population.network.country, rules, given, live=True)
         side = passes.Side(judges, settings.partitions, settings.batch_records)
         begun_ms = traffic.start_ms
-        count.tally.begin(f"{run.seed}", begun_ms + int(1000 * run.warm_up_s))
+        count.begin(f"{run.seed}", begun_ms + int(1000 * run.warm_up_s))
 
         def done(at_ms: int, begun_ms: int = begun_ms, number: int = number, run: Run = run) -> None:
             part = min(1.0, (at_ms - begun_ms) / 1000 / run.seconds)
             tell((number + part) / len(runs))
 
         for truth, verdicts in passes.simulated(traffic, side, traffic.population.network.country, done):
+            count.file(judges[0])
             count.add(truth, verdicts)
+        count.file(judges[0])
         count.events += side.events
         count.forgotten += sum(judge.forgotten for judge in judges)
     return count
@@ -213,7 +229,7 @@ def judge_records(
 
     Raises `ReplayError` for what cannot be read, and where no call is one that the truths name.
     """
-    count = Count(labelled=truths is not None, compared=rules.candidate is not None)
+    count = Count(order.home, labelled=truths is not None, compared=rules.candidate is not None)
     given = list(controls.read(order.control)) if order.control is not None else []
     try:
         judges = count.judges(settings, order.home, rules, given, live=False)
@@ -224,7 +240,9 @@ def judge_records(
         source = Source(order.files, order.mapping, home_plan(order.home), bad, hold=order.hold)
         for verdicts in passes.recorded(source, side, lambda _: tell(source.taken / max(1, source.size))):
             truth = truths.get(verdicts[0].said.call_id) if truths is not None else None
+            count.file(judges[0])
             count.add(truth, verdicts)
+    count.file(judges[0])
     count.events = side.events
     count.forgotten = sum(judge.forgotten for judge in judges)
     if truths is not None and not count.tally.setups:

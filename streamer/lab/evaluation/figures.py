@@ -11,8 +11,11 @@ from streamer.calls.events import FraudType
 from streamer.detectors import DETECTORS
 from streamer.lab.evaluation.bars import BARS, Bar
 from streamer.lab.evaluation.bounds import precision, upper_bound
+from streamer.lab.evaluation.case_figures import CaseFigures, case_figures
+from streamer.lab.evaluation.cases import Cases
 from streamer.lab.evaluation.contributions import Contribution, Contributions
 from streamer.lab.evaluation.curves import Curve
+from streamer.lab.evaluation.spread import spread
 from streamer.lab.evaluation.tally import Campaign, Caught, Spared, Tally
 
 PREVALENCES: Final = (0.001, 0.002, 0.005)
@@ -102,9 +105,10 @@ class Figures(NamedTuple):
     precisions: list[PrecisionFigure]
     contributions: dict[str, Contribution]
     curves: list[Curve]
+    cases: CaseFigures
 
 
-def figures(tally: Tally, contributions: Contributions, curves: list[Curve]) -> Figures:
+def figures(tally: Tally, contributions: Contributions, curves: list[Curve], cases: Cases) -> Figures:
     """What the counts come to."""
     caught, spared = tally.caught.values(), tally.spared.values()
     fraud_calls, blocked = sum(one.calls for one in caught), sum(one.blocked for one in caught)
@@ -125,6 +129,7 @@ def figures(tally: Tally, contributions: Contributions, curves: list[Curve]) -> 
         ],
         contributions.by,
         curves,
+        case_figures(cases),
     )  # fmt: skip
 
 
@@ -156,8 +161,8 @@ def _fraud(bar: Bar, name: str, caught: Caught, *, has_detector: bool) -> FraudF
         sum(_is_met(campaign) for campaign in counting),
         len(caught.lines),
         len(caught.lines_met),
-        _spread(calls),
-        _spread(seconds),
+        spread(calls),
+        spread(seconds),
         tuple(calls),
     )
 
@@ -177,11 +182,6 @@ def _tells(bar: Bar, campaign: Campaign) -> bool:
 
 def _is_met(campaign: Campaign) -> bool:
     return campaign.first_calls is not None
-
-
-def _spread(values: list[float]) -> tuple[float, float] | None:
-    """Median and ninth decile of sorted values."""
-    return (median(values), values[min(len(values) - 1, int(0.9 * len(values)))]) if values else None
 
 
 def _kind(kind: str, spared: Spared) -> KindFigure:

@@ -7,11 +7,12 @@ from math import ceil, isinf, log10
 from typing import Final
 
 from streamer.detectors import DETECTORS
-from streamer.lab.evaluation import plots
+from streamer.lab.evaluation import plots, report_cases
 from streamer.lab.evaluation.bars import Bar
 from streamer.lab.evaluation.curves import FACTORS, Curve
 from streamer.lab.evaluation.figures import WRONG_GOAL, Figures, FraudFigure, Rate
 from streamer.lab.evaluation.pages import Heading, Part, Picture, Table, Text
+from streamer.lab.evaluation.spread import pair
 
 _PER: Final = 100_000
 _STANDINGS: Final = {
@@ -26,6 +27,7 @@ def parts(found: Figures) -> Iterator[Part]:
     """Everything but the title and where the calls came from."""
     yield from _opening(found)
     yield from _frauds(found)
+    yield from report_cases.parts(found.cases)
     yield from _honest(found)
     yield from _precision(found)
     yield from _contributions(found)
@@ -260,8 +262,3 @@ def _number(value: float) -> str:
 def share(value: float) -> str:
     """A part of a whole as it is read."""
     return f"{100 * value:.2f} %"
-
-
-def pair(values: tuple[float, float] | None) -> str:
-    """Median and ninth decile as they are read."""
-    return "" if values is None else ", ".join("∞" if isinf(value) else f"{value:,.0f}" for value in values)

@@ -8,7 +8,8 @@ from streamer.lab.evaluation import plots
 from streamer.lab.evaluation.adversaries import Row
 from streamer.lab.evaluation.figures import FraudFigure
 from streamer.lab.evaluation.pages import Heading, Part, Picture, Table, Text
-from streamer.lab.evaluation.report import pair, share
+from streamer.lab.evaluation.report import share
+from streamer.lab.evaluation.spread import pair
 
 
 def parts(rows: Sequence[Row]) -> Iterator[Part]:

@@ -14,6 +14,7 @@ from streamer.calls.codec import encode
 from streamer.calls.decisions import Action, Finding, Policy, PolicyPointer
 from streamer.engine import Engine
 from streamer.errors import MessageError, SettingsError
+from streamer.lab.evaluation.filed import Filed
 from streamer.lab.evaluation.relay import Relay
 from streamer.outcomes import Outcomes
 from streamer.records import Batch
@@ -160,6 +161,10 @@ class Judge:
     def forgotten(self) -> int:
         """Callers and calls given up before their time, as tables were full."""
         return self._engine.evicted + self._engine.calls_evicted
+
+    def filed(self) -> list[Filed]:
+        """The cases that were published since this was last asked."""
+        return self._relay.filed()
 
     def judge(self, batch: Batch, now_ms: int) -> list[str]:
         """Judge records appended up to `now_ms`; gives the ids of the calls that are blocked by what was said now."""

@@ -51,15 +51,18 @@ def merged(data):
         assert again.key == key
         other.restore(again)
         for subject in hot(signal, merger.lines):
-            for case in book.heed(*subject):
+            for case in book.heed(subject):
                 codec.decode_case(codec.encode(case))
+    for subject in merger.subjects():
+        for case in book.heed(subject):
+            codec.decode_case(codec.encode(case))
     assert all(count <= 64 for kind, count in merger.held.items() if kind != "line")
     return tuple(told), min(said, 3)
 
 
 def seeds():
     """Samples, with more in them: many callers on one number over one trunk."""
-    found = samples("partial-sums", "busy-line")
+    found = samples("partial-sums", "busy-line", "swapped-sim")
     whole = json.loads(next(sample for sample in found if b'"trunks"' in sample))
     places = np.array([[77272345678, 44740012 + n % 2] for n in range(30)], "<i8")
     counts = np.array([[1, 3, 3, 3, n % 2, 1, 0, 1, 1, 0] for n in range(30)], "<u2")
@@ -69,5 +72,5 @@ def seeds():
 
 TARGETS = (
     Target("merger", merged, seeds, 3_000, "counted or `MessageError`; what is said can be read back, tables never overflow",
-           (b'"number"', b'"places"', b'"counts"', b'"trunks"', b'"imei"'), compiled=True),
+           (b'"number"', b'"places"', b'"counts"', b'"trunks"', b'"imei"', b'"swap"', b'"age_h"'), compiled=True),
 )  # fmt: skip

@@ -4,11 +4,15 @@ from math import inf
 
 import pytest
 
+from streamer.calls.numbers import home_plan
+from streamer.lab.evaluation.cases import Cases
 from streamer.lab.evaluation.contributions import Contributions
 from streamer.lab.evaluation.figures import figures
 from streamer.lab.evaluation.tally import Tally
 from streamer.lab.truth import Truth
 from tests.lab.evaluation.made import fraud, honest, verdict
+
+PLAN = home_plan("KZ")
 
 
 def told(pairs, *, warm_ms=0, run="1"):
@@ -17,7 +21,7 @@ def told(pairs, *, warm_ms=0, run="1"):
     for truth, found in pairs:
         tally.add(truth, found)
         contributions.add(truth, found)
-    return figures(tally, contributions, [])
+    return figures(tally, contributions, [], Cases(PLAN))
 
 
 def of(found, name):
@@ -143,7 +147,7 @@ def test_lines_and_campaigns_of_two_runs_are_not_the_same():
         for n in range(15):
             tally.add(fraud("robocall"), verdict(n))
             tally.add(honest(), verdict(n, "block"))
-    found = figures(tally, Contributions(), [])
+    found = figures(tally, Contributions(), [], Cases(PLAN))
     assert of(found, "robocall").standing == "no call counts"
     assert found.honest_lines.trials == 2
 

@@ -1,4 +1,4 @@
-"""From which figures on a hot subject is a case, of which fraud, and what is proposed.
+"""From which figures on a hot subject is a case, of which fraud, and what is proposed; the policy may say otherwise.
 
 A figure is a number that the signal gives by its name, or the ratio of two. One that the signal does not give meets no
 demand: what is not counted is not known. The names are those of `streamer.signals.hot`.
@@ -6,20 +6,33 @@ demand: what is not counted is not known. The names are those of `streamer.signa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from streamer.calls.cases import Ground, Measure, SubjectKind
+from streamer.calls.decisions import CasePolicy
 from streamer.calls.events import FraudType
+from streamer.errors import MessageError, near
 
 
 class Demand(NamedTuple):
-    """A figure (`what`, or `what` over `over`) that has to be at least `least` and at most `most`."""
+    """A figure (`what`, or `what` over `over`) that has to be at least `least`, or at most `most`."""
 
     what: str
     over: str | None = None
     least: float | None = None
     most: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What the policy and a case's grounds call the figure."""
+        return self.what if self.over is None else f"{self.what}/{self.over}"
+
+    def moved(self, bound: float | None) -> Demand:
+        """The same with another bound; None leaves it."""
+        if bound is None:
+            return self
+        return self._replace(most=bound) if self.least is None else self._replace(least=bound)
 
     def met(self, values: Mapping[str, float]) -> Ground | None:
         """The ground that the figure is; None when it is out of bounds, or not known.
@@ -35,8 +48,7 @@ class Demand(NamedTuple):
         least, most = (None if bound is None else float(bound) for bound in (self.least, self.most))
         if (least is not None and not observed >= least) or (most is not None and not observed <= most):
             return None
-        what = self.what if self.over is None else f"{self.what}/{self.over}"
-        return Ground(what=what, observed=float(observed), least=least, most=most)
+        return Ground(what=self.name, observed=float(observed), least=least, most=most)
 
 
 class Rule(NamedTuple):
@@ -47,6 +59,16 @@ class Rule(NamedTuple):
     measure: Measure
     demands: tuple[Demand, ...]
     source: str
+
+    @property
+    def name(self) -> str:
+        """What the policy calls it."""
+        return f"{self.subject}_{self.fraud}_{self.measure}"
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The bound of each figure, by its name."""
+        return {it.name: float(bound) for it in self.demands for bound in (it.least, it.most) if bound is not None}
 
 
 _SPREAD: Final = Demand("victims", "calls", least=0.9)
@@ -61,6 +83,13 @@ _FLOOD: Final = (
 )
 
 RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        "sim",
+        "sim_swap",
+        "alert_bank",
+        (Demand("age_h", most=240),),
+        "calls of a line to a bank so soon after its SIM was changed; 240 h as its detector has it; honest owners do so too",
+    ),
     Rule(
         "sim",
         "sim_box",
@@ -177,17 +206,48 @@ RULES: Final[tuple[Rule, ...]] = (
 """Of each kind of subject the strongest measure first."""
 
 
-def judged(kind: str, values: Mapping[str, float]) -> tuple[Rule, list[Ground]] | None:
+def check(given: Mapping[str, CasePolicy]) -> None:
+    """Raises `MessageError` for a rule or threshold that there is not, with the nearest one that there is.
+
+    >>> check({"imei_sim_box_barsim": CasePolicy()})
+    Traceback (most recent call last):
+    streamer.errors.MessageError: no rule of cases is called 'imei_sim_box_barsim'; did you mean 'imei_sim_box_bar_sim'?
+    """
+    known = {rule.name: rule.thresholds for rule in RULES}
+    for name, own in given.items():
+        if name not in known:
+            raise MessageError("unknown_value", f"no rule of cases is called {name!r}{near(name, known)}")
+        for threshold in own.thresholds:
+            if threshold not in known[name]:
+                there = ", ".join(known[name])
+                raise MessageError("unknown_value", f"{name} has no threshold {threshold!r}; it has {there}")
+
+
+def in_force(given: Mapping[str, CasePolicy]) -> tuple[Rule, ...]:
+    """The rules that open cases under a policy that says this of them, with the bounds that hold then, in the order of `RULES`."""
+    found = []
+    for rule in RULES:
+        own = given.get(rule.name, CasePolicy())
+        if own.opens:
+            demands = tuple(demand.moved(own.thresholds.get(demand.name)) for demand in rule.demands)
+            found.append(rule._replace(demands=demands))
+    return tuple(found)
+
+
+def judged(kind: str, values: Mapping[str, float], rules: Iterable[Rule] = RULES) -> tuple[Rule, list[Ground]] | None:
     """The first rule whose demands are all met, and what met them; None when there is none.
 
     >>> rule, grounds = judged("holder", {"sims": 14})
     >>> rule.measure, grounds[0].observed, judged("holder", {"sims": 10})
     ('watch', 14.0, None)
     """
-    for rule in RULES:
+    for rule in rules:
         if rule.subject != kind:
             continue
         grounds = [found for demand in rule.demands if (found := demand.met(values)) is not None]
         if len(grounds) == len(rule.demands):
             return rule, grounds
     return None
+
+
+assert len({rule.name for rule in RULES}) == len(RULES), "each rule of cases has a name of its own"
