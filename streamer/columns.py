@@ -25,6 +25,8 @@ VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
 BUSY: Final = 1024
 """The call is one by which an own line that calls many numbers is told about, see `streamer.calls.signals.BusyLine`."""
+LURE: Final = 2048
+"""The call is one by which its calling number is told of as a lure, see `streamer.calls.signals.Lure`."""
 WAITS: Final = 512
 """The call waits for its origination."""
 THROTTLED: Final = 256

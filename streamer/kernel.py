@@ -23,7 +23,7 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, LABEL, OFF, THROTTLED, decide, governed
+from streamer.policy import ALLOW, BLOCK, LABEL, OFF, REASONS, THROTTLED, decide, governed
 from streamer.reach import pair_hash, reach
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
@@ -36,8 +36,13 @@ from streamer.windows.hashing import hash_words
 
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
-_CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
+_CLI_SPOOFING, _WANGIRI = (
+    next(row for row, detector in enumerate(DETECTORS) if detector.id == name) for name in ("cli_spoofing", "wangiri")
+)
 _SEEN: Final = INDEX["origination_seen"]
+_CRITICAL: Final = sum(
+    1 << bit for bit, reason in enumerate(REASONS) if reason.startswith("pbx_hacking.") and reason.endswith("_critical")
+)
 
 
 @loop
@@ -194,13 +199,17 @@ def _setup(
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted:
         if action == BLOCK:
-            costly.count_block(state.callers, slot, at_costly, at, now)
+            costly.count_block(state.callers, slot, at_costly, batch.callee_region[row], at, now)
+        if np.int64(reasons) & _CRITICAL:
+            costly.note_found(state.callers, at_costly)
         bits = tallies.bits_of(x, first_of_pair, action != ALLOW, action == BLOCK)
-        block = np.int64(0) if own_line else tallies.block_of(key)
+        block = tallies.from_block(key, own_line)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
         if own_line and tallies.is_busy(x):
             verdict[columns.FLAGS] |= columns.BUSY
+        if out.found[row, _WANGIRI, 0] == 1.0 and out.modes[row, _WANGIRI] != OFF and tallies.is_told(x):
+            verdict[columns.FLAGS] |= columns.LURE
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:

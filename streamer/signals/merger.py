@@ -1,4 +1,4 @@
-"""Partial sums and busy lines in, signals out: the state of whoever merges, pure.
+"""Partial sums, busy lines and lures in, signals out: the state of whoever merges, pure.
 
 Everything but a busy line's calls back is of the last ten minutes, so that whoever takes over reads the log of so long
 again; what a line got before is in its last signal, with the place in the log up to which that was counted.
@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from streamer.calls.signals import COUNTS, BusyLine, Kind, PartialSums, Rows, Signal, packed, unpacked
+from streamer.calls.signals import COUNTS, BusyLine, Kind, Lure, PartialSums, Rows, Signal, packed, unpacked
 from streamer.errors import MessageError
-from streamer.signals import lines, merging, subjects
+from streamer.signals import lines, lures, merging, subjects
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
 
@@ -34,9 +34,10 @@ _TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block")
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
     "victims": subjects.VICTIMS,
     "burst": subjects.BURST,
+    "own": subjects.OWN,
 }
 _VALUES: Final = {
-    "callee": ("1m", ("callers", "attempts", "fresh", "suspect", "answered", "brief")),
+    "callee": ("1m", ("callers", "own", "attempts", "fresh", "suspect", "answered", "brief")),
     "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "victims", "burst")),
     "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
 }
@@ -72,6 +73,7 @@ class Merger:
         self._position = 0
         self._looked = 0
         self.lines = lines.Lines()
+        self._lures = lures.Lures()
         self.repeated = 0
 
     # -- what is asked of it ---------------------------------------------------------------------------
@@ -84,7 +86,8 @@ class Merger:
     @property
     def held(self) -> Mapping[Kind, int]:
         """Subjects held, by kind."""
-        return {kind: subjects.held(table) for kind, table in self._tables.items()} | {"line": len(self.lines)}
+        counted = {kind: subjects.held(table) for kind, table in self._tables.items()}
+        return counted | {"line": len(self.lines), "lure": len(self._lures)}
 
     @property
     def refused(self) -> int:
@@ -105,6 +108,9 @@ class Merger:
             self._said[signal.key] = signal
             self.lines.restore(signal)
             return
+        if signal.kind == "lure":
+            self._lures.restore(signal)
+            return
         key = self._key(signal.kind, signal.subject)
         if not key:
             return
@@ -116,18 +122,21 @@ class Merger:
             if row >= 0:
                 table.usual[row] = signal.values.get("usual", 0.0)
 
-    def take(self, offset: int, message: PartialSums | BusyLine, appended_ms: int | None = None) -> bool:
+    def take(self, offset: int, message: PartialSums | BusyLine | Lure, appended_ms: int | None = None) -> bool:
         """Count a message that lies at this place of the log, where brokers put it at `appended_ms`, if that is known.
 
         False for one that came before. Raises `MessageError`, too for a time that is yet to come: nothing would be counted
         until then.
         """
         self._position = offset + 1
-        at = message.at if isinstance(message, BusyLine) else message.number
+        at = message.number if isinstance(message, PartialSums) else message.at
         if appended_ms is not None and at > appended_ms + AHEAD_MS:
             raise MessageError("out_of_range", f"{at} lies {at - appended_ms} ms ahead of the brokers' clock")
         if isinstance(message, BusyLine):
             self.lines.tell(message)
+            return True
+        if isinstance(message, Lure):
+            self._lures.tell(message, self._position)
             return True
         if message.number <= self._seen.get(message.partition, -1):
             self.repeated += 1
@@ -155,6 +164,7 @@ class Merger:
         for line in self.lines.told(self._position):
             self._said[line.key] = line
             yield Change(line.key, line)
+        yield from (Change(*change) for change in self._lures.changes(now))
         if now - self._looked >= 1_000:
             self._looked = now
             yield from self._again(now)

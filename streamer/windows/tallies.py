@@ -19,7 +19,7 @@ from streamer.features import INDEX
 
 NUMBER, CALLEE, BLOCK, TRUNK, BITS = range(5)
 """Words of a row: the message that it belongs to; what the called number is counted by (`place_of`); the block of
-the calling number, 0 for an own line; the row of the registered trunk, 0 for none; and what is counted."""
+the calling number (`from_block`); the row of the registered trunk, 0 for none; and what is counted."""
 WORDS: Final = 5
 
 ATTEMPT, CALLER, FRESH, NEIGHBOUR, SUSPECT, BLOCKED, ANSWERED, BRIEF, RANG = range(9)
@@ -35,6 +35,8 @@ _APART_MS: Final = 37
 """By so much the seconds of neighbouring partitions are apart, so that they are not all added up at once."""
 _BLOCK: Final = 1_000
 """Numbers of a block."""
+NO_BLOCK: Final = 1
+"""What stands for the block of a calling number from elsewhere that lies in none."""
 E164: Final = 10**15
 """Ids of E.164 numbers, their digits, lie below."""
 NEIGHBOUR_DIGITS: Final = 6
@@ -43,6 +45,9 @@ BUSY_ATTEMPTS: Final = 20
 BUSY_EVERY: Final = 5
 BUSY_DISTINCT: Final = 0.7
 """An own line with so many calls in 24 h is told about at every fifth one, if it called so many numbers a call."""
+LURE_EVERY: Final = 5
+"""A caller that is found to be a lure is told of at each of its calls in ten minutes that is a multiple of this."""
+_ATTEMPTS_10M: Final = INDEX["attempts_10m"]
 _ATTEMPTS_24H: Final = INDEX["attempts_24h"]
 _DISTINCT_24H: Final = INDEX["distinct_24h"]
 _SAME_PREFIX: Final = INDEX["same_prefix"]
@@ -111,6 +116,14 @@ def block_of(number: int) -> int:
 
 
 @loop
+def from_block(number: int, own_line: bool) -> int:
+    """What a calling number is counted by: 0 for an own line, else its block, or `NO_BLOCK`."""
+    if own_line:
+        return 0
+    return max(block_of(number), NO_BLOCK)
+
+
+@loop
 def bits_of(x: Any, first_of_pair: bool, suspect: bool, blocked: bool) -> int:
     """The bits of a set-up whose features are `x`."""
     bits = 1 << ATTEMPT
@@ -134,6 +147,12 @@ def is_busy(x: Any) -> bool:
     if attempts < BUSY_ATTEMPTS or attempts % BUSY_EVERY != 0.0:
         return False
     return bool(x[_DISTINCT_24H] >= BUSY_DISTINCT * attempts)
+
+
+@loop
+def is_told(x: Any) -> bool:
+    """Whether a lure is told of at the set-up whose features are `x`."""
+    return bool(x[_ATTEMPTS_10M] % LURE_EVERY == 0.0)
 
 
 @loop
