@@ -162,7 +162,7 @@ def _setup(
     spread = hash_words(batch.call[row], 11, world.secret)
     draw = np.float64(spread & np.uint64(0xFFFFFFFF)) / 4294967296.0
     sample = np.float64(spread >> np.uint64(32)) / 4294967296.0
-    action, shadow, reasons, cache_s, control = decide(
+    action, shadow, mask, cache_s, control = decide(
         world.rules,
         np.int64(world.operators.mode[record[columns.OPERATOR]]),
         record[columns.OPERATOR],
@@ -176,6 +176,7 @@ def _setup(
         draw,
         out.modes[row],
     )
+    reasons = np.int64(mask)  # beside what was said before, int64, a uint64 would become a float
     if world.constants[2] == 0:
         cache_s = 0  # history: for no switch's cache, and whether it came in time hangs on the judge's clock
     millionths = np.int64(-1) if np.isnan(score) else np.int64(score * MILLIONTHS + 0.5)
@@ -200,7 +201,7 @@ def _setup(
     if counted:
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, batch.callee_region[row], at, now)
-        if np.int64(reasons) & _CRITICAL:
+        if reasons & _CRITICAL:
             costly.note_found(state.callers, at_costly)
         bits = tallies.bits_of(x, first_of_pair, action != ALLOW, action == BLOCK)
         block = tallies.from_block(key, own_line)
@@ -229,7 +230,7 @@ def _setup(
         verdict[columns.FLAGS] |= columns.EVIDENCE | columns.SAMPLED
     if control:
         verdict[columns.FLAGS] |= columns.CONTROL
-    out.reasons[row] = np.int64(reasons)
+    out.reasons[row] = reasons
     out.score[row] = score
     out.millionths[row] = millionths
     if cell < 0:
@@ -244,7 +245,7 @@ def _setup(
     entry[recent.SETUP_MS] = at
     entry[recent.SAID] = cache_s << 16 | shadow << 8 | action
     entry[recent.VERSIONS] = made_with
-    entry[recent.REASONS] = np.int64(reasons)
+    entry[recent.REASONS] = reasons
     entry[recent.SCORE] = millionths
 
 
