@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
-
 from streamer import columns
 from streamer.columns import Columns, State, Verdicts
 from streamer.compiled import loop
@@ -88,7 +86,7 @@ def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int
         bits = 1 << tallies.ANSWERED if first_answer else 0
         if brief:
             bits |= 1 << (tallies.BRIEF if talked else tallies.RANG)
-        block = np.int64(0) if origin == 0 else tallies.block_of(key)
+        block = tallies.from_block(key, origin == 0)
         tallies.note(state.tallies, partition, clock_ms, batch.callee[row], block, 0, bits)
     if not is_end:
         return

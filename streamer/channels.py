@@ -157,6 +157,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
             ("partial-sums", "the partition whose calls are summed up"),
             ("busy-line", "the line"),
             ("swapped-sim", "the line"),
+            ("lure", "the number"),
         ),
         receives=True,
         sends=True,

@@ -27,8 +27,10 @@ BUSY: Final = 1024
 """The call is one by which an own line that calls many numbers is told about, see `streamer.calls.signals.BusyLine`."""
 SWAPPED: Final = 4096
 """An own line whose SIM was changed lately calls a protected number, see `streamer.calls.signals.SwappedSim`."""
-TELLS: Final = BUSY | SWAPPED
-"""What lines are told about for whoever merges."""
+LURE: Final = 2048
+"""The call is one by which its calling number is told of as a lure, see `streamer.calls.signals.Lure`."""
+TELLS: Final = BUSY | SWAPPED | LURE
+"""Something is told about the calling number for whoever merges."""
 WAITS: Final = 512
 """The call waits for its origination."""
 THROTTLED: Final = 256

@@ -33,6 +33,7 @@ _OVERLAPPING_24H = INDEX["costly_overlapping_24h"]
 _GOING_ON = INDEX["costly_going_on"]
 _RANGE_RUN = INDEX["range_run"]
 _COUNTRY_KNOWN = INDEX["country_known"]
+_FOUND = INDEX["costly_found"]
 _WEEK_HOUR = INDEX["week_hour"]
 _FIRST, _LAST = _COSTLY, _WEEK_HOUR
 _1M, _1H, _24H = 0, 2, 3
@@ -93,19 +94,28 @@ def fill(
     x[_GOING_ON] = costly.going_on(slots, slot)
     x[_RANGE_RUN] = costly.run_to(slots, slot, callee)
     x[_COUNTRY_KNOWN] = costly.known_for_s(slots, slot, batch.callee_region[row], now)
+    x[_FOUND] = costly.found_s(slots, slot)
     x[_WEEK_HOUR] = ((at + world.constants[4]) // _MS_AN_HOUR + _THURSDAY_H) % 168
     return int(slot)
 
 
 @loop
-def count_block(slots: Any, slot: int, at_costly: int, at_ms: int, now_ms: int) -> None:
+def count_block(slots: Any, slot: int, at_costly: int, country: int, at_ms: int, now_ms: int) -> None:
     """Count a block where its attempt was counted: in the caller's slot, unless that was given up for the one of his costly calls
-    (`at_costly`, -1 if this is none), and in that one.
+    (`at_costly`, -1 if this is none), and in that one, to which the called `country` is as new as before.
     """
     if slots.origin[slot] < costly.ORIGIN:
         sliding.add(slots.counts[slot], sliding.BLOCKED, at_ms, now_ms)
     if at_costly >= 0:
         sliding.add(slots.counts[at_costly], sliding.BLOCKED, at_ms, now_ms)
+        costly.forget_new(slots, at_costly, country, now_ms)
+
+
+@loop
+def note_found(slots: Any, at_costly: int) -> None:
+    """The costly calls that were let through are those of a hacked exchange."""
+    if at_costly >= 0:
+        costly.note_found(slots, at_costly)
 
 
 @loop

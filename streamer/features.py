@@ -125,6 +125,11 @@ FEATURES: Final[tuple[Feature, ...]] = (
             ("callee_callers_1m", "callers", "different callers of the called number, last 1m"),
             ("callee_usual", "callers", "callers a minute that the called number usually has"),
             ("callee_watched", "h", "how long calls have been counted"),
+            (
+                "callee_own_1m",
+                "callers",
+                "of the different callers of the called number those that are own lines, last 1m",
+            ),
             ("trunk_attempts_10m", "calls", "set-ups over the trunk, last 10m"),
             ("trunk_neighbours_10m", "calls", "of these, calls of a number like the called one"),
             ("trunk_victims_10m", "lines", "called numbers that a burst of callers came to over the trunk, last 10m"),
@@ -146,6 +151,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             ),
             ("line_watched", "h", "how long the calling line is watched, since it calls many numbers"),
             ("line_imei_lines", "lines", "busy lines on the calling line's device, last 24h"),
+            ("callee_rings_10m", "calls", "one-ring calls in 10m that the called number was found to make, last 24h"),
         )
     ),
     Feature("line_age", "h", "time since the calling line became active; NaN when that is not known", False),
@@ -153,7 +159,10 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("costly", "level", "the called number: 2 premium rate (plan or list), 1 abroad, 0 neither", False),
     *(Feature(f"costly_{name}", unit, source, False) for name, unit, source in _COSTLY),
     Feature("range_run", "calls", "costly calls to the called range ahead of those to others (at most 12)", False),
-    Feature("country_known", "s", "time since the called country was first called (at most 8 h)", False),
+    Feature(
+        "country_known", "s", "time since the called country was first called, blocked calls apart (at most 8 h)", False
+    ),
+    Feature("costly_found", "s", "time since the costly calls let through last were those of a hacked exchange", False),
     Feature("week_hour", "h", "hour of the week in the home country, 0 on Mondays at midnight", False),
 )
 

@@ -25,7 +25,7 @@ from streamer.features import INDEX
 from streamer.models.scorer import score_row
 from streamer.policy import ALLOW, BLOCK, ENFORCE, LABEL, OFF, decide, governed
 from streamer.reach import pair_hash, reach
-from streamer.reasons import THROTTLED
+from streamer.reasons import CODING, THROTTLED
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle
@@ -39,9 +39,16 @@ SKIPPED, LINES, SETTLED, SUMMED = 1, 2, 4, 8
 """Bits of what a pass gives: records were skipped, lines are to be told about, calls that waited were settled, sums are complete."""
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
-_CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
-_SIM_SWAP: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "sim_swap")
+_CLI_SPOOFING, _SIM_SWAP, _WANGIRI = (
+    next(row for row, detector in enumerate(DETECTORS) if detector.id == name)
+    for name in ("cli_spoofing", "sim_swap", "wangiri")
+)
 _SEEN: Final = INDEX["origination_seen"]
+_PBX_AT, _PBX_MASK = CODING.fields["pbx_hacking"].at, CODING.fields["pbx_hacking"].mask
+_CRITICAL: Final = [
+    value for value, name in enumerate(CODING.fields["pbx_hacking"].names, 1) if name.endswith("_critical")
+]
+_FIRST_CRITICAL, _LAST_CRITICAL = _CRITICAL[0], _CRITICAL[-1]
 
 
 @loop
@@ -161,7 +168,7 @@ def _setup(
     spread = hash_words(batch.call[row], 11, world.secret)
     draw = np.float64(spread & np.uint64(0xFFFFFFFF)) / 4294967296.0
     sample = np.float64(spread >> np.uint64(32)) / 4294967296.0
-    action, shadow, reasons, cache_s, control = decide(
+    action, shadow, mask, cache_s, control = decide(
         world.rules,
         np.int64(world.operators.mode[record[columns.OPERATOR]]),
         record[columns.OPERATOR],
@@ -175,6 +182,7 @@ def _setup(
         draw,
         out.modes[row],
     )
+    reasons = np.int64(mask)  # beside what was said before, int64, a uint64 would become a float
     if world.constants[2] == 0:
         cache_s = 0  # history: for no switch's cache, and whether it came in time hangs on the judge's clock
     millionths = np.int64(-1) if np.isnan(score) else np.int64(score * MILLIONTHS + 0.5)
@@ -198,15 +206,19 @@ def _setup(
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
     if counted:
         if action == BLOCK:
-            costly.count_block(state.callers, slot, at_costly, at, now)
+            costly.count_block(state.callers, slot, at_costly, batch.callee_region[row], at, now)
+        if _FIRST_CRITICAL <= reasons >> _PBX_AT & _PBX_MASK <= _LAST_CRITICAL:
+            costly.note_found(state.callers, at_costly)
         bits = tallies.bits_of(x, world.rules.counting, first_of_pair, action != ALLOW, action == BLOCK)
-        block = np.int64(0) if own_line else tallies.block_of(key)
+        block = tallies.from_block(key, own_line)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
         if own_line and tallies.is_busy(x, world.rules.counting):
             verdict[columns.FLAGS] |= columns.BUSY
         if own_line and first_of_pair and out.found[row, _SIM_SWAP, 0] != 0.0 and out.modes[row, _SIM_SWAP] == ENFORCE:
             verdict[columns.FLAGS] |= columns.SWAPPED
+        if out.found[row, _WANGIRI, 0] == 1.0 and out.modes[row, _WANGIRI] != OFF and tallies.is_told(x):
+            verdict[columns.FLAGS] |= columns.LURE
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
@@ -226,7 +238,7 @@ def _setup(
         verdict[columns.FLAGS] |= columns.EVIDENCE | columns.SAMPLED
     if control:
         verdict[columns.FLAGS] |= columns.CONTROL
-    out.reasons[row] = np.int64(reasons)
+    out.reasons[row] = reasons
     out.score[row] = score
     out.millionths[row] = millionths
     if cell < 0:
@@ -241,7 +253,7 @@ def _setup(
     entry[recent.SETUP_MS] = at
     entry[recent.SAID] = cache_s << 16 | shadow << 8 | action
     entry[recent.VERSIONS] = made_with
-    entry[recent.REASONS] = np.int64(reasons)
+    entry[recent.REASONS] = reasons
     entry[recent.SCORE] = millionths
 
 

@@ -42,6 +42,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "partial-sums": signals.PartialSums,
     "busy-line": signals.BusyLine,
     "swapped-sim": signals.SwappedSim,
+    "lure": signals.Lure,
     "signal": signals.Signal,
 }
 """Every message of the contract by its name in file names."""

@@ -1,4 +1,4 @@
-"""What no partition sees whole, as messages for whoever merges it: partial sums, own lines that call many numbers, swapped SIMs."""
+"""What no partition sees whole, as messages for whoever merges it: partial sums, and calling numbers that are told about."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamer import columns, features
 from streamer.calls import signals
 from streamer.calls.codec import encode
 from streamer.calls.events import Setup
-from streamer.calls.signals import BusyLine, SwappedSim
+from streamer.calls.signals import BusyLine, Lure, SwappedSim
 from streamer.columns import Verdicts
 from streamer.in_force import InForce
 from streamer.records import Read
@@ -20,12 +20,18 @@ from streamer.windows.tallies import E164, Tallies
 
 _LONGEST: Final = 64
 _SIM_AGE: Final = features.INDEX["sim_age"]
+_IN_TEN_MINUTES: Final = features.INDEX["attempts_10m"]
 _IN_A_DAY: Final = [features.INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
 
 
 def told(held: Tallies, given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
     """All that is to be told after a pass, as (key, value) for `counts.v1`."""
-    return [*_sums(held, known.trunks.names), *_busy_lines(given, out, known), *_swapped_sims(given, out)]
+    return [
+        *_sums(held, known.trunks.names),
+        *_busy_lines(given, out, known),
+        *_swapped_sims(given, out),
+        *_lures(given, out),
+    ]
 
 
 def _sums(held: Tallies, names: Mapping[int, tuple[str, str]]) -> list[tuple[str, bytes]]:
@@ -85,4 +91,16 @@ def _swapped_sims(given: Read, out: Verdicts) -> list[tuple[str, bytes]]:
             callee=f"+{digits}" if callee < E164 else f"{digits}", age_h=float(out.x[at, _SIM_AGE]),
         )  # fmt: skip
         found.append((line, encode(told)))
+    return found
+
+
+def _lures(given: Read, out: Verdicts) -> list[tuple[str, bytes]]:
+    """What is told of the numbers of a pass that ring for a moment to be called back, as (key, value) for `counts.v1`."""
+    found = []
+    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.LURE).tolist():
+        if not 0 < given.columns.key[at] < E164:
+            continue  # nobody calls it back
+        number = given.numbers.key_of(at)
+        told = Lure(at=int(out.columns[at, columns.SAID_AT]), number=number, rings=int(out.x[at, _IN_TEN_MINUTES]))
+        found.append((number, encode(told)))
     return found

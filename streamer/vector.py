@@ -73,8 +73,9 @@ _AT_CALLEE_SIGNAL = INDEX["callee_callers_1m"]
 _AT_TRUNK_SIGNAL = INDEX["trunk_attempts_10m"]
 _AT_BLOCK_SIGNAL = INDEX["block_attempts_10m"]
 _AT_LINE_SIGNAL = INDEX["line_incoming"]
-_CALLEE_VALUES, _TRUNK_VALUES, _BLOCK_VALUES, _LINE_VALUES = (
-    len(known_signals.VALUES[kind]) for kind in ("callee", "trunk", "block", "line")
+_AT_LURE_SIGNAL = INDEX["callee_rings_10m"]
+_CALLEE_VALUES, _TRUNK_VALUES, _BLOCK_VALUES, _LINE_VALUES, _LURE_VALUES = (
+    len(known_signals.VALUES[kind]) for kind in ("callee", "trunk", "block", "line", "lure")
 )
 _AT_LINE_AGE = INDEX["line_age"]
 
@@ -174,6 +175,8 @@ def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) ->
     own_line = record[INGRESS] == 0
     callee = known_signals.find(signals, known_signals.CALLEE, place_of(batch.callee[row]), now_ms)
     _copy(signals, callee, x, _AT_CALLEE_SIGNAL, _CALLEE_VALUES)
+    lure = known_signals.find(signals, known_signals.LURE, batch.callee[row], now_ms)
+    _copy(signals, lure, x, _AT_LURE_SIGNAL, _LURE_VALUES)
     trunk = known_signals.find(signals, known_signals.TRUNK, record[REGISTERED], now_ms)
     _copy(signals, trunk, x, _AT_TRUNK_SIGNAL, _TRUNK_VALUES)
     block = -1

@@ -1,4 +1,4 @@
-"""What passes between scorers and whoever merges their counts: sums, busy lines and swapped SIMs one way, signals the other."""
+"""What passes between scorers and whoever merges their counts: sums, busy lines, swapped SIMs and lures one way, signals the other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from msgspec import Meta, Struct
 
 from streamer.calls.cases import Called
 from streamer.calls.decisions import Whole
-from streamer.calls.events import Caller, CallId, Millis, Opaque, Operator
+from streamer.calls.events import Callee, Caller, CallId, Millis, Opaque, Operator
 from streamer.errors import MessageError
 
-Kind = Literal["callee", "trunk", "block", "line"]
-"""What a signal is about: a called number, a registered trunk, a block of a thousand calling numbers, an own line."""
+Kind = Literal["callee", "trunk", "block", "line", "lure"]
+"""What a signal is about: a called number, a registered trunk, a block of a thousand calling numbers, an own line, a number that rang
+for a moment to be called back.
+"""
 
-KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line")
+KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line", "lure")
 
 COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "blocked", "answered", "brief", "rang")
 """What partial sums count, in their order: see `streamer.windows.tallies`."""
@@ -33,7 +35,7 @@ class PartialSums(Struct, frozen=True, kw_only=True, tag="sums", tag_field="type
 
     `number` (ms of the log's time, rising within a partition) tells a message that comes again. `places` is base64 of
     little-endian int64[n, 2]: the called number's digits (0: neither an E.164 number nor a short one) and the block of the calling number
-    (its digits without the last three; 0: an own line). `counts` is base64 of little-endian uint16[n, 10]: which of
+    (its digits without the last three; 0: an own line; 1: no E.164 number, from elsewhere). `counts` is base64 of little-endian uint16[n, 10]: which of
     `trunks` (from 1; 0: none that is registered), then set-ups, first ones of a caller to this called number, first ones
     of a caller in a day, those of a number like the called one, those that
     something was found of, blocked ones, answers, ends after a talk of less than six
@@ -74,7 +76,15 @@ class SwappedSim(Struct, frozen=True, kw_only=True, tag="swap", tag_field="type"
     age_h: Annotated[float, Meta(ge=0, le=1e6)]
 
 
-Counted = PartialSums | BusyLine | SwappedSim
+class Lure(Struct, frozen=True, kw_only=True, tag="lure", tag_field="type"):
+    """A number that was found to ring many others for a moment, so that they call it back; `rings` of its calls in ten minutes."""
+
+    at: Millis
+    number: Callee
+    rings: Whole
+
+
+Counted = PartialSums | BusyLine | SwappedSim | Lure
 """What scorers tell whoever merges their counts."""
 
 

@@ -2,8 +2,13 @@
 
 Source: the operators' practice as the domain page gives it: in ten minutes more than 20 to 30 % of calls to unallocated
 numbers (Q.850 causes 1 and 28), or a run of five or more called numbers each one above the last.
-Fails on a prober that walks its range in random order and meets few holes. A run alone does not suffice: a company
-that is called down its own extensions answers, so a run counts only while few calls were answered.
+A run alone does not suffice: a company that is called down its own extensions answers, so a run counts only while few calls were
+answered. Nor does the share alone: debt collectors and surveys call old lists, of which a third may be dead, but want to talk, and do
+with a fifth or more of those who are left. So it blocks only where hardly a call of an hour became a conversation of six seconds or
+more, of enough that were let through; else it labels.
+Cannot be told from an attack: a dialler of an old list that hangs up on whoever answers.
+Fails on a prober that walks its range in random order and meets few holes, or that has some of its calls answered and talked
+through by accomplices (labelled).
 """
 
 from __future__ import annotations
@@ -20,6 +25,20 @@ _ANSWERED_10M = INDEX["answered_10m"]
 _UNALLOCATED_10M = INDEX["unallocated_10m"]
 _DISTINCT_10M = INDEX["distinct_10m"]
 _RUN = INDEX["run_length"]
+_ATTEMPTS_1H = INDEX["attempts_1h"]
+_BLOCKED_1H = INDEX["blocked_1h"]
+_ANSWERED_1H = INDEX["answered_1h"]
+_SHORT_1H = INDEX["short_1h"]
+
+
+@loop
+def _never_talks(x: Any, p: Any) -> bool:
+    """Whether hardly one of an hour's calls became a conversation, of enough that were let through: two thirds as many suffice of those to dead
+    numbers.
+    """
+    through = x[_ATTEMPTS_1H] - x[_BLOCKED_1H]
+    dead = x[_UNALLOCATED_10M]
+    return bool(max(1.5 * dead, through - dead) >= p[4] and x[_ANSWERED_1H] - x[_SHORT_1H] <= p[5] * through)
 
 
 @loop
@@ -28,11 +47,16 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     if pooled(x):
         return NONE
     through = x[_ATTEMPTS_10M] - x[_BLOCKED_10M]
+    probed = False
     many = x[_DISTINCT_10M] >= p[0]  # redialling one dead number is no probing
     if many and x[_UNALLOCATED_10M] >= p[0] and x[_UNALLOCATED_10M] > p[1] * through:
-        return 1, x[_UNALLOCATED_10M] / max(through, 1.0), p[1], 600
+        if _never_talks(x, p):
+            return 1, x[_UNALLOCATED_10M] / max(through, 1.0), p[1], 600
+        probed = True
     if x[_RUN] >= p[2] and x[_ATTEMPTS_10M] >= p[2] and x[_ANSWERED_10M] <= p[3] * through:
         return 2, x[_RUN], p[2], 600
+    if probed:
+        return 3, x[_UNALLOCATED_10M] / max(through, 1.0), p[1], 600
     return NONE
 
 
@@ -40,10 +64,18 @@ DETECTOR = Detector(
     id="range_probing",
     kind="behaviour",
     causes=(
-        Cause("unallocated_share", "block", "share of calls to numbers that do not exist"),
+        Cause("unallocated_share", "block", "share of calls to numbers that do not exist, hardly any talked through"),
         Cause("consecutive_numbers", "block", "run of called numbers each one above the last, hardly any answered"),
+        Cause("old_list", "label", "share of calls to numbers that do not exist, while others are talked through"),
     ),
-    thresholds={"unallocated": 5, "unallocated_share": 0.25, "run_length": 6, "answered_share": 0.34},
+    thresholds={
+        "unallocated": 5,
+        "unallocated_share": 0.25,
+        "run_length": 6,
+        "answered_share": 0.34,
+        "enough_calls": 30,
+        "talked_share": 0.01,
+    },
     judge=judge,
     cache_s=60,
     doc=__doc__,

@@ -4,13 +4,16 @@ Counted over all partitions, so that it does not matter from how many numbers th
 the same name (50 calls in 30 s; 1,144 calls to one person within ten minutes were seen), US CISA's and NENA's notes on
 telephony denial of service. The number of different callers a minute is held against what is usual for that number, so
 that hotlines that are called all day are not taken for victims.
+A quiz on the radio, tickets, an outage hotline and a surgery in the morning are called by as many at once, on numbers that are hardly
+called at other times. Those who call them are the operators' own lines like everybody, and whoever floods a number shows numbers from
+elsewhere: one that `own_share` of the callers reach from own lines is labelled.
 Exempt: own lines, and callers that were seen before within a day, whose calls are labelled; everything, while nobody has merged counts
 for long enough (`watched_h`) to know what is usual. Calls to emergency numbers are never blocked, whatever comes: a flood
 on them is a case and nothing else.
-Fails on a number that is hardly called on other days and by many at once on this one (an outage hotline, tickets): it has nothing usual, so
-that who calls for the first time in a day from another network is blocked; put such numbers on the called side of the list `allow`
-before. Fails on a flood from lines that called before, on numbers that are called by very many (a vote on television: put it on the allow
-list), and in the first second or two, before the count is known everywhere.
+Cannot be told from an attack: a crowd that calls from other networks (a line for viewers abroad, or where the operators of most
+callers do not publish their originations): put such numbers on the called side of the list `allow` before.
+Fails on a flood from lines that called before, or of which `own_share` comes from own lines, which costs a SIM for each; and in the first
+second or two, before the count is known everywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from streamer.detectors.base import NONE, Cause, Detector, unseen
 from streamer.features import INDEX
 
 _CALLERS = INDEX["callee_callers_1m"]
+_OWN = INDEX["callee_own_1m"]
 _USUAL = INDEX["callee_usual"]
 _WATCHED = INDEX["callee_watched"]
 _OWN_LINE = INDEX["own_line"]
@@ -33,7 +37,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     callers = x[_CALLERS]
     if not callers >= p[0] or not callers >= p[1] * x[_USUAL] or not x[_WATCHED] >= p[2]:
         return NONE
-    if x[_OWN_LINE] == 1.0 or not unseen(x, p[3]):
+    if x[_OWN_LINE] == 1.0 or not unseen(x, p[3]) or x[_OWN] >= p[4] * callers:
         return 2, callers, p[0], 60
     return 1, callers, p[0], 60
 
@@ -45,9 +49,13 @@ DETECTOR = Detector(
         Cause(
             "flood", "block", "callers of the called number in a minute, far above its usual; this one was never seen"
         ),
-        Cause("flood_known_caller", "label", "the same, from an own line or a caller that was seen before"),
+        Cause(
+            "flood_known_caller",
+            "label",
+            "the same, from an own line or a caller that was seen before, or where many callers are own lines",
+        ),
     ),
-    thresholds={"callers_1m": 40, "times_usual": 5, "watched_h": 0.25, "fresh_attempts": 1},
+    thresholds={"callers_1m": 40, "times_usual": 5, "watched_h": 0.25, "fresh_attempts": 1, "own_share": 0.2},
     judge=judge,
     cache_s=0,
     doc=__doc__,

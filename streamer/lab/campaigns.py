@@ -184,6 +184,10 @@ class Campaign(ABC):
         """Any of `choices`, each as likely."""
         return choices[int(len(choices) * self.rng.random())]
 
+    def about(self, mean_ms: int) -> int:
+        """An exponentially distributed time."""
+        return int(self.rng.expovariate(1 / mean_ms))
+
     def digits(self, count: int) -> str:
         """`count` random digits."""
         return f"{int(10**count * self.rng.random()):0{count}d}"
@@ -247,10 +251,6 @@ class TalkingCampaign(Campaign):
         if self.rng.random() < self.answered:
             return ring, self.talk_ms(), 16, self.released_by
         return ring, 0, 19, "network"
-
-    def about(self, mean_ms: int) -> int:
-        """An exponentially distributed time."""
-        return int(self.rng.expovariate(1 / mean_ms))
 
 
 class Storm(Campaign):

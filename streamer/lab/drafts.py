@@ -26,7 +26,7 @@ class Draft(NamedTuple):
     own line, or -1; `sighting` says that the called line's operator reports the call as well, under an id of its own;
     `campaign` is the undertaking that a fraudulent call belongs to, `kind` the kind of line that an honest one comes from
     (of a fraudulent one `camouflage`, when it is only made to look honest). `device` is told where it does not follow from
-    `line`.
+    `line`. `back` is what the called does because of the call, unless it is blocked: calls back, so many ms after its end.
     """
 
     operator: str
@@ -47,6 +47,7 @@ class Draft(NamedTuple):
     device: Device | None = None
     diverted_from: str | None = None
     user_agent: str | None = None
+    back: tuple[int, Draft] | None = None
 
 
 Planned = list[tuple[int, Draft]]
@@ -57,3 +58,11 @@ def own_device(digits: str) -> Device:
     """The phone of a line with these digits, in a cell that it does not leave."""
     which = int(digits)
     return f"40101{digits[-10:]:0>10}", f"35693803{which % 10_000_000:07d}", f"401-01-{which % 4_099:05d}"
+
+
+def device_of(draft: Draft) -> Device | tuple[None, None, None]:
+    """The phone that a call comes from; none of a call that comes in over a trunk."""
+    index = draft.line
+    if draft.device or index < 0:
+        return draft.device or (None, None, None)
+    return f"40101{index:010d}", f"35693803{index % 10_000_000:07d}", f"401-01-{index % 4_099:05d}"

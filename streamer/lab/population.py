@@ -255,8 +255,8 @@ class Population:
         return found
 
     def lists(self) -> list[ListEntry]:
-        """Records of `lists.v1`: banks that are called and are to be protected, number ranges that are dear to call, and log-in
-        services whose one ring is wanted.
+        """Records of `lists.v1`: banks that are called and are to be protected, number ranges that are dear to call, log-in
+        services whose one ring is wanted, and resellers.
         """
         return [
             *(
@@ -272,4 +272,11 @@ class Population:
                 for dear in self.network.premium
             ),
             ListEntry(list="allow", match="prefix", number=self.network.login, side="caller", why="log-in by one ring"),
+            *(
+                ListEntry(list="allow", match="exact", number=self._reseller(which), side="caller", why="a reseller")
+                for which in range(self.businesses.get("reseller", 0))
+            ),
         ]
+
+    def _reseller(self, which: int) -> str:
+        return self.line(self.business("reseller", which))[1]

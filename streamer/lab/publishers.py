@@ -21,6 +21,10 @@ class Publishers(NamedTuple):
     skew_ms: Mapping[str, int] = {}
     lag_ms: Mapping[str, int] = {}
 
+    def clock(self, operator: str) -> tuple[int, int]:
+        """By how much an operator's clock is ahead, and its records late, in ms."""
+        return self.skew_ms.get(operator, 0), self.lag_ms.get(operator, 0)
+
 
 PUBLISHERS: Final[dict[str, Publishers]] = {
     "good": Publishers(),

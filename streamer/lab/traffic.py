@@ -24,7 +24,7 @@ import msgspec
 from streamer.calls.events import CallEvent, FraudType, ListEntry, OperatorInfo, Setup, SubscriberFact, TrunkInfo
 from streamer.lab.adversaries import campaign, checked
 from streamer.lab.calls import Call
-from streamer.lab.drafts import Draft
+from streamer.lab.drafts import Draft, Planned, device_of
 from streamer.lab.frauds import CAMPAIGNS
 from streamer.lab.honest import Honest
 from streamer.lab.honest.businesses import lines_needed
@@ -108,10 +108,6 @@ class Traffic:
         self.rate = rate
         """Set-ups a second, of all shards together."""
         self._rate_ms = rate / 1000 / parts
-        self._clocks = {
-            carrier.operator: (publishers.skew_ms.get(carrier.operator, 0), publishers.lag_ms.get(carrier.operator, 0))
-            for carrier in network.carriers
-        }
         self._rhythm = rhythm
         self._offset_ms = network.utc_offset_h * 3_600_000
         self.stop_ms = None if seconds is None else start_ms + int(seconds * 1000)
@@ -202,6 +198,8 @@ class Traffic:
                 del calls[call.setup.call_id]
                 if call.luck < kept_ends:
                     yield at, call.end(at), draft.label
+                if draft.back is not None and draft.cause != 21:
+                    self._follow(at, [draft.back])
 
     def encoded(self) -> Iterator[tuple[int, str, bytes, FraudType | None]]:
         """The same stream ready to be sent: (time in ms, calling number, JSON, fraud type or None)."""
@@ -251,11 +249,14 @@ class Traffic:
         else:
             planned = self._honest.planned(at, hour)
             self._ahead -= 1
+        self._follow(at, planned)
+        self._arrive()
+
+    def _follow(self, at: int, planned: Planned) -> None:
         for wait, draft in planned:
             if self.stop_ms is None or at + wait < self.stop_ms:
                 self._ahead += draft.label is None
                 self._put(at + wait, draft)
-        self._arrive()
 
     def _put(self, at: int, draft: Draft) -> None:
         """Begin a call, and its second sighting if there is one."""
@@ -274,14 +275,10 @@ class Traffic:
 
     def _report(self, at: int, draft: Draft, late_ms: int = 0) -> None:
         """One operator's report of a call; its events are published so much later than they happen."""
-        operator, index = draft.operator, draft.line
+        operator = draft.operator
         self._made += 1
-        imsi, imei, cell = draft.device or (
-            (f"40101{index:010d}", f"35693803{index % 10_000_000:07d}", f"401-01-{index % 4_099:05d}")
-            if index >= 0
-            else (None, None, None)
-        )
-        skew, lag = self._clocks[operator]
+        imsi, imei, cell = device_of(draft)
+        skew, lag = self._publishers.clock(operator)
         setup = Setup(
             call_id=f"{self._id}.{self._made:x}@{operator}",
             at=at + skew,

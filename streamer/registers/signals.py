@@ -1,4 +1,4 @@
-"""Signals in force: what is known over all partitions of called numbers, trunks, blocks of calling numbers and own lines."""
+"""Signals in force: what is known over all partitions of called numbers, trunks, blocks of calling numbers, own lines and lures."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from streamer.registers.index import Index, get, grown, index, put, remove, wide
 from streamer.windows.hashing import Secret
 
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "callee": ("callers_1m", "usual", "watched_h"),
+    "callee": ("callers_1m", "usual", "watched_h", "own_1m"),
     "trunk": ("attempts_10m", "neighbours_10m", "victims_10m", "burst_10m"),
     "block": ("attempts_10m", "fresh_10m", "blocked_10m", "answered_10m", "brief_10m", "burst_10m"),
     "line": ("incoming_24h", "watched_h", "imei_lines"),
+    "lure": ("rings_10m",),
 }
 """What is kept of a signal of each kind, in its order."""
 WIDTH: Final = max(map(len, VALUES.values()))
-CALLEE, TRUNK, BLOCK, LINE = range(len(KINDS))
+CALLEE, TRUNK, BLOCK, LINE, LURE = range(len(KINDS))
 
 
 class Signals(NamedTuple):

@@ -1,6 +1,6 @@
 """Signals as the subjects of cases: what a signal says of a called number, a trunk, a block, or a line and its devices.
 
-Figures are named without their windows: ``calls``, ``callers``, ``fresh``, ``neighbours``, ``suspect`` (something was found of them), ``blocked``, ``answered``,
+Figures are named without their windows: ``calls``, ``callers``, ``own`` (callers that are own lines), ``fresh``, ``neighbours``, ``suspect`` (something was found of them), ``blocked``, ``answered``,
 ``brief``, ``burst`` (`streamer.windows.tallies`, `streamer.signals.subjects`), ``bursts`` (called numbers that a burst came
 to), ``usual``, ``watched_h``, ``short_number`` (1 of a called number that is one, else 0); of own lines ``calls``, ``victims`` (distinct called numbers) and ``answered`` of 24 h,
 ``sims`` (busy lines that share the device), ``incoming`` (calls to them in 24 h, at the pace of the time that they were
@@ -39,7 +39,9 @@ class Hot(NamedTuple):
 
 
 def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
-    """The subjects that a signal speaks of; `lines` are the busy lines of now."""
+    """The subjects that a signal speaks of; `lines` are the busy lines of now. A lure is no case: its calls are blocked already."""
+    if signal.kind == "lure":
+        return
     if signal.kind != "line":
         operators = [signal.subject.partition("/")[0]] if signal.kind == "trunk" else []
         figures = _figures(signal) | {"first_at": float(signal.at - WINDOW_MS[signal.kind])}

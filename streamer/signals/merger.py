@@ -1,4 +1,4 @@
-"""Partial sums and busy lines in, signals out: the state of whoever merges, pure.
+"""Partial sums, busy lines and lures in, signals out: the state of whoever merges, pure.
 
 Everything but a busy line's calls back is of the last ten minutes, so that whoever takes over reads the log of so long
 again; what a line got before is in its last signal, with the place in the log up to which that was counted.
@@ -17,6 +17,7 @@ from streamer.calls.signals import (
     BusyLine,
     Counted,
     Kind,
+    Lure,
     PartialSums,
     Rows,
     Signal,
@@ -25,7 +26,7 @@ from streamer.calls.signals import (
     unpacked,
 )
 from streamer.errors import MessageError
-from streamer.signals import lines, merging, subjects
+from streamer.signals import lines, lures, merging, subjects
 from streamer.signals.hot import Hot, swapped
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
@@ -47,9 +48,10 @@ _TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block")
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
     "victims": subjects.VICTIMS,
     "burst": subjects.BURST,
+    "own": subjects.OWN,
 }
 _VALUES: Final = {
-    "callee": ("1m", ("callers", "attempts", "fresh", "suspect", "answered", "brief")),
+    "callee": ("1m", ("callers", "own", "attempts", "fresh", "suspect", "answered", "brief")),
     "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "victims", "burst")),
     "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
 }
@@ -81,6 +83,7 @@ class Merger:
         self._position = 0
         self._looked = 0
         self.lines = lines.Lines()
+        self._lures = lures.Lures()
         self.repeated = 0
         self._swapped: list[Hot] = []
         self._burst: Any = np.zeros(0)
@@ -96,7 +99,8 @@ class Merger:
     @property
     def held(self) -> Mapping[Kind, int]:
         """Subjects held, by kind."""
-        return {kind: subjects.held(table) for kind, table in self._tables.items()} | {"line": len(self.lines)}
+        counted = {kind: subjects.held(table) for kind, table in self._tables.items()}
+        return counted | {"line": len(self.lines), "lure": len(self._lures)}
 
     @property
     def refused(self) -> int:
@@ -127,6 +131,9 @@ class Merger:
             self._said[signal.key] = signal
             self.lines.restore(signal)
             return
+        if signal.kind == "lure":
+            self._lures.restore(signal)
+            return
         key = self._key(signal.kind, signal.subject)
         if not key:
             return
@@ -153,6 +160,9 @@ class Merger:
             return True
         if isinstance(message, SwappedSim):
             self._swapped.append(swapped(message))
+            return True
+        if isinstance(message, Lure):
+            self._lures.tell(message, self._position)
             return True
         if message.number <= self._seen.get(message.partition, -1):
             self.repeated += 1
@@ -182,6 +192,7 @@ class Merger:
         for line in self.lines.told(self._position):
             self._said[line.key] = line
             yield Change(line.key, line)
+        yield from (Change(*change) for change in self._lures.changes(now))
         if now - self._looked >= 1_000:
             self._looked = now
             yield from self._again(now)

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.compiled import loop
-from streamer.signals.subjects import BURST, VICTIMS, Subjects, add, open_row, subjects, sweep
+from streamer.signals.subjects import BURST, OWN, VICTIMS, Subjects, add, open_row, subjects, sweep
 from streamer.windows import tallies
 from streamer.windows.hashing import Secret
-from streamer.windows.tallies import COUNTS
+from streamer.windows.tallies import COUNTS, NO_BLOCK
 
 LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual")
 """What makes a burst, by the names that the policy has for it (`streamer.counting`); an array of `limits` is float64 in this order."""
@@ -110,9 +110,11 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                 _count(into.callees, at, number // minute, counts[row], _U16)
                 callers = counts[row, tallies.CALLER]
                 if callers > 0:
+                    if block == 0:
+                        add(into.callees, at, number // minute, OWN, callers, _U16)
                     touched[found, 0], touched[found, 1] = 0, at
                     found += 1
-                    if block > 0 and trunk[row] > 0:
+                    if block > NO_BLOCK and trunk[row] > 0:
                         burst = into.bursts[at]
                         if burst[OWNER] != callee:
                             burst[:] = 0
@@ -131,7 +133,7 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                     add(into.trunks, at, number // ten, VICTIMS, 1, _U31)
                 touched[found, 0], touched[found, 1] = 1, at
                 found += 1
-        if block > 0:
+        if block > NO_BLOCK:
             at = open_row(into.blocks, block, clock // ten)
             if at >= 0:
                 _count(into.blocks, at, number // ten, counts[row], _U31)

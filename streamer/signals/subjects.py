@@ -17,9 +17,10 @@ from streamer.windows.hashing import Secret
 from streamer.windows.sliding import STEPS
 from streamer.windows.tallies import COUNTS
 
-VICTIMS, BURST = COUNTS, COUNTS + 1
-"""Beside the counts of `streamer.windows.tallies`: called numbers that a burst came to, and set-ups in bursts."""
-COLUMNS: Final = COUNTS + 2
+VICTIMS, BURST, OWN = COUNTS, COUNTS + 1, COUNTS + 2
+"""Beside the counts of `streamer.windows.tallies`: called numbers that a burst came to, set-ups in bursts, and those of the callers of
+a called number that are own lines."""
+COLUMNS: Final = COUNTS + 3
 
 USED, FREE, HAND, REFUSED = range(4)
 

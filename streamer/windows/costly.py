@@ -8,14 +8,16 @@ something else than in a caller's slot:
   others (Boyer, Moore: MJRTY, a fast majority vote algorithm, 1991), at most `MOST_RUN`, so that a new range is not kept waiting
   by an old one. A range is `RANGE` numbers, as premium-rate providers rent them out;
 - `narrow`: when each country was called for the first time, by registers as in `streamer.windows.distinct`: two countries that
-  share one of the 32 are one. One that was first called `KNOWN_S` ago stays known until 20 hours after its last call;
+  share one of the 32 are one. One that was first called `KNOWN_S` ago stays known until 20 hours after its last call. A call that is
+  blocked takes back that a country was called which is not known yet: no attack makes its own countries known;
+- `attempt_back`: how long ago what was let through was last enough for a block (`note_found`);
 - the counter `OVERLAPPING` for that of short calls: answers at a premium rate while `HELD_AT_PREMIUM` other calls still went on,
   which is more than one person can hold, and of calls to a country that is new while `HELD_ABROAD` did, which is more than a small
   office that calls abroad has;
 - `ten`: answers, and ends by when their call was answered: their difference is what still goes on of the calls that were
   answered in the last ten minutes. A lost end is forgotten with its answer.
 
-`gap_mean`, `gap_jitter`, `attempt_back` and the wide sketch are not used.
+`gap_mean`, `gap_jitter` and the wide sketch are not used.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import numpy as np
 from streamer.compiled import loop
 from streamer.windows import callers, distinct, sliding
 from streamer.windows.hashing import hash_words
+from streamer.windows.slots import NEVER
 
 ORIGIN: Final = 2
 RANGE: Final = 10_000
@@ -90,6 +93,26 @@ def known_for_s(slots: Any, slot: int, country: int, now_ms: int) -> int:
 @loop
 def _is_new(slots: Any, slot: int, country: int, now_ms: int) -> bool:
     return bool(_known_for(slots.narrow[slot, _register_of(slots, country)], now_ms // distinct.UNIT_MS) < _KNOWN)
+
+
+@loop
+def forget_new(slots: Any, slot: int, country: int, now_ms: int) -> None:
+    """A call to a country was blocked: unless it is known, it was never called."""
+    if _is_new(slots, slot, country, now_ms):
+        slots.narrow[slot, _register_of(slots, country)] = 0
+
+
+@loop
+def note_found(slots: Any, slot: int) -> None:
+    """The calls that were let through are enough for a block, at the slot's clock."""
+    slots.attempt_back[slot] = 0
+
+
+@loop
+def found_s(slots: Any, slot: int) -> float:
+    """How long ago they were last enough for one, s; NaN when they never were."""
+    back = slots.attempt_back[slot]
+    return np.nan if back == NEVER else back / 1_000.0
 
 
 @loop

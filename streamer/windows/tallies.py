@@ -19,7 +19,7 @@ from streamer.features import INDEX
 
 NUMBER, CALLEE, BLOCK, TRUNK, BITS = range(5)
 """Words of a row: the message that it belongs to; what the called number is counted by (`place_of`); the block of
-the calling number, 0 for an own line; the row of the registered trunk, 0 for none; and what is counted."""
+the calling number (`from_block`); the row of the registered trunk, 0 for none; and what is counted."""
 WORDS: Final = 5
 
 ATTEMPT, CALLER, FRESH, NEIGHBOUR, SUSPECT, BLOCKED, ANSWERED, BRIEF, RANG = range(9)
@@ -35,12 +35,17 @@ _APART_MS: Final = 37
 """By so much the seconds of neighbouring partitions are apart, so that they are not all added up at once."""
 _BLOCK: Final = 1_000
 """Numbers of a block."""
+NO_BLOCK: Final = 1
+"""What stands for the block of a calling number from elsewhere that lies in none."""
 E164: Final = 10**15
 """Ids of E.164 numbers, their digits, lie below."""
 LIMITS: Final = ("busy_calls", "busy_every", "busy_distinct_share", "neighbour_digits")
 """What decides what is counted and told of, by the names that the policy has for it (`streamer.counting`); an array of `limits`
 is float64 in this order."""
 _BUSY_CALLS, _BUSY_EVERY, _BUSY_DISTINCT, _NEIGHBOUR_DIGITS = range(len(LIMITS))
+LURE_EVERY: Final = 5
+"""A caller that is found to be a lure is told of at each of its calls in ten minutes that is a multiple of this."""
+_ATTEMPTS_10M: Final = INDEX["attempts_10m"]
 _ATTEMPTS_24H: Final = INDEX["attempts_24h"]
 _DISTINCT_24H: Final = INDEX["distinct_24h"]
 _SAME_PREFIX: Final = INDEX["same_prefix"]
@@ -109,6 +114,14 @@ def block_of(number: int) -> int:
 
 
 @loop
+def from_block(number: int, own_line: bool) -> int:
+    """What a calling number is counted by: 0 for an own line, else its block, or `NO_BLOCK`."""
+    if own_line:
+        return 0
+    return max(block_of(number), NO_BLOCK)
+
+
+@loop
 def bits_of(x: Any, limits: Any, first_of_pair: bool, suspect: bool, blocked: bool) -> int:
     """The bits of a set-up whose features are `x`; `limits` as of `LIMITS`."""
     bits = 1 << ATTEMPT
@@ -132,6 +145,12 @@ def is_busy(x: Any, limits: Any) -> bool:
     if attempts < limits[_BUSY_CALLS] or attempts % limits[_BUSY_EVERY] != 0.0:
         return False
     return bool(x[_DISTINCT_24H] >= limits[_BUSY_DISTINCT] * attempts)
+
+
+@loop
+def is_told(x: Any) -> bool:
+    """Whether a lure is told of at the set-up whose features are `x`."""
+    return bool(x[_ATTEMPTS_10M] % LURE_EVERY == 0.0)
 
 
 @loop

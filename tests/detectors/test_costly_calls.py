@@ -152,16 +152,32 @@ def test_without_answers_the_talk_that_one_line_cannot_carry_tells(held):
 
 
 def test_attempts_that_were_blocked_keep_no_block_alive(held):
-    attack = paced(EXCHANGE, SATURDAY, 100, 5, spread, answered=0.8, talk_s=about(60))
+    attack = paced(EXCHANGE, MONDAY + 5 * DAY + HOUR, 100, 5, spread, answered=0.8, talk_s=about(60))
     rule(held, {"pbx_hacking": {"thresholds": {"a_minute_critical": 1_000}}})
     said = played(held, attack)
     let_through = [one.call.at for one in said if one.action != "block"][-1]
     assert said[-1].action == "block"
-    later = [Call(said[-1].call.at + 30_000 * n, EXCHANGE, f"+25261{317 * n:07d}", 9_000, 0, 19) for n in range(1, 200)]
+    later = [Call(said[-1].call.at + 60_000 * n, EXCHANGE, f"+25261{317 * n:07d}", 9_000, 0, 19) for n in range(1, 600)]
     redialled = played(held, later)
     passed = [one.call.at for one in redialled if one.action != "block"]
     assert passed
-    assert let_through + HOUR <= passed[0] <= let_through + HOUR * 7 // 6 + 60_000
+    assert let_through + 8 * HOUR <= passed[0] <= let_through + 8 * HOUR + HOUR * 7 // 6 + 60_000
+
+
+@pytest.mark.parametrize(("gap_s", "callee"), [(30, spread), (100, pumped)])
+def test_a_slow_attack_is_blocked_all_night_and_on_the_next_one(held, gap_s, callee):
+    rule(held, {"irsf": {"mode": "off"}})
+    for night in (0, 1):
+        begin = MONDAY + DAY * (1 + night)
+        said = played(held, paced(EXCHANGE, begin, 8 * 3_000 // gap_s, gap_s, callee, answered=0.8, talk_s=about(300)))
+        assert recall(said[20:], "pbx_hacking") >= 0.95
+
+
+def test_a_night_in_which_calls_were_blocked_makes_no_country_known(held):
+    played(held, paced(EXCHANGE, NIGHT, 200, 10, spread, answered=0.8, talk_s=about(120)))
+    said = played(held, paced(EXCHANGE, NIGHT + 21 * HOUR, 60, 10, spread, answered=0.8, talk_s=about(120)))
+    assert [one.action for one in said].index("block") < 25
+    assert actions(said[25:]) == {"block"}
 
 
 def test_blocked_calls_are_counted_apart_where_the_store_has_room_for_one_slot():
@@ -173,7 +189,7 @@ def test_blocked_calls_are_counted_apart_where_the_store_has_room_for_one_slot()
     assert counts[:, 1].tolist() == counts[:, 0].tolist()
 
 
-PLAIN = {"costly": 1.0, "costly_overlapping_1h": 3.0, "age": 3 * 86_400.0, "country_known": 600.0, "costly_attempts_1m": 1.0,
+PLAIN = {"costly": 1.0, "costly_overlapping_1h": 3.0, "costly_overlapping_24h": 40.0, "age": 3 * 86_400.0, "country_known": 600.0, "costly_attempts_1m": 1.0,
          "costly_attempts_1h": 10.0, "costly_blocked_1h": 0.0, "costly_answered_1h": 8.0, "costly_going_on": 0.0,
          "costly_talk_1h": 800.0, "range_run": 2.0, "withheld": 0.0, "caller_valid": 1.0}  # fmt: skip
 LEVELS = {"at_once": {"costly_overlapping_1h": (4, 8)}, "a_minute": {"costly_attempts_1m": (5, 12), "costly_attempts_1h": (18, 18)},
@@ -205,6 +221,10 @@ def test_each_of_the_five_has_a_warning_and_a_critical_level(which, hour):
     assert found(BY_DAY, **critical, country_known=8 * 3_600.0) is None
     if which != "at_once":
         assert found(hour, **critical, costly_overlapping_1h=2.0) is None
+    assert found(hour, costly_found=7 * 3_600.0, costly_overlapping_1h=0.0) == "critical_before"
+    assert found(hour, costly_found=8 * 3_600.0, costly_overlapping_1h=0.0) is None
+    assert found(hour, costly_found=7 * 3_600.0, country_known=8 * 3_600.0) is None
+    assert found(BY_DAY, costly_found=7 * 3_600.0) is None
 
 
 def test_thresholds_are_policy(held):

@@ -227,7 +227,7 @@ def test_who_reads_messages_out_on_an_own_line_is_blocked_only_where_that_is_kno
 @pytest.mark.parametrize(("reason", "messages"), [
     ("wangiri.one_ring", campaign("+21629000001", 45, 5_000, spread, ring_ms=1_500, talk_ms=0, cause=16)),
     ("robocall.short_calls", campaign("+77012000002", 60, 6_000, spread, ring_ms=6_000, talk_ms=3_000, cause=16)),
-    ("range_probing.unallocated_share", campaign("+77012000003", 40, 5_000, spread, ring_ms=0, talk_ms=0, cause=1)),
+    ("range_probing.unallocated_share", campaign("+77012000003", 60, 5_000, spread, ring_ms=0, talk_ms=0, cause=1)),
     ("range_probing.consecutive_numbers", campaign("+77012000004", 40, 5_000, lambda n: f"+7727{2_000_000 + n}", ring_ms=9_000, talk_ms=0, cause=19)),
 ])  # fmt: skip
 def test_campaigns_are_blocked_after_their_first_calls_and_evidence_says_why(held, reason, messages):

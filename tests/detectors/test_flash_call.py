@@ -36,6 +36,14 @@ def test_flash_calls_of_numbers_that_come_again_are_labelled_and_never_blocked(h
     assert window_s == 600
 
 
+def test_the_first_of_all_reasons_is_named_beside_the_last(held):
+    """A mask of both has more bits than a float's 53."""
+    last = played(held, flashes(20, 300, 6_000))[-1].call
+    enter(held, "block", last.caller, "caller")
+    (one,) = played(held, [last._replace(at=last.at + 100_000, callee="+77012222222")])
+    assert (one.action, one.reasons) == ("block", ["list.block", "flash_call.never_answered"])
+
+
 def test_numbers_that_are_used_once_are_not_seen_here(held):
     assert flagged(played(held, flashes(500, 500, 2_000))) == []
 

@@ -3,10 +3,12 @@
 import orjson
 import pytest
 
-from streamer.calls.codec import encode
-from streamer.calls.signals import Signal
+from streamer.calls.codec import decode_counts, encode
+from streamer.calls.signals import KINDS, Signal
 from streamer.errors import MessageError
-from tests.test_engine import NOW, batch, engine, setup
+from streamer.signals.merger import Merger
+from streamer.windows.hashing import secret_words
+from tests.test_engine import NOW, batch, end, engine, setup
 
 VICTIM = "+77272345678"
 ABROAD = "+447400123456"
@@ -46,6 +48,12 @@ def test_a_flood_on_one_number_is_blocked_for_callers_that_were_never_seen(held)
     tell(held, "callee", VICTIM, FLOOD)
     assert say(held, "+447400123457", call_id="2") == ("block", ["tdos.flood"])
     assert say(held, "+447400123458", "+77272345679", "3")[0] == "allow"
+
+
+@pytest.mark.parametrize(("own", "action"), [(0, "block"), (11, "block"), (12, "label"), (60, "label")])
+def test_a_crowd_of_own_lines_on_one_number_is_no_attack(held, own, action):
+    tell(held, "callee", VICTIM, FLOOD | {"own_1m": own})
+    assert say(held)[0] == action
 
 
 @pytest.mark.parametrize("why", ["usual", "not watched", "few"])
@@ -149,10 +157,44 @@ def test_what_is_no_signal_is_refused(held, key, value):
 
 
 @pytest.mark.parametrize("subject", ["nobody", "op-a/unknown", "+12345678901234567", "op-a"])
-@pytest.mark.parametrize("kind", ["callee", "trunk", "block", "line"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_signal_about_what_cannot_be_found_changes_nothing(held, kind, subject):
     tell(held, kind, subject, FLOOD | BURSTS)
     assert say(held)[0] == "allow"
+
+
+LURE = "+21629000001"
+A_DAY = 86_400_000
+
+
+def test_whoever_calls_a_number_back_that_rang_for_a_moment_is_labelled_for_a_day(held):
+    tell(held, "lure", LURE, {"rings_10m": 20}, until=NOW + A_DAY)
+    for number, ingress in enumerate(("subscriber", "international")):
+        said = say(held, "+77011234567", LURE, f"{number}", ingress=ingress)
+        assert said[0] in {"label", "block"}
+        assert "wangiri.called_back" in said[1]
+    assert say(held, "+77011234567", "+21629000002", "other", ingress="subscriber")[0] == "allow"
+    late = say(held, "+77011234568", LURE, "late", NOW + A_DAY + 1, ingress="subscriber")
+    assert late[0] == "allow"
+
+
+def test_a_lure_is_told_of_by_the_partition_that_found_it_and_known_to_all(held):
+    """Rings of a number abroad in one engine; a merger; the call back in another engine."""
+    merged, other = Merger(secret_words(b"test")), engine()
+    ring = {"ring_ms": 1_500, "talk_ms": 0, "cause": 16}
+    for number in range(24):
+        callee, at = f"+7727{2_000_000 + 7_919 * number}", NOW + 5_000 * number
+        messages = [
+            message
+            for who, ingress in ((LURE, "international"), ("+77012000001", "subscriber"))
+            for message in (setup(f"{who}{number}", who, callee, at, ingress=ingress), end(f"{who}{number}", who, callee, at + 4_000, **ring))
+        ]  # fmt: skip
+        for offset, (_, value) in enumerate(held.process(batch(messages), at + 4_000).counts):
+            merged.take(100 * number + offset, decode_counts(value))
+    for key, signal in merged.changes():
+        other.apply("signals", key, encode(signal))
+    back = [say(other, "+77011234567", callee, callee, ingress="subscriber") for callee in (LURE, "+77012000001")]
+    assert back == [("label", ["wangiri.called_back"]), ("allow", [])]
 
 
 BOX = {"imei_lines": 6, "incoming_24h": 0, "watched_h": 2, "cell_lines": 6, "holder_lines": 0}

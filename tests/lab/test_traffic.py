@@ -12,6 +12,7 @@ from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import Answer, End, Setup
 from streamer.lab.drafts import MAX_TALK_MS
 from streamer.lab.honest import SHARES
+from streamer.lab.honest.lookalikes import LOOKALIKES
 from streamer.lab.reports import report
 from streamer.lab.traffic import DEFAULT_START_MS, FRAUDS, Traffic
 
@@ -168,7 +169,24 @@ def test_the_truth_of_a_call_is_known_while_it_is_under_way():
         elif isinstance(event, End):
             with pytest.raises(KeyError):
                 traffic.truth(event.call_id)
-    assert kinds == {None, "ported", *SHARES}
+    seldom = {"call_back", *(lookalike.kind for lookalike in LOOKALIKES)}
+    assert kinds - seldom == {None, "ported", *SHARES} - seldom
+
+
+def test_one_in_twenty_calls_back_whoever_rang_for_a_moment_unless_it_was_blocked():
+    for blocking in (False, True):
+        traffic, made, back = Traffic(6, 20, seconds=4_000, frauds={"wangiri": 0.1}), {}, []
+        for at, event, label in traffic:
+            if isinstance(event, Setup) and label:
+                made[event.callee, event.caller] = at
+                assert not blocking or traffic.blocked(event.call_id)
+            elif isinstance(event, Setup) and traffic.truth(event.call_id).kind == "call_back":
+                back.append(at - made[event.caller, event.callee])
+                assert event.imsi
+        assert bool(back) != blocking
+        if back:
+            assert min(back) > 0
+            assert 0.03 < len(back) / len(made) < 0.06
 
 
 # the loop back

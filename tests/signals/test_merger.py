@@ -117,6 +117,14 @@ def test_a_number_that_many_call_stands_out_until_they_stop():
     assert said(held)[signal.key] is None
 
 
+def test_callers_from_own_lines_are_told_from_those_of_no_block():
+    held = merger()
+    held.take(0, sums(0, NOW, [call(block=0, trunk=0, count=7), call(block=1, count=8), call(count=9)]))
+    values = said(held)[f"callee/+{VICTIM}"].values
+    assert (values["callers_1m"], values["own_1m"]) == (24, 7)
+    assert held.held["block"] == 1
+
+
 def test_a_burst_on_one_number_is_remembered_of_its_trunk_and_its_blocks():
     held = merger()
     for offset in range(8):  # each partition sees one caller of them

@@ -111,6 +111,31 @@ def test_a_country_is_new_for_eight_hours_and_known_until_a_day_without_a_call(d
         assert costly.known_for_s(store, slot, country, 1_000 * now) == since
 
 
+def test_a_blocked_call_makes_a_new_country_no_older_and_leaves_a_known_one():
+    store = slots.store(100, SECRET)
+    seen = []
+    for hours, blocked in ((0, True), (7, False), (14, True), (22, True), (23, False)):
+        now = NOW + 3_600_000 * hours
+        slot = open_one(store, now)
+        seen.append(costly.known_for_s(store, slot, APART[0], now) // 3_600)
+        if blocked:
+            costly.forget_new(store, slot, APART[0], now)
+    assert seen == [0, 0, 7, 0, 0]
+    for hours in (32, 33):
+        now = NOW + 3_600_000 * hours
+        slot = open_one(store, now)
+        assert costly.known_for_s(store, slot, APART[0], now) == costly.KNOWN_S
+        costly.forget_new(store, slot, APART[0], now)
+
+
+def test_what_was_found_grows_older_with_the_clock():
+    store = slots.store(100, SECRET)
+    assert np.isnan(costly.found_s(store, open_one(store, NOW)))
+    costly.note_found(store, open_one(store, NOW + 5_000))
+    assert costly.found_s(store, open_one(store, NOW + 65_000)) == 60.0
+    assert np.isnan(costly.found_s(store, open_one(store, NOW + 65_000 + sliding.SPAN_MS)))
+
+
 def test_calls_at_once_to_a_country_that_is_known_do_not_overlap():
     store, now, seen = slots.store(100, SECRET), NOW, []
     for hours in (0, 7, 9):

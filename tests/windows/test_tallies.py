@@ -55,6 +55,14 @@ def test_sums_are_what_was_noted_and_each_row_is_in_one_message(rows):
     assert tallies.complete(held) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "own_line", "block"),
+    [(77011234567, True, 0), (77011234567, False, 77011234), (2**62, True, 0), (2**62, False, 1), (112, False, 1)],
+)
+def test_own_lines_are_told_from_numbers_that_lie_in_no_block(number, own_line, block):
+    assert tallies.from_block(number, own_line) == block
+
+
 def test_a_message_has_so_many_rows_at_most_whatever_comes_in_one_second():
     held = tallies.with_room(tallies.tallies(1), 3 * tallies.PART)
     for number in range(2 * tallies.PART + 5):

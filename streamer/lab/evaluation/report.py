@@ -139,8 +139,10 @@ def _until_picture(caught: list[FraudFigure]) -> str:
 
 def _honest(found: Figures) -> Iterator[Part]:
     yield Heading("Honest calls, by kind of line")
+    backs = any(one.kind == "call_back" for one in found.kinds)
     yield Text(
         "The worst-hit kinds come first. *Labelled* calls were let through with a mark, or with their number withheld."
+        + " Those of `call_back`, to a number that rang for a moment, should be." * backs
     )
     yield Table(
         ("kind of line", "calls ", "wrongly blocked ", "in 100,000 ", "at most ", "lines ", "with a wrong block ", "in 100,000 ",

@@ -8,7 +8,8 @@ robocalls; GSMA and MEF papers on flash calling (one ring, the code is in the ca
 from __future__ import annotations
 
 from streamer.lab.campaigns import Campaign, Line, TalkingCampaign
-from streamer.lab.drafts import Course
+from streamer.lab.drafts import Course, Draft
+from streamer.lab.honest.courses import people
 
 
 class Robocall(TalkingCampaign):
@@ -35,16 +36,37 @@ class Robocall(TalkingCampaign):
 
 
 class Wangiri(Campaign):
-    """One short ring from a far country, so that the victim calls back at a price."""
+    """One short ring from a far country, so that the victim calls back at a price: one in twenty of those who were rung does, within
+    minutes to an hour.
+    """
 
     label = "wangiri"
     share = 0.006
     calls_a_minute = 30.0
     calls_a_line = 200
+    called_back = 0.05
+    _called = 0
+    """Index of the latest victim."""
 
     def new_line(self) -> Line:
         """A number that is dear to call."""
         return self.abroad(self.population.network.far)
+
+    def victim(self, line: Line) -> tuple[str, str]:
+        """Anybody."""
+        self._called = self.population.anyone(self.rng)
+        return self.population.line(self._called)
+
+    def draft(self) -> Draft:
+        """The call, and what comes of it where it is let through: most who call back wait for an answer that costs them."""
+        draft = super().draft()
+        if draft.kind or self.rng.random() >= self.called_back:
+            return draft
+        operator, caller = self.population.line(self._called)
+        back = Draft(
+            operator, caller, draft.caller, "subscriber", None, None, *people(self.rng), None, self._called, kind="call_back"
+        )  # fmt: skip
+        return draft._replace(back=(self.about(1_200_000), back))
 
     def course(self) -> Course:
         """Released by the caller before three seconds; one in fifty is quicker."""

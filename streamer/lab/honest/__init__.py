@@ -1,4 +1,4 @@
-"""Honest calls: among people, from and to businesses, from landlines and from abroad."""
+"""Honest calls: among people, from and to businesses, from landlines and from abroad, and those that look like fraud."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Final
 
 from streamer.lab.drafts import Planned
 from streamer.lab.honest.businesses import BUSINESSES, Businesses
+from streamer.lab.honest.lookalikes import CROWDS, DESKS, LOOKALIKES, Lookalikes
 from streamer.lab.honest.people import People
 from streamer.lab.honest.visitors import Visitors
 from streamer.lab.population import Population
 from streamer.lab.rhythm import factor
 
 SHARES: Final[dict[str, float]] = {
-    "subscriber": 0.685,
+    "subscriber": 0.6732,
     "forwarded": 0.005,
     "landline": 0.06,
     "foreign": 0.04,
     "roamer": 0.018,
     "roamer_unknown": 0.002,
     **{business.kind: business.share for business in BUSINESSES},
+    **{lookalike.kind: lookalike.share for lookalike in LOOKALIKES},
 }
 """Part of honest calls by kind of line. Ported lines are subscribers whose kind is `ported`."""
 
@@ -42,15 +44,17 @@ class Honest:
 
     def __init__(self, population: Population, rng: Random, *, rhythm: bool) -> None:
         people, visitors = People(population, rng), Visitors(population, rng)
-        businesses = Businesses(population, rng)
+        businesses, lookalikes = Businesses(population, rng), Lookalikes(population, rng, people)
         self._random = rng.random
         self._makers: list[Callable[[int], Planned]] = [
             people.call, people.forwarded, visitors.landline, visitors.foreign, visitors.roamer, visitors.astray,
             *(businesses.maker(business) for business in BUSINESSES),
+            *(lookalikes.desk(desk) for desk in DESKS), *(lookalikes.crowd(crowd) for crowd in CROWDS),
         ]  # fmt: skip
-        hours = {business.kind: business.hours for business in BUSINESSES}
+        hours = {one.kind: one.hours for one in (*BUSINESSES, *LOOKALIKES)}
+        drawn = SHARES | {crowd.kind: crowd.share / crowd.calls for crowd in CROWDS}
         self._reached = [
-            list(accumulate(share * factor(hours.get(kind), hour) for kind, share in SHARES.items()))
+            list(accumulate(part * factor(hours.get(kind), hour) for kind, part in drawn.items()))
             for hour in (range(24) if rhythm else (None,))
         ]
 

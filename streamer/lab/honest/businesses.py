@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from streamer.lab.drafts import Course, Draft, Planned
 from streamer.lab.honest.courses import talk, unanswered
+from streamer.lab.honest.lookalikes import CALLED_LINES, CROWDS, DESKS
 from streamer.lab.honest.people import BOTH_REPORT
 from streamer.lab.population import Population
 from streamer.lab.rhythm import DAY, EVENING, OFFICE, RHYTHM, factor
@@ -53,11 +54,16 @@ _TURN_MS: Final = 20 * 60_000
 
 def lines_needed(rate: float, *, rhythm: bool) -> dict[str, int]:
     """How many lines of each kind make its part of `rate` honest calls a second at their pace, in the busiest hour."""
-    found = {}
-    for business in BUSINESSES:
-        peak = max(factor(business.hours, hour) * RHYTHM[hour] / 100 for hour in range(24)) if rhythm else 1.0
-        found[business.kind] = max(5, round(rate * business.share * peak * 60 / business.pace)) * business.turns
-    return found
+
+    def needed(hours: tuple[int, ...] | None, share: float, pace: float) -> int:
+        peak = max(factor(hours, hour) * RHYTHM[hour] / 100 for hour in range(24)) if rhythm else 1.0
+        return round(rate * share * peak * 60 / pace)
+
+    return {
+        **{one.kind: max(5, needed(one.hours, one.share, one.pace)) * one.turns for one in BUSINESSES},
+        **{one.kind: max(1, needed(one.hours, one.share, one.pace)) for one in DESKS},
+        **{one.kind: CALLED_LINES for one in CROWDS},
+    }
 
 
 class Businesses:
