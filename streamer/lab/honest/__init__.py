@@ -10,19 +10,22 @@ from typing import Final
 
 from streamer.lab.drafts import Planned
 from streamer.lab.honest.businesses import BUSINESSES, Businesses
+from streamer.lab.honest.newcomers import CONTACT_CENTRE, Newcomers
 from streamer.lab.honest.people import People
 from streamer.lab.honest.visitors import Visitors
 from streamer.lab.population import Population
-from streamer.lab.rhythm import factor
+from streamer.lab.rhythm import DAY, factor
 
 SHARES: Final[dict[str, float]] = {
-    "subscriber": 0.685,
+    "subscriber": 0.67,
     "forwarded": 0.005,
     "landline": 0.06,
     "foreign": 0.04,
     "roamer": 0.018,
     "roamer_unknown": 0.002,
     **{business.kind: business.share for business in BUSINESSES},
+    "contact_centre": CONTACT_CENTRE,
+    "newcomer": 0.005,
 }
 """Part of honest calls by kind of line. Ported lines are subscribers whose kind is `ported`."""
 
@@ -42,13 +45,13 @@ class Honest:
 
     def __init__(self, population: Population, rng: Random, *, rhythm: bool) -> None:
         people, visitors = People(population, rng), Visitors(population, rng)
-        businesses = Businesses(population, rng)
+        businesses, newcomers = Businesses(population, rng), Newcomers(population, rng)
         self._random = rng.random
         self._makers: list[Callable[[int], Planned]] = [
             people.call, people.forwarded, visitors.landline, visitors.foreign, visitors.roamer, visitors.astray,
-            *(businesses.maker(business) for business in BUSINESSES),
+            *(businesses.maker(business) for business in BUSINESSES), newcomers.contact_centre, newcomers.newcomer,
         ]  # fmt: skip
-        hours = {business.kind: business.hours for business in BUSINESSES}
+        hours = {business.kind: business.hours for business in BUSINESSES} | {"contact_centre": DAY}
         self._reached = [
             list(accumulate(share * factor(hours.get(kind), hour) for kind, share in SHARES.items()))
             for hour in (range(24) if rhythm else (None,))
