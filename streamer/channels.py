@@ -153,7 +153,11 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     ),
     Channel(
         "counts",
-        (("partial-sums", "the partition whose calls are summed up"), ("busy-line", "the line")),
+        (
+            ("partial-sums", "the partition whose calls are summed up"),
+            ("busy-line", "the line"),
+            ("newcomer", "the line"),
+        ),
         receives=True,
         sends=True,
         note="What no partition sees whole: scoring workers add up their calls to each called number, over each registered "

@@ -23,6 +23,8 @@ RECORD_COLUMNS: Final = 13
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
 VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
+NEWCOMER: Final = 2048
+"""The call is one by which a line that was not seen before is told about, see `streamer.calls.signals.Newcomer`."""
 BUSY: Final = 1024
 """The call is one by which an own line that calls many numbers is told about, see `streamer.calls.signals.BusyLine`."""
 WAITS: Final = 512

@@ -30,14 +30,16 @@ from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle
 from streamer.throttling import is_throttled, throttle
 from streamer.vector import fill_call, fill_signals, fill_windows, owner_of
-from streamer.windows import callers, originations, shares, sliding, slots, table, tallies
+from streamer.windows import callers, newcomers, originations, shares, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
+_ALLOW_LIST: Final = number_lists.BIT["allow"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
 _SEEN: Final = INDEX["origination_seen"]
+_ATTEMPTS_24H: Final = INDEX["attempts_24h"]
 
 
 @loop
@@ -201,6 +203,8 @@ def _setup(
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
         if own_line and tallies.is_busy(x):
             verdict[columns.FLAGS] |= columns.BUSY
+        if caller_lists & _ALLOW_LIST == 0 and newcomers.is_newcomer(x, record[columns.REGISTERED]):
+            verdict[columns.FLAGS] |= columns.NEWCOMER
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
@@ -228,6 +232,8 @@ def _setup(
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
     if counted and at_costly >= 0:
         flags |= costly.flags_of(x)
+    if counted and not own_line and x[_ATTEMPTS_24H] <= 1.0 and caller_lists & _ALLOW_LIST == 0:
+        flags |= record[columns.REGISTERED] << recent.TRUNK_SHIFT
     entry = calls.rows[cell]
     entry[table.HASH] = batch.call[row]
     entry[table.HELD] = table.held(partition, flags)

@@ -41,6 +41,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "model-pointer": decisions.ModelPointer,
     "partial-sums": signals.PartialSums,
     "busy-line": signals.BusyLine,
+    "newcomer": signals.Newcomer,
     "signal": signals.Signal,
 }
 """Every message of the contract by its name in file names."""

@@ -1,4 +1,4 @@
-"""What no partition sees whole, as messages for whoever merges it: partial sums, and own lines that call many numbers."""
+"""What no partition sees whole, as messages for whoever merges it: partial sums, own lines that call many numbers, new lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamer import columns, features
 from streamer.calls import signals
 from streamer.calls.codec import encode
 from streamer.calls.events import Setup
-from streamer.calls.signals import BusyLine
+from streamer.calls.signals import BusyLine, Newcomer
 from streamer.columns import Verdicts
 from streamer.in_force import InForce
 from streamer.records import Read
@@ -20,11 +20,14 @@ from streamer.windows.tallies import E164, Tallies
 
 _LONGEST: Final = 64
 _IN_A_DAY: Final = [features.INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
+_OF_NEW: Final = [
+    features.INDEX[name] for name in ("age", "attempts_1h", "distinct_1h", "answered_1h", "short_1h", "talk_1h")
+]
 
 
 def told(held: Tallies, given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
     """All that is to be told after a pass, as (key, value) for `counts.v1`."""
-    return [*_sums(held, known.trunks.names), *_busy_lines(given, out, known)]
+    return [*_sums(held, known.trunks.names), *_busy_lines(given, out, known), *_newcomers(given, out, known)]
 
 
 def _sums(held: Tallies, names: Mapping[int, tuple[str, str]]) -> list[tuple[str, bytes]]:
@@ -64,6 +67,24 @@ def _busy_lines(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, b
             attempts=int(attempts), distinct=int(distinct), answered=int(answered),
             imsi=_named(setup.imsi), imei=_named(setup.imei), cell=_named(setup.cell),
             holder=known.facts.holder_of(int(given.columns.key[at])),
+        )  # fmt: skip
+        found.append((line, encode(told)))
+    return found
+
+
+def _newcomers(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
+    """What is told of the lines of a pass that were not seen before, as (key, value) for `counts.v1`."""
+    found = []
+    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.NEWCOMER).tolist():
+        setup, line = given.events[at], given.numbers.key_of(at)
+        assert isinstance(setup, Setup)
+        own_line = given.columns.records[at, columns.INGRESS] == 0
+        said_at = int(out.columns[at, columns.SAID_AT])
+        age_s, attempts, distinct, answered, short, talk_s = out.x[at, _OF_NEW].tolist()
+        told = Newcomer(
+            at=said_at, since=max(0, said_at - int(1_000 * age_s)), operator=setup.operator, line=line,
+            trunk=None if own_line else known.trunks.names[int(given.columns.records[at, columns.REGISTERED])][1],
+            attempts=int(attempts), distinct=int(distinct), answered=int(answered), short=int(short), talk_s=talk_s,
         )  # fmt: skip
         found.append((line, encode(told)))
     return found

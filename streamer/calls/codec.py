@@ -26,7 +26,7 @@ from streamer.calls.events import (
     SubscriberFact,
     TrunkInfo,
 )
-from streamer.calls.signals import BusyLine, PartialSums, Signal
+from streamer.calls.signals import BusyLine, Newcomer, PartialSums, Signal
 from streamer.errors import MessageError
 
 MAX_BYTES: Final = 65_536
@@ -76,7 +76,7 @@ def _decoder(kind: type[T]) -> Callable[[bytes | None], T]:
 
 
 _CALL: Any = Setup | Answer | End
-_COUNT: Any = PartialSums | BusyLine
+_COUNT: Any = PartialSums | BusyLine | Newcomer
 _decode_call: Callable[[bytes | None], CallEvent] = _decoder(_CALL)
 _decode_sound: Callable[[Any], CallEvent] = msgspec.json.Decoder(_CALL).decode
 """Of records that are known to be small enough; a tombstone raises `TypeError`."""
@@ -94,7 +94,7 @@ decode_demotion = _decoder(Demotion)
 decode_model = _decoder(ModelSnapshot)
 decode_model_pointer = _decoder(ModelPointer)
 decode_signal = _decoder(Signal)
-_decode_counts: Callable[[bytes | None], PartialSums | BusyLine] = _decoder(_COUNT)
+_decode_counts: Callable[[bytes | None], PartialSums | BusyLine | Newcomer] = _decoder(_COUNT)
 
 
 def decode_call(value: bytes | None) -> CallEvent:
@@ -107,7 +107,7 @@ def decode_call(value: bytes | None) -> CallEvent:
     return _decode_call(value)
 
 
-def decode_counts(value: bytes | None) -> PartialSums | BusyLine:
+def decode_counts(value: bytes | None) -> PartialSums | BusyLine | Newcomer:
     """One record of `counts.v1`."""
     return _decode_counts(value)
 

@@ -1,4 +1,4 @@
-"""What passes between scorers and whoever merges their counts: partial sums and busy lines one way, signals the other."""
+"""What passes between scorers and whoever merges their counts: partial sums, busy and new lines one way, signals the other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from streamer.calls.decisions import Whole
 from streamer.calls.events import Caller, CallId, Millis, Opaque, Operator
 from streamer.errors import MessageError
 
-Kind = Literal["callee", "trunk", "block", "line"]
-"""What a signal is about: a called number, a registered trunk, a block of a thousand calling numbers, an own line."""
+Kind = Literal["callee", "trunk", "block", "line", "range", "prefix"]
+"""What a signal is about: a called number, a registered trunk, a block of a thousand calling numbers, an own line, a range of ten
+thousand calling numbers by how its calls come in, what ten million calling numbers begin with."""
 
-KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line")
+KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line", "range", "prefix")
 
 COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "blocked", "answered", "brief", "rang")
 """What partial sums count, in their order: see `streamer.windows.tallies`."""
@@ -61,11 +62,31 @@ class BusyLine(Struct, frozen=True, kw_only=True, tag="line", tag_field="type"):
     holder: Opaque | None = None
 
 
+class Newcomer(Struct, frozen=True, kw_only=True, tag="newcomer", tag_field="type"):
+    """A line that was seen for the first time within the hour before, as it was at one of its set-ups: counts of the last hour.
+
+    `trunk`: the registered one that its calls come in over; none: an own line. `since`: when it was seen first. `short`:
+    answered calls of less than six seconds of talk; `talk_s`: talk of ended calls.
+    """
+
+    at: Millis
+    since: Millis
+    operator: Operator
+    line: Caller
+    trunk: _TrunkName | None = None
+    attempts: Whole
+    distinct: Whole
+    answered: Whole
+    short: Whole
+    talk_s: Annotated[float, Meta(ge=0, le=1e9)]
+
+
 class Signal(Struct, frozen=True, kw_only=True):
     """What is known of a subject over all partitions; holds for calls up to `until` (ms of the log's time).
 
     Key: `kind/subject`; a tombstone ends it. An older one (`at`) under a key that holds a newer one is ignored. A trunk is
-    `operator/trunk`, a block `+` and the digits of its numbers without the last three, other subjects are E.164 numbers.
+    `operator/trunk`, a block `+` and the digits of its numbers without the last three, a range likewise without the last four (over a
+    trunk after `operator/trunk/`), a prefix without the last seven, other subjects are E.164 numbers.
     `position` is the offset of `counts.v1` up to which it is counted.
     """
 

@@ -36,7 +36,9 @@ class Hot(NamedTuple):
 
 
 def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
-    """The subjects that a signal speaks of; `lines` are the busy lines of now."""
+    """The subjects that a signal speaks of, none for a range or prefix; `lines` are the busy lines of now."""
+    if signal.kind == "range" or signal.kind == "prefix":
+        return
     if signal.kind != "line":
         operators = [signal.subject.partition("/")[0]] if signal.kind == "trunk" else []
         figures = _figures(signal) | {"first_at": float(signal.at - WINDOW_MS[signal.kind])}

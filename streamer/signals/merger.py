@@ -1,7 +1,7 @@
-"""Partial sums and busy lines in, signals out: the state of whoever merges, pure.
+"""Partial sums, busy and new lines in, signals out: the state of whoever merges, pure.
 
-Everything but a busy line's calls back is of the last ten minutes, so that whoever takes over reads the log of so long
-again; what a line got before is in its last signal, with the place in the log up to which that was counted.
+Everything but a busy line's calls back and the new lines of an hour is of the last ten minutes, so that whoever takes over reads the
+log of so long again; what a line got before is in its last signal, with the place in the log up to which that was counted.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from streamer.calls.signals import COUNTS, BusyLine, Kind, PartialSums, Rows, Signal, packed, unpacked
+from streamer.calls.signals import COUNTS, BusyLine, Kind, Newcomer, PartialSums, Rows, Signal, packed, unpacked
 from streamer.errors import MessageError
-from streamer.signals import lines, merging, subjects
+from streamer.signals import lines, merging, newcomers, subjects
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
 
@@ -30,21 +30,23 @@ _GROWN: Final = 1.25
 _SHORT: Final = 10**6
 """Numbers below are short ones, as dialled."""
 _HOUR_MS: Final = 3_600_000
-_TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block")
+_TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "prefix")
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
     "victims": subjects.VICTIMS,
     "burst": subjects.BURST,
 }
 _VALUES: Final = {
     "callee": ("1m", ("callers", "attempts", "fresh", "suspect", "answered", "brief")),
-    "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "victims", "burst")),
+    "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "rang", "victims", "burst")),
     "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
+    "prefix": ("10m", ("fresh", "rang")),
 }
 
 STANDS_OUT: Final = {
     "callee": (("callers", 20), ("suspect", 5)),
-    "trunk": (("victims", 1), ("neighbours", 20), ("suspect", 100)),
+    "trunk": (("victims", 1), ("neighbours", 20), ("suspect", 100), ("rang", 20)),
     "block": (("fresh", 10), ("burst", 3)),
+    "prefix": (("rang", 8),),
 }
 """What is told of: a subject of which any of these counts, over its window, has come so far."""
 
@@ -72,6 +74,7 @@ class Merger:
         self._position = 0
         self._looked = 0
         self.lines = lines.Lines()
+        self.newcomers = newcomers.Newcomers()
         self.repeated = 0
 
     # -- what is asked of it ---------------------------------------------------------------------------
@@ -84,7 +87,8 @@ class Merger:
     @property
     def held(self) -> Mapping[Kind, int]:
         """Subjects held, by kind."""
-        return {kind: subjects.held(table) for kind, table in self._tables.items()} | {"line": len(self.lines)}
+        tables = {kind: subjects.held(table) for kind, table in self._tables.items()}
+        return {**tables, "line": len(self.lines), "range": len(self.newcomers)}
 
     @property
     def refused(self) -> int:
@@ -105,29 +109,40 @@ class Merger:
             self._said[signal.key] = signal
             self.lines.restore(signal)
             return
+        if signal.kind == "range":
+            self._begin(began)
+            self.newcomers.restore(signal)
+            return
         key = self._key(signal.kind, signal.subject)
         if not key:
             return
         self._said[signal.key] = signal
         if signal.kind == "callee":
-            self._began = began if not self._began else min(self._began, began)
+            self._begin(began)
             table = self._tables["callee"]
             row = int(subjects.open_row(table, key, signal.at // int(table.step_ms[0])))
             if row >= 0:
                 table.usual[row] = signal.values.get("usual", 0.0)
 
-    def take(self, offset: int, message: PartialSums | BusyLine, appended_ms: int | None = None) -> bool:
+    def _begin(self, began_ms: int) -> None:
+        """It has been counted since then."""
+        self._began = min(self._began, began_ms) if self._began else began_ms
+
+    def take(self, offset: int, message: PartialSums | BusyLine | Newcomer, appended_ms: int | None = None) -> bool:
         """Count a message that lies at this place of the log, where brokers put it at `appended_ms`, if that is known.
 
         False for one that came before. Raises `MessageError`, too for a time that is yet to come: nothing would be counted
         until then.
         """
         self._position = offset + 1
-        at = message.at if isinstance(message, BusyLine) else message.number
+        at = message.number if isinstance(message, PartialSums) else message.at
         if appended_ms is not None and at > appended_ms + AHEAD_MS:
             raise MessageError("out_of_range", f"{at} lies {at - appended_ms} ms ahead of the brokers' clock")
         if isinstance(message, BusyLine):
             self.lines.tell(message)
+            return True
+        if isinstance(message, Newcomer):
+            self.newcomers.tell(message)
             return True
         if message.number <= self._seen.get(message.partition, -1):
             self.repeated += 1
@@ -137,11 +152,12 @@ class Merger:
         if not self._began:
             self._began = message.number
         trunks = np.array([0, *(self._trunk(name) for name in message.trunks)], np.int64)[rows.trunk]
-        if len(self._touched) < 3 * len(trunks):
-            self._touched = np.empty((6 * len(trunks), 2), np.int64)
+        if len(self._touched) < 4 * len(trunks):
+            self._touched = np.empty((8 * len(trunks), 2), np.int64)
         count = merging.merge(self._merged, message.number, rows.places, trunks, rows.counts, self._touched)
         self._look_at(self._touched[:count])
         self.lines.called(offset, rows.places[:, 0], rows.counts[:, 0])
+        self.newcomers.called(rows.places[:, 0], rows.counts[:, 0])
         return True
 
     # -- out -------------------------------------------------------------------------------------------
@@ -155,9 +171,16 @@ class Merger:
         for line in self.lines.told(self._position):
             self._said[line.key] = line
             yield Change(line.key, line)
+        told = now, self._watched_h(now), self._position
+        if now:
+            yield from map(Change._make, self.newcomers.told(*told))
         if now - self._looked >= 1_000:
             self._looked = now
             yield from self._again(now)
+            yield from map(Change._make, self.newcomers.again(*told))
+
+    def _watched_h(self, now: int) -> float:
+        return round(max(now - self._began, 0) / _HOUR_MS, 4)
 
     def _again(self, now: int) -> Iterator[Change]:
         for key, said in [*self._said.items()]:
@@ -206,7 +229,7 @@ class Merger:
             table = self._tables[kind]
             values |= {
                 "usual": round(float(table.usual[subjects.find(table, key)]), 3),
-                "watched_h": round((now - self._began) / _HOUR_MS, 4),
+                "watched_h": self._watched_h(now),
             }
         return Signal(
             kind=kind, subject=self._subject(kind, key), at=now, until=now + LASTS_MS, values=values,
@@ -234,7 +257,7 @@ class Merger:
         return key
 
     def _subject(self, kind: Kind, key: int) -> str:
-        return self._names[key] if kind == "trunk" else str(key) if key < _SHORT else f"+{key}"
+        return self._names[key] if kind == "trunk" else str(key) if kind == "callee" and key < _SHORT else f"+{key}"
 
     def _key(self, kind: Kind, subject: str) -> int:
         if kind == "trunk":
@@ -251,12 +274,13 @@ def _stand_out(kind: Kind, sums: Any) -> Any:
 
 def warm(secret: Secret) -> None:
     """Compile every loop, or read it from the cache, by letting a small merger count."""
-    merger = Merger(secret, callees=64, trunks=64, blocks=64)
+    rooms = {"callees": 64, "trunks": 64, "blocks": 64, "prefixes": 64}
+    merger = Merger(secret, **rooms)
     counts = np.full((1, len(COUNTS)), 30)
     for number in range(1, 200_000, 100_000):
         rows = Rows(np.array([[77010000000, 77010]]), np.array([1]), counts)
         merger.take(number, packed(0, number, [("o", "t")], rows))
         for key, signal in list(merger.changes()):
             if signal is not None and not key.startswith("line"):
-                Merger(secret, callees=64, trunks=64, blocks=64).restore(signal)
+                Merger(secret, **rooms).restore(signal)
     merger.total("callee", "+77010000000", "attempts")

@@ -38,7 +38,7 @@ MESSAGES = {
     "subscriber-fact": codec.decode_fact, "operator": codec.decode_operator, "trunk": codec.decode_trunk,
     "list-entry": codec.decode_list_entry, "feedback": codec.decode_feedback, "decision": decode_decision,
     "evidence": decode_evidence, "case": codec.decode_case, "policy": codec.decode_policy, "policy-pointer": codec.decode_policy_pointer,
-    "partial-sums": codec.decode_counts, "busy-line": codec.decode_counts, "signal": codec.decode_signal,
+    "partial-sums": codec.decode_counts, "busy-line": codec.decode_counts, "newcomer": codec.decode_counts, "signal": codec.decode_signal,
     "demotion": codec.decode_demotion, "model-snapshot": codec.decode_model, "model-pointer": codec.decode_model_pointer,
 }  # fmt: skip
 
