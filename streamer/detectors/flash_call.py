@@ -10,7 +10,7 @@ A sender that uses each number once shows over its trunk, where it has a small o
 day a large share rings for under five seconds and is not answered (one in fifty calls of people is given up so soon: background
 knowledge, to be calibrated on data). Where it comes in among everybody's calls from abroad, it shows by the prefix of ten million numbers
 that it takes its own from, and the share is small. From both, all callers that were not seen for a day are labelled: by a trunk mostly the
-right ones, by a prefix mostly people who call from that network for the first time in a day (four in five of them in simulated
+right ones, by a prefix mostly people who call from that network for the first time in a day (three in four of them in simulated
 calls), so that this label is for looking at ends and bills, and no ground to divert a call by.
 Exempt: callers on the list `allow`, whose rings are not counted either; withheld callers that nothing is known of; whoever lets one
 friend's telephone ring; of trunk and prefix own lines, and callers that were seen within a day.
