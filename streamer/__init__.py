@@ -23,6 +23,7 @@ COMPILED = (
     "vector.py",
     "costly.py",
     "reach.py",
+    "telling.py",
     "answers.py",
     "settling.py",
     "throttling.py",

@@ -87,7 +87,8 @@ def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int
         if brief:
             bits |= 1 << (tallies.BRIEF if talked else tallies.RANG)
         block = tallies.from_block(key, origin == 0)
-        tallies.note(state.tallies, partition, clock_ms, batch.callee[row], block, 0, bits)
+        trunk = flags >> recent.TRUNK_SHIFT
+        tallies.note(state.tallies, partition, clock_ms, batch.callee[row], block, trunk, bits)
     if not is_end:
         return
     if talked:

@@ -158,6 +158,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
             ("busy-line", "the line"),
             ("swapped-sim", "the line"),
             ("lure", "the number"),
+            ("newcomer", "the line"),
         ),
         receives=True,
         sends=True,

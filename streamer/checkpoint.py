@@ -52,6 +52,7 @@ class Copied(NamedTuple):
     pairs: Any
     versions: Versions
     operators: list[str]
+    trunks: dict[int, tuple[str, str]]
     buckets: tuple[int, ...]
     pending: Pending
     tallies: Any
@@ -113,7 +114,8 @@ def _copied(
     counted = tallies.held(state.tallies, partition)
     sums = tallied.copied(state, known.trunks.names, partition)
     watermark = int(state.watermark[partition])
-    return Copied(partition, watermark, *rows, known.versions, names, buckets, waits, counted, sums)
+    trunks = dict(known.trunks.names)
+    return Copied(partition, watermark, *rows, known.versions, names, trunks, buckets, waits, counted, sums)
 
 
 def pieces(copied: Copied) -> Iterator[Copied]:
@@ -159,6 +161,11 @@ def pack(copied: Copied, sealed_by: Seal) -> bytes:
             columns=[(name, rows.dtype.str, list(rows.shape)) for name, rows in columns.items()],
             pending=copied.pending,
             tallied=copied.tallied,
+            trunks=[
+                (row, *copied.trunks[row])
+                for row in np.unique(state_layout.trunks_in(copied.calls)).tolist()
+                if row in copied.trunks
+            ],
         )
     )  # fmt: skip
     return joined(header, columns.values(), sealed_by.key)
@@ -210,7 +217,7 @@ def _refuse(partition: int, faults: Iterator[str]) -> None:
 
 
 def _as_ours(said: Any, seen: Any, header: Header, known: InForce) -> tuple[Any, Any]:
-    """Copies of calls and pairs that name policies, models, reasons and operators as this worker does, not the exporter."""
+    """Copies of calls and pairs that name policies, models, reasons, operators and trunks as this worker does, not the exporter."""
     said, seen = said.copy(), seen.copy()
     theirs, places = np.unique(said[:, calls.VERSIONS], return_inverse=True)
     ours = {word: known.versions.word_of(policy, model) for word, policy, model in header.versions}
@@ -221,6 +228,10 @@ def _as_ours(said: Any, seen: Any, header: Header, known: InForce) -> tuple[Any,
         for field in Coding(header.reasons).fields.values():
             own = np.array([0, *(CODING.word_of([name]) for name in field.names)], np.int64)
             said[:, calls.REASONS] |= own[words >> field.at & field.mask]
+    trunks = {row: known.trunks.rows.get((operator, trunk), 0) for row, operator, trunk in header.trunks}
+    named = state_layout.trunks_in(said)
+    ours_of = np.array([trunks.get(row, 0) for row in range(calls.TRUNK_MASK + 1)], np.int64)
+    said[:, table.HELD] += (ours_of[named] - named) << (16 + calls.TRUNK_SHIFT)
     rows = np.full(CAPACITY, state_layout.UNNAMED, np.int64)
     for row, name in header.operators:
         rows[row] = known.operators.row(name)

@@ -23,13 +23,15 @@ RECORD_COLUMNS: Final = 14
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
 VERDICT_COLUMNS: Final = 9
 REPEATED, EVIDENCE, CONTROL, CLAMPED, SAMPLED, STANDING, LATE_EVENT, SAID_BEFORE = 1, 2, 4, 8, 16, 32, 64, 128
+NEWCOMER: Final = 2048
+"""The call is one by which a line that was not seen before is told about, see `streamer.calls.signals.Newcomer`."""
 BUSY: Final = 1024
 """The call is one by which an own line that calls many numbers is told about, see `streamer.calls.signals.BusyLine`."""
 SWAPPED: Final = 4096
 """An own line whose SIM was changed lately calls a protected number, see `streamer.calls.signals.SwappedSim`."""
-LURE: Final = 2048
+LURE: Final = 8192
 """The call is one by which its calling number is told of as a lure, see `streamer.calls.signals.Lure`."""
-TELLS: Final = BUSY | SWAPPED | LURE
+TELLS: Final = BUSY | SWAPPED | LURE | NEWCOMER
 """Something is told about the calling number for whoever merges."""
 WAITS: Final = 512
 """The call waits for its origination."""

@@ -15,6 +15,7 @@ from streamer.calls.plan import NOT_VALID, PREMIUM, VALID
 from streamer.columns import PARTITION, Columns, State, World
 from streamer.compiled import loop
 from streamer.features import INDEX
+from streamer.reasons import CODING
 from streamer.registers.lists import BIT
 from streamer.windows import callers, calls, costly, sliding
 
@@ -37,6 +38,10 @@ _FOUND = INDEX["costly_found"]
 _WEEK_HOUR = INDEX["week_hour"]
 _FIRST, _LAST = _COSTLY, _WEEK_HOUR
 _1M, _1H, _24H = 0, 2, 3
+_PBX: Final = CODING.fields["pbx_hacking"]
+_PBX_AT, _PBX_MASK = _PBX.at, _PBX.mask
+_CRITICAL: Final = [value for value, name in enumerate(_PBX.names, 1) if name.endswith("_critical")]
+_FIRST_CRITICAL, _LAST_CRITICAL = _CRITICAL[0], _CRITICAL[-1]
 _MS_AN_HOUR: Final = 3_600_000
 _THURSDAY_H: Final = 72
 """Hours from the beginning of a week to that of 1970."""
@@ -112,9 +117,9 @@ def count_block(slots: Any, slot: int, at_costly: int, country: int, at_ms: int,
 
 
 @loop
-def note_found(slots: Any, at_costly: int) -> None:
-    """The costly calls that were let through are those of a hacked exchange."""
-    if at_costly >= 0:
+def note_found(slots: Any, at_costly: int, reasons: int) -> None:
+    """See whether a word of reasons says that the costly calls are those of a hacked exchange."""
+    if at_costly >= 0 and _FIRST_CRITICAL <= reasons >> _PBX_AT & _PBX_MASK <= _LAST_CRITICAL:
         costly.note_found(slots, at_costly)
 
 

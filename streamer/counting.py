@@ -25,12 +25,18 @@ class Limit(NamedTuple):
 
 
 _MOST: Final = 1_000_000.0
-_SUBJECTS: Final = {"callee": "called number", "trunk": "trunk", "block": "block of numbers"}
+_SUBJECTS: Final = {
+    "callee": "called number",
+    "trunk": "trunk",
+    "block": "block of numbers",
+    "prefix": "prefix of numbers",
+}
 
 STANDS_OUT: Final = {
     "callee": (("callers", 20), ("suspect", 5)),
-    "trunk": (("victims", 1), ("neighbours", 20), ("suspect", 100)),
+    "trunk": (("victims", 1), ("neighbours", 20), ("suspect", 100), ("rang", 20)),
     "block": (("fresh", 10), ("burst", 3)),
+    "prefix": (("rang", 8),),
 }
 """What is told of in signals, unless the policy says otherwise: a subject of which any of these counts, over its window, has come so far."""
 

@@ -17,7 +17,6 @@ from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import ModelSnapshot, Policy
 from streamer.calls.numbers import HomePlan, normalise, utf8
 from streamer.calls.partitioner import partition_of
-from streamer.calls.signals import Signal
 from streamer.demotions import PREFIX, Demotions
 from streamer.errors import MessageError, ModelError
 from streamer.models import scorer, snapshot
@@ -199,7 +198,7 @@ class InForce:
     def _apply_trunk(self, key: str, value: bytes | None) -> None:
         if value is None:
             self.trunks.remove(*(key.split("/", 1) if "/" in key else (key, "")))
-            self.signals.remove(f"trunk/{key}")
+            self.signals.remove_over(key)
             return
         info = codec.decode_trunk(value)
         if key != f"{info.operator}/{info.trunk}":
@@ -218,21 +217,11 @@ class InForce:
         signal = codec.decode_signal(value)
         if key != signal.key:
             raise MessageError("out_of_range", f"a signal about {signal.key!r} under {key!r}")
-        subject = self._subject(signal)
+        subject = signals.subject_of(signal, self.trunks.rows)
         if subject:
             self.signals.put(key, signal, subject)
         else:
             self.signals.remove(key)
-
-    def _subject(self, signal: Signal) -> int:
-        """What a signal is found by: the row of a trunk, a number; 0 for what nothing can be found by."""
-        if signal.kind == "trunk":
-            operator, _, trunk = signal.subject.partition("/")
-            return self.trunks.rows.get((operator, trunk), 0)
-        digits = signal.subject.removeprefix("+")
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits[0] == "0":
-            return 0
-        return int(digits)
 
     def _apply_fact(self, fact: str, key: str, value: bytes | None) -> None:
         if value is None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer import columns, costly
+from streamer import columns, costly, telling
 from streamer.answers import count_outcome
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, SAME_CALL_MS
@@ -23,9 +23,9 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
-from streamer.policy import ALLOW, BLOCK, ENFORCE, LABEL, OFF, decide, governed
+from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
 from streamer.reach import pair_hash, reach
-from streamer.reasons import CODING, THROTTLED
+from streamer.reasons import THROTTLED
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle
@@ -39,16 +39,10 @@ SKIPPED, LINES, SETTLED, SUMMED = 1, 2, 4, 8
 """Bits of what a pass gives: records were skipped, lines are to be told about, calls that waited were settled, sums are complete."""
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
-_CLI_SPOOFING, _SIM_SWAP, _WANGIRI = (
-    next(row for row, detector in enumerate(DETECTORS) if detector.id == name)
-    for name in ("cli_spoofing", "sim_swap", "wangiri")
-)
+_ALLOW_LIST: Final = number_lists.BIT["allow"]
+_CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
 _SEEN: Final = INDEX["origination_seen"]
-_PBX_AT, _PBX_MASK = CODING.fields["pbx_hacking"].at, CODING.fields["pbx_hacking"].mask
-_CRITICAL: Final = [
-    value for value, name in enumerate(CODING.fields["pbx_hacking"].names, 1) if name.endswith("_critical")
-]
-_FIRST_CRITICAL, _LAST_CRITICAL = _CRITICAL[0], _CRITICAL[-1]
+_ATTEMPTS_24H: Final = INDEX["attempts_24h"]
 
 
 @loop
@@ -207,18 +201,14 @@ def _setup(
     if counted:
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, batch.callee_region[row], at, now)
-        if _FIRST_CRITICAL <= reasons >> _PBX_AT & _PBX_MASK <= _LAST_CRITICAL:
-            costly.note_found(state.callers, at_costly)
+        costly.note_found(state.callers, at_costly, reasons)
         bits = tallies.bits_of(x, world.rules.counting, first_of_pair, action != ALLOW, action == BLOCK)
         block = tallies.from_block(key, own_line)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
-        if own_line and tallies.is_busy(x, world.rules.counting):
-            verdict[columns.FLAGS] |= columns.BUSY
-        if own_line and first_of_pair and out.found[row, _SIM_SWAP, 0] != 0.0 and out.modes[row, _SIM_SWAP] == ENFORCE:
-            verdict[columns.FLAGS] |= columns.SWAPPED
-        if out.found[row, _WANGIRI, 0] == 1.0 and out.modes[row, _WANGIRI] != OFF and tallies.is_told(x):
-            verdict[columns.FLAGS] |= columns.LURE
+        verdict[columns.FLAGS] |= telling.flags_of(
+            world, x, out.found[row], out.modes[row], own_line, first_of_pair, record[columns.REGISTERED], caller_lists
+        )
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - world.facts.line_since_ms[fact] >= STANDING_MS:
@@ -246,6 +236,8 @@ def _setup(
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
     if counted and at_costly >= 0:
         flags |= costly.flags_of(x)
+    if counted and not own_line and x[_ATTEMPTS_24H] <= 1.0 and caller_lists & _ALLOW_LIST == 0:
+        flags |= record[columns.REGISTERED] << recent.TRUNK_SHIFT
     entry = calls.rows[cell]
     entry[table.HASH] = batch.call[row]
     entry[table.HELD] = table.held(partition, flags)

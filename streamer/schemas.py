@@ -43,6 +43,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "busy-line": signals.BusyLine,
     "swapped-sim": signals.SwappedSim,
     "lure": signals.Lure,
+    "newcomer": signals.Newcomer,
     "signal": signals.Signal,
 }
 """Every message of the contract by its name in file names."""

@@ -33,6 +33,7 @@ _MOST_CACHE_S: Final = 86_400
 _FLAGS: Final = (
     calls.SETUP | calls.COUNTED | calls.ANSWERED | calls.ENDED | calls.OWN_LINE | calls.COSTLY | calls.PREMIUM
 )
+_TRUNKS: Final = calls.TRUNK_MASK << calls.TRUNK_SHIFT
 _PAIR_FLAGS: Final = calls.OWN_LINE | calls.LET_THROUGH | calls.ORIGINATED | calls.ASKED
 UNNAMED: Final = CAPACITY - 1
 """The row that operators past the capacity share; it is the same for every worker and has no name."""
@@ -42,7 +43,8 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands before the columns.
 
     `watermark` in ms, -1 without one; `terms` see `terms`; `versions` (word, policy, model) of all that the calls name;
-    `operators` (row, name) of all that the pairs name; `reasons` the names that a call's word of reasons is of (`streamer.reasons.Coding`);
+    `operators` (row, name) of all that the pairs name; `trunks` (row, operator, name) of those that the calls name and that are
+    registered; `reasons` the names that a call's word of reasons is of (`streamer.reasons.Coding`);
     `columns` (name, dtype, shape); `pending` see `streamer.pending`.
     """
 
@@ -55,6 +57,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     columns: list[tuple[str, str, list[Count]]]
     pending: Pending = NOTHING
     tallied: Tallied = Tallied()
+    trunks: list[tuple[int, Operator, Name]] = []
 
 
 def terms(home: str, partitions: int) -> dict[str, str]:
@@ -137,7 +140,9 @@ def faults_of_callers(found: dict[str, Any], partition: int, watermark: int) -> 
 
 def faults_of_calls(rows: Any, header: Header) -> Iterator[str]:
     """What is wrong with the table of calls."""
-    yield from _faults_of_table("calls", rows, header, _FLAGS)
+    yield from _faults_of_table("calls", rows, header, _FLAGS | _TRUNKS)
+    if len({row for row, *_ in header.trunks}) != len(header.trunks):
+        yield "the table of trunks names one of them twice"
     said = rows[:, calls.SAID]
     yield from outside("calls.setup_ms", rows[:, calls.SETUP_MS], 0, header.watermark)
     yield from outside("calls.said, action", said & 0xFF, 0, len(ACTIONS) - 1)
@@ -165,6 +170,11 @@ def _faults_of_table(name: str, rows: Any, header: Header, flags: int) -> Iterat
     yield from first_fault(f"{name}.held", (held >> 16) & ~flags != 0, "has flags that there are not")
     yield from outside(f"{name}.touched_ms", rows[:, table.TOUCHED_MS], 0, header.watermark)
     yield from _twice(f"{name}.hash", rows[:, table.HASH])
+
+
+def trunks_in(rows: Any) -> Any:
+    """int64[n]: the rows of trunks that calls name, 0 for none."""
+    return rows[:, table.HELD] >> (16 + calls.TRUNK_SHIFT)
 
 
 def operators_in(rows: Any) -> list[int]:

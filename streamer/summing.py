@@ -11,7 +11,7 @@ from streamer import columns, features
 from streamer.calls import signals
 from streamer.calls.codec import encode
 from streamer.calls.events import Setup
-from streamer.calls.signals import BusyLine, Lure, SwappedSim
+from streamer.calls.signals import BusyLine, Lure, Newcomer, SwappedSim
 from streamer.columns import Verdicts
 from streamer.in_force import InForce
 from streamer.records import Read
@@ -22,6 +22,9 @@ _LONGEST: Final = 64
 _SIM_AGE: Final = features.INDEX["sim_age"]
 _IN_TEN_MINUTES: Final = features.INDEX["attempts_10m"]
 _IN_A_DAY: Final = [features.INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
+_OF_NEW: Final = [
+    features.INDEX[name] for name in ("age", "attempts_1h", "distinct_1h", "answered_1h", "short_1h", "talk_1h")
+]
 
 
 def told(held: Tallies, given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
@@ -31,6 +34,7 @@ def told(held: Tallies, given: Read, out: Verdicts, known: InForce) -> list[tupl
         *_busy_lines(given, out, known),
         *_swapped_sims(given, out),
         *_lures(given, out),
+        *_newcomers(given, out, known),
     ]
 
 
@@ -103,4 +107,22 @@ def _lures(given: Read, out: Verdicts) -> list[tuple[str, bytes]]:
         number = given.numbers.key_of(at)
         told = Lure(at=int(out.columns[at, columns.SAID_AT]), number=number, rings=int(out.x[at, _IN_TEN_MINUTES]))
         found.append((number, encode(told)))
+    return found
+
+
+def _newcomers(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
+    """What is told of the lines of a pass that were not seen before, as (key, value) for `counts.v1`."""
+    found = []
+    for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.NEWCOMER).tolist():
+        setup, line = given.events[at], given.numbers.key_of(at)
+        assert isinstance(setup, Setup)
+        own_line = given.columns.records[at, columns.INGRESS] == 0
+        said_at = int(out.columns[at, columns.SAID_AT])
+        age_s, attempts, distinct, answered, short, talk_s = out.x[at, _OF_NEW].tolist()
+        told = Newcomer(
+            at=said_at, since=max(0, said_at - int(1_000 * age_s)), operator=setup.operator, line=line,
+            trunk=None if own_line else known.trunks.names[int(given.columns.records[at, columns.REGISTERED])][1],
+            attempts=int(attempts), distinct=int(distinct), answered=int(answered), short=int(short), talk_s=talk_s,
+        )  # fmt: skip
+        found.append((line, encode(told)))
     return found

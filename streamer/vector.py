@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from streamer.calls.plan import NOT_VALID, SHORT_NUMBER, VALID
+from streamer.calls.signals import KINDS
 from streamer.columns import ASSERTED, ATTESTATION, DIVERTED, IDENTITY, INGRESS, REGISTERED, Columns, World
 from streamer.compiled import loop
 from streamer.features import INDEX, WINDOWS
@@ -16,6 +17,7 @@ from streamer.registers import signals as known_signals
 from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
+from streamer.windows.newcomers import range_of
 from streamer.windows.tallies import block_of, place_of
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
@@ -23,6 +25,7 @@ _UNALLOCATED: Final = number_lists.BIT["unallocated"]
 _MSRN: Final = number_lists.BIT["roaming_numbers"]
 _PROTECTED: Final = number_lists.BIT["protected"]
 _MS_AN_HOUR: Final = 3_600_000.0
+_BLOCKS_A_PREFIX: Final = 10_000
 
 _PER_WINDOW: Final = 7
 _ORDER: Final = tuple(
@@ -73,11 +76,12 @@ _AT_CALLEE_SIGNAL = INDEX["callee_callers_1m"]
 _AT_TRUNK_SIGNAL = INDEX["trunk_attempts_10m"]
 _AT_BLOCK_SIGNAL = INDEX["block_attempts_10m"]
 _AT_LINE_SIGNAL = INDEX["line_incoming"]
+_AT_RANGE_SIGNAL = INDEX["range_lines"]
+_AT_PREFIX_SIGNAL = INDEX["prefix_fresh_10m"]
 _AT_LURE_SIGNAL = INDEX["callee_rings_10m"]
-_CALLEE_VALUES, _TRUNK_VALUES, _BLOCK_VALUES, _LINE_VALUES, _LURE_VALUES = (
-    len(known_signals.VALUES[kind]) for kind in ("callee", "trunk", "block", "line", "lure")
+_CALLEE_VALUES, _TRUNK_VALUES, _BLOCK_VALUES, _LINE_VALUES, _RANGE_VALUES, _PREFIX_VALUES, _LURE_VALUES = (
+    len(known_signals.VALUES[kind]) for kind in KINDS
 )
-_AT_LINE_AGE = INDEX["line_age"]
 
 
 @loop
@@ -169,7 +173,7 @@ def _copy(signals: Any, row: int, x: Any, first: int, count: int) -> None:
 
 @loop
 def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) -> None:
-    """What is known over all partitions of the called number, the trunk, and the caller's block of numbers or own line."""
+    """What is known over all partitions of the called number, the trunk, the caller's block of numbers or own line, and its range."""
     signals = world.signals
     record, key = batch.records[row], batch.key[row]
     own_line = record[INGRESS] == 0
@@ -181,12 +185,17 @@ def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) ->
     _copy(signals, trunk, x, _AT_TRUNK_SIGNAL, _TRUNK_VALUES)
     block = -1
     line = -1
+    prefix = -1
     if own_line:
         line = known_signals.find(signals, known_signals.LINE, key, now_ms)
     else:
         block = known_signals.find(signals, known_signals.BLOCK, block_of(key), now_ms)
+        prefix = known_signals.find(signals, known_signals.PREFIX, block_of(key) // _BLOCKS_A_PREFIX, now_ms)
     _copy(signals, block, x, _AT_BLOCK_SIGNAL, _BLOCK_VALUES)
     _copy(signals, line, x, _AT_LINE_SIGNAL, _LINE_VALUES)
+    around = known_signals.find(signals, known_signals.RANGE, range_of(key, own_line, record[REGISTERED]), now_ms)
+    _copy(signals, around, x, _AT_RANGE_SIGNAL, _RANGE_VALUES)
+    _copy(signals, prefix, x, _AT_PREFIX_SIGNAL, _PREFIX_VALUES)
 
 
 @loop

@@ -10,7 +10,7 @@ from typing import Final
 
 from streamer import __version__
 
-VOCABULARY: Final = "1.1"
+VOCABULARY: Final = "1.2"
 """Of the messages: the major number is that of the topics' names (`.v1`); the minor one rises with each field or value that is added."""
 STATE_LAYOUT: Final = 8
 """Of a partition's exported state: state of any other is refused."""

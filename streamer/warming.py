@@ -33,7 +33,8 @@ def warm() -> None:
     engine.apply("trunks", "o/t", b'{"operator":"o","trunk":"t","kind":"enterprise","ranges":["+7701"]}')
     entry = {"list": "block", "match": "exact", "number": _LISTED, "side": "caller"}
     engine.apply("lists", "listed", orjson.dumps(entry))
-    for kind, subject in (("callee", "+77010000002"), ("trunk", "o/t"), ("block", "+77010000")):
+    told = ("callee", "+77010000002"), ("trunk", "o/t"), ("block", "+77010000"), ("range", "o/t/+7701000")
+    for kind, subject in told:
         signal = {"kind": kind, "subject": subject, "at": 1, "until": 5_000, "values": {}}
         engine.apply("signals", f"{kind}/{subject}", orjson.dumps(signal))
     engine.apply("policy", "policy@warm", b'{"version":"warm","evidence_sample":1.0}')

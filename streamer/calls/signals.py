@@ -1,4 +1,4 @@
-"""What passes between scorers and whoever merges their counts: sums, busy lines, swapped SIMs and lures one way, signals the other."""
+"""What passes between scorers and whoever merges their counts: sums and calling numbers to be told of one way, signals the other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from streamer.calls.decisions import Whole
 from streamer.calls.events import Callee, Caller, CallId, Millis, Opaque, Operator
 from streamer.errors import MessageError
 
-Kind = Literal["callee", "trunk", "block", "line", "lure"]
-"""What a signal is about: a called number, a registered trunk, a block of a thousand calling numbers, an own line, a number that rang
-for a moment to be called back.
-"""
+Kind = Literal["callee", "trunk", "block", "line", "range", "prefix", "lure"]
+"""What a signal is about: a called number, a registered trunk, a block of a thousand calling numbers, an own line, a range of ten
+thousand calling numbers by how its calls come in, what ten million calling numbers begin with, a number that rang for a moment
+to be called back."""
 
-KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line", "lure")
+KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line", "range", "prefix", "lure")
 
 COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "blocked", "answered", "brief", "rang")
 """What partial sums count, in their order: see `streamer.windows.tallies`."""
@@ -84,7 +84,26 @@ class Lure(Struct, frozen=True, kw_only=True, tag="lure", tag_field="type"):
     rings: Whole
 
 
-Counted = PartialSums | BusyLine | SwappedSim | Lure
+class Newcomer(Struct, frozen=True, kw_only=True, tag="newcomer", tag_field="type"):
+    """A line that was seen for the first time within the hour before, as it was at one of its set-ups: counts of the last hour.
+
+    `trunk`: the registered one that its calls come in over; none: an own line. `since`: when it was seen first. `short`:
+    answered calls of less than six seconds of talk; `talk_s`: talk of ended calls.
+    """
+
+    at: Millis
+    since: Millis
+    operator: Operator
+    line: Caller
+    trunk: _TrunkName | None = None
+    attempts: Whole
+    distinct: Whole
+    answered: Whole
+    short: Whole
+    talk_s: Annotated[float, Meta(ge=0, le=1e9)]
+
+
+Counted = PartialSums | BusyLine | SwappedSim | Lure | Newcomer
 """What scorers tell whoever merges their counts."""
 
 
@@ -92,7 +111,8 @@ class Signal(Struct, frozen=True, kw_only=True):
     """What is known of a subject over all partitions; holds for calls up to `until` (ms of the log's time).
 
     Key: `kind/subject`; a tombstone ends it. An older one (`at`) under a key that holds a newer one is ignored. A trunk is
-    `operator/trunk`, a block `+` and the digits of its numbers without the last three, other subjects are E.164 numbers.
+    `operator/trunk`, a block `+` and the digits of its numbers without the last three, a range likewise without the last four (over a
+    trunk after `operator/trunk/`), a prefix without the last seven, other subjects are E.164 numbers.
     `position` is the offset of `counts.v1` up to which it is counted.
     """
 

@@ -14,10 +14,10 @@ def compile_loops() -> None:
     """Compile the hot loops ahead of the first call and keep them in the cache folder."""
     started = time.perf_counter()
     typer.echo("compiling the engine's loops; the first time takes up to a minute")
-    from streamer.signals import merger
+    from streamer.signals.warming import warm as warm_merger
     from streamer.warming import warm
     from streamer.windows.hashing import secret_words
 
     warm()
-    merger.warm(secret_words(b"warm"))
+    warm_merger(secret_words(b"warm"))
     typer.echo(f"compiled in {time.perf_counter() - started:.1f} s")

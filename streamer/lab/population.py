@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import erf, sqrt
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
-from streamer.calls.events import ListEntry, OperatorInfo, SubscriberFact, TrunkInfo
+from streamer.calls.events import ListEntry, ListName, OperatorInfo, SubscriberFact, TrunkInfo
 from streamer.lab.network import MINOR, Network
 
 COMMUNITY: Final = 150
@@ -26,9 +26,15 @@ _STRIDE = (
     9_973  # prime to any room: index -> subscriber digits is a permutation, neighbours do not get neighbouring numbers
 )
 _EVERY = 200
-_LOCATED, _ROAMER, _PORTED, _ASTRAY, _SWAPPED = 3, 7, 11, 13, 17
+_LOCATED, _ROAMER, _PORTED, _ASTRAY, _SWAPPED, _NEW = 3, 7, 11, 13, 17, 19
+_OPENED = 2_000
+_NEW_DAYS = 40
 _PLACES: Final = 4_096
 _HABITS: Final = 256
+_OF_BANKS: Final[tuple[tuple[ListName, Literal["caller", "called"]], ...]] = (
+    ("protected", "called"),
+    ("allow", "caller"),
+)
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 
 
@@ -82,7 +88,7 @@ class Population:
             self._first[kind] = reached
             reached += count
         self.lines = reached
-        """Lines of honest people and businesses."""
+        """Lines of honest people and businesses; those of people in ranges that were opened lately follow."""
         self._prefixes = tuple(
             (carrier.operator, prefix)
             for rank in range(max(len(carrier.prefixes) for carrier in network.carriers))
@@ -103,12 +109,22 @@ class Population:
 
     def line(self, index: int) -> tuple[str, str]:
         """Operator and number of mobile line `index`."""
+        if index >= self.lines:
+            return self._opened(index - self.lines)
         block, which = divmod(index, len(self._prefixes))
         operator, prefix = self._prefixes[which]
         number = f"{prefix}{(block * _STRIDE + which * 1_234_567) % self.room:0{self._digits}d}"
         if index < self.marked and index % _EVERY == _PORTED:
             operator = self._next[operator]
         return operator, number
+
+    def _opened(self, which: int) -> tuple[str, str]:
+        carrier = self.network.carriers[which // _OPENED % len(self.network.carriers)]
+        return carrier.operator, f"{carrier.prefixes[0]}{10**self._digits - 10_000 + which % _OPENED}"
+
+    def newcomer(self, rng: Random) -> int:
+        """Index of a line in the range of ten thousand numbers that each operator opened lately; a fifth of them are given out."""
+        return self.lines + int(len(self.network.carriers) * _OPENED * rng.random())
 
     def caller(self, rng: Random) -> int:
         """Index of a subscriber at home who calls now: some call far more than others."""
@@ -195,7 +211,7 @@ class Population:
 
     def facts(self, at_ms: int) -> Iterator[SubscriberFact]:
         """What operators publish of their lines at `at_ms`: who is at home, who roams where, whose number was ported, whose SIM
-        was changed, which lines are old.
+        was changed, which lines are old and which new.
         """
         for which in range(self.pool):
             operator, number = self.line(which * _EVERY + _LOCATED)
@@ -212,10 +228,19 @@ class Population:
             operator, number = self.line(which * _EVERY + _SWAPPED)
             changed = max(0, at_ms - (which * 37 % 2_400) * _HOUR_MS)
             yield SubscriberFact(number=number, at=changed, fact="sim", value="changed", operator=operator)
+            yield self._activated(which * _EVERY + _NEW, at_ms, which)
+        for which in range(len(self.network.carriers) * _OPENED):
+            yield self._activated(self.lines + which, at_ms, which)
         for index in range(self.subscribers, min(self.lines, self.subscribers + 20_000)):
             operator, number = self.line(index)
             since = max(0, at_ms - 365 * _DAY_MS)
             yield SubscriberFact(number=number, at=at_ms, fact="line", value="active", since=since, operator=operator)
+
+    def _activated(self, index: int, at_ms: int, which: int) -> SubscriberFact:
+        """That a line was activated in the last weeks."""
+        operator, number = self.line(index)
+        since = max(0, at_ms - (1 + which * 37 % (24 * _NEW_DAYS)) * _HOUR_MS)
+        return SubscriberFact(number=number, at=since, fact="line", value="active", since=since, operator=operator)
 
     def operators(self) -> list[OperatorInfo]:
         """Records of `operators.v1`."""
@@ -260,11 +285,8 @@ class Population:
         """
         return [
             *(
-                ListEntry(list="protected", match="exact", number=bank, side="called", why="a bank's number")
-                for bank in self.network.banks
-            ),
-            *(
-                ListEntry(list="allow", match="exact", number=bank, side="caller", why="a bank's number")
+                ListEntry(list=name, match="exact", number=bank, side=side, why="a bank's number")
+                for name, side in _OF_BANKS
                 for bank in self.network.banks
             ),
             *(

@@ -11,17 +11,22 @@ from streamer.calls.signals import KINDS, Signal
 from streamer.compiled import loop
 from streamer.registers.index import Index, get, grown, index, put, remove, widened
 from streamer.windows.hashing import Secret
+from streamer.windows.newcomers import range_of
 
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "callee": ("callers_1m", "usual", "watched_h", "own_1m"),
-    "trunk": ("attempts_10m", "neighbours_10m", "victims_10m", "burst_10m"),
+    "trunk": ("attempts_10m", "neighbours_10m", "victims_10m", "burst_10m", "fresh_10m", "rang_10m"),
     "block": ("attempts_10m", "fresh_10m", "blocked_10m", "answered_10m", "brief_10m", "burst_10m"),
     "line": ("incoming_24h", "watched_h", "imei_lines"),
+    "range": (
+        "lines_1h", "replaced_1h", "attempts_1h", "answered_1h", "short_1h", "talk_1h", "incoming_1h", "watched_h",
+    ),
+    "prefix": ("fresh_10m", "rang_10m"),
     "lure": ("rings_10m",),
-}
+}  # fmt: skip
 """What is kept of a signal of each kind, in its order."""
 WIDTH: Final = max(map(len, VALUES.values()))
-CALLEE, TRUNK, BLOCK, LINE, LURE = range(len(KINDS))
+CALLEE, TRUNK, BLOCK, LINE, RANGE, PREFIX, LURE = range(len(KINDS))
 
 
 class Signals(NamedTuple):
@@ -37,13 +42,33 @@ class Signals(NamedTuple):
 
 @loop
 def find(signals: Signals, kind: int, subject: int, now_ms: int) -> int:
-    """The row of what is known of a subject (a number's id, a block, the row of a registered trunk) and holds at `now_ms`, else -1."""
+    """The row of what is known of a subject (`subject_of`) and holds at `now_ms`, else -1."""
     if signals.count[kind] == 0 or subject <= 0:
         return -1
     row = get(signals.at, subject, kind)
     if row >= 0 and signals.until_ms[row] >= now_ms:
         return row
     return -1
+
+
+def subject_of(signal: Signal, trunks: Mapping[tuple[str, str], int]) -> int:
+    """What a signal is found by: the row of a trunk, a number or block, a range as of `streamer.windows.newcomers`; 0 for what
+    nothing can be found by. `trunks` are the rows of registered trunks.
+
+    >>> subject_of(Signal(kind="block", subject="+77011234", at=1, until=2), {})
+    77011234
+    """
+    if signal.kind == "trunk":
+        operator, _, trunk = signal.subject.partition("/")
+        return trunks.get((operator, trunk), 0)
+    over, _, number = signal.subject.rpartition("/")
+    digits = number.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits[0] == "0":
+        return 0
+    if signal.kind == "range":
+        operator, _, trunk = over.partition("/")
+        return range_of(int(digits) * 10_000, not over, trunks.get((operator, trunk), 0))
+    return 0 if over else int(digits)
 
 
 class Register:
@@ -90,6 +115,12 @@ class Register:
             self.compiled.until_ms[row] = 0
             self.compiled.count[kind] -= 1
             self._free.append(row)
+
+    def remove_over(self, trunk: str) -> None:
+        """Forget what is known of a trunk (`operator/trunk`) and of the ranges over it."""
+        self.remove(f"trunk/{trunk}")
+        for key in [key for key in self._held if key.startswith(f"range/{trunk}/")]:
+            self.remove(key)
 
     def _row(self, kind: int, subject: int) -> int:
         row = self._free.pop() if self._free else len(self._held)

@@ -39,8 +39,8 @@ class Hot(NamedTuple):
 
 
 def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
-    """The subjects that a signal speaks of; `lines` are the busy lines of now. A lure is no case: its calls are blocked already."""
-    if signal.kind == "lure":
+    """The subjects that a signal speaks of, none for a range, prefix or lure; `lines` are the busy lines of now."""
+    if signal.kind == "range" or signal.kind == "prefix" or signal.kind == "lure":
         return
     if signal.kind != "line":
         operators = [signal.subject.partition("/")[0]] if signal.kind == "trunk" else []

@@ -1,7 +1,7 @@
-"""Partial sums, busy lines and lures in, signals out: the state of whoever merges, pure.
+"""Partial sums and calling numbers that are told of in, signals out: the state of whoever merges, pure.
 
-Everything but a busy line's calls back is of the last ten minutes, so that whoever takes over reads the log of so long
-again; what a line got before is in its last signal, with the place in the log up to which that was counted.
+Everything but a busy line's calls back and the new lines of an hour is of the last ten minutes, so that whoever takes over reads the
+log of so long again; what a line got before is in its last signal, with the place in the log up to which that was counted.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from streamer.calls.signals import (
     Counted,
     Kind,
     Lure,
+    Newcomer,
     PartialSums,
-    Rows,
     Signal,
     SwappedSim,
-    packed,
     unpacked,
 )
 from streamer.errors import MessageError
-from streamer.signals import lines, lures, merging, subjects
+from streamer.signals import lines, lures, merging, newcomers, subjects
 from streamer.signals.hot import Hot, swapped
+from streamer.signals.names import Names
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
 
@@ -41,10 +41,8 @@ AHEAD_MS: Final = 10_000
 """How far the clock of a broker that leads a partition of calls may be ahead of that of the one that leads the counts."""
 _SOONER_MS: Final = 500
 _GROWN: Final = 1.25
-_SHORT: Final = 10**6
-"""Numbers below are short ones, as dialled."""
 _HOUR_MS: Final = 3_600_000
-_TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block")
+_TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "prefix")
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
     "victims": subjects.VICTIMS,
     "burst": subjects.BURST,
@@ -52,8 +50,9 @@ _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
 }
 _VALUES: Final = {
     "callee": ("1m", ("callers", "own", "attempts", "fresh", "suspect", "answered", "brief")),
-    "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "victims", "burst")),
+    "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "rang", "victims", "burst")),
     "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
+    "prefix": ("10m", ("fresh", "rang")),
 }
 
 
@@ -74,8 +73,7 @@ class Merger:
         self._merged = merging.merged(secret, **rooms)
         self._tables: dict[Kind, Subjects] = dict(zip(_TABLES, self._merged, strict=False))
         self._seen: dict[int, int] = {}
-        self._trunks: dict[tuple[str, str], int] = {}
-        self._names: list[str] = [""]
+        self._names = Names(len(self._merged.trunks.key))
         self._touched = np.empty((0, 2), np.int64)
         self._out: dict[tuple[Kind, int], None] = {}
         self._said: dict[str, Signal] = {}
@@ -84,6 +82,7 @@ class Merger:
         self._looked = 0
         self.lines = lines.Lines()
         self._lures = lures.Lures()
+        self.newcomers = newcomers.Newcomers()
         self.repeated = 0
         self._swapped: list[Hot] = []
         self._burst: Any = np.zeros(0)
@@ -100,7 +99,7 @@ class Merger:
     def held(self) -> Mapping[Kind, int]:
         """Subjects held, by kind."""
         counted = {kind: subjects.held(table) for kind, table in self._tables.items()}
-        return counted | {"line": len(self.lines), "lure": len(self._lures)}
+        return counted | {"line": len(self.lines), "lure": len(self._lures), "range": len(self.newcomers)}
 
     @property
     def refused(self) -> int:
@@ -109,7 +108,7 @@ class Merger:
 
     def total(self, kind: Kind, subject: str, count: str) -> int:
         """A count of a subject over its window; 0 where nothing is known."""
-        sums = self._sums(kind, self._key(kind, subject), self.clock_ms)
+        sums = self._sums(kind, self._names.key(kind, subject), self.clock_ms)
         return 0 if sums is None else int(sums[_COLUMN[count]])
 
     # -- in --------------------------------------------------------------------------------------------
@@ -134,16 +133,24 @@ class Merger:
         if signal.kind == "lure":
             self._lures.restore(signal)
             return
-        key = self._key(signal.kind, signal.subject)
+        if signal.kind == "range":
+            self._begin(began)
+            self.newcomers.restore(signal)
+            return
+        key = self._names.key(signal.kind, signal.subject)
         if not key:
             return
         self._said[signal.key] = signal
         if signal.kind == "callee":
-            self._began = began if not self._began else min(self._began, began)
+            self._begin(began)
             table = self._tables["callee"]
             row = int(subjects.open_row(table, key, signal.at // int(table.step_ms[0])))
             if row >= 0:
                 table.usual[row] = signal.values.get("usual", 0.0)
+
+    def _begin(self, began_ms: int) -> None:
+        """It has been counted since then."""
+        self._began = min(self._began, began_ms) if self._began else began_ms
 
     def take(self, offset: int, message: Counted, appended_ms: int | None = None) -> bool:
         """Count a message that lies at this place of the log, where brokers put it at `appended_ms`, if that is known.
@@ -164,6 +171,9 @@ class Merger:
         if isinstance(message, Lure):
             self._lures.tell(message, self._position)
             return True
+        if isinstance(message, Newcomer):
+            self.newcomers.tell(message)
+            return True
         if message.number <= self._seen.get(message.partition, -1):
             self.repeated += 1
             return False
@@ -171,14 +181,15 @@ class Merger:
         self._seen[message.partition] = message.number
         if not self._began:
             self._began = message.number
-        trunks = np.array([0, *(self._trunk(name) for name in message.trunks)], np.int64)[rows.trunk]
-        if len(self._touched) < 3 * len(trunks):
-            self._touched = np.empty((6 * len(trunks), 2), np.int64)
+        trunks = np.array([0, *(self._names.trunk(name) for name in message.trunks)], np.int64)[rows.trunk]
+        if len(self._touched) < 4 * len(trunks):
+            self._touched = np.empty((8 * len(trunks), 2), np.int64)
         count = merging.merge(
             self._merged, self._burst, message.number, rows.places, trunks, rows.counts, self._touched
         )
         self._look_at(self._touched[:count])
         self.lines.called(offset, rows.places[:, 0], rows.counts[:, 0])
+        self.newcomers.called(rows.places[:, 0], rows.counts[:, 0])
         return True
 
     # -- out -------------------------------------------------------------------------------------------
@@ -193,9 +204,16 @@ class Merger:
             self._said[line.key] = line
             yield Change(line.key, line)
         yield from (Change(*change) for change in self._lures.changes(now))
+        told = now, self._watched_h(now), self._position
+        if now:
+            yield from map(Change._make, self.newcomers.told(*told))
         if now - self._looked >= 1_000:
             self._looked = now
             yield from self._again(now)
+            yield from map(Change._make, self.newcomers.again(*told))
+
+    def _watched_h(self, now: int) -> float:
+        return round(max(now - self._began, 0) / _HOUR_MS, 4)
 
     def subjects(self) -> list[Hot]:
         """What may be a case though no signal tells of it, since this was last asked."""
@@ -210,7 +228,7 @@ class Merger:
                     self.lines.forget(said.subject)
                     yield Change(key, None)
             elif now - said.at >= AGAIN_MS:
-                subject = self._key(said.kind, said.subject)
+                subject = self._names.key(said.kind, said.subject)
                 yield from self._say(said.kind, subject, now)
                 if self._said[key] is said and not self._stands_out(said.kind, subject, now):
                     del self._said[key]
@@ -253,14 +271,12 @@ class Merger:
             table = self._tables[kind]
             values |= {
                 "usual": round(float(table.usual[subjects.find(table, key)]), 3),
-                "watched_h": round((now - self._began) / _HOUR_MS, 4),
+                "watched_h": self._watched_h(now),
             }
         return Signal(
-            kind=kind, subject=self._subject(kind, key), at=now, until=now + LASTS_MS, values=values,
+            kind=kind, subject=self._names.subject(kind, key), at=now, until=now + LASTS_MS, values=values,
             position=self._position,
         )  # fmt: skip
-
-    # -- names -----------------------------------------------------------------------------------------
 
     def _look_at(self, touched: Any) -> None:
         """Note which of the rows that were counted in stand out."""
@@ -270,35 +286,3 @@ class Merger:
                 table = self._tables[kind]
                 out = self._stand_out(kind, table.sums[rows].sum(axis=1, dtype=np.int64))
                 self._out |= dict.fromkeys((kind, key) for key in table.key[rows[out]].tolist())
-
-    def _trunk(self, name: tuple[str, str]) -> int:
-        key = self._trunks.get(name)
-        if key is None and len(self._names) >= len(self._merged.trunks.key):
-            return 0  # more than there can be registered
-        if key is None:
-            key = self._trunks[name] = len(self._names)
-            self._names.append("/".join(name))
-        return key
-
-    def _subject(self, kind: Kind, key: int) -> str:
-        return self._names[key] if kind == "trunk" else str(key) if key < _SHORT else f"+{key}"
-
-    def _key(self, kind: Kind, subject: str) -> int:
-        if kind == "trunk":
-            operator, _, trunk = subject.partition("/")
-            return self._trunk((operator, trunk))
-        digits = subject.removeprefix("+")
-        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else 0
-
-
-def warm(secret: Secret) -> None:
-    """Compile every loop, or read it from the cache, by letting a small merger count."""
-    merger = Merger(secret, callees=64, trunks=64, blocks=64)
-    counts = np.full((1, len(COUNTS)), 30)
-    for number in range(1, 200_000, 100_000):
-        rows = Rows(np.array([[77010000000, 77010]]), np.array([1]), counts)
-        merger.take(number, packed(0, number, [("o", "t")], rows))
-        for key, signal in list(merger.changes()):
-            if signal is not None and not key.startswith("line"):
-                Merger(secret, callees=64, trunks=64, blocks=64).restore(signal)
-    merger.total("callee", "+77010000000", "attempts")

@@ -17,6 +17,8 @@ LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual
 _CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL = range(len(LIMITS))
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
+_PREFIX: Final = 10_000
+"""Blocks of a prefix: what numbers of ten millions begin with, as plans give them to whole networks."""
 _U16: Final = 65_535
 _U31: Final = 2**31 - 1
 
@@ -26,21 +28,27 @@ came over and by how many votes, and until when it is in a burst, ms."""
 
 
 class Merged(NamedTuple):
-    """All that is counted: `callees` over a minute, `trunks` and `blocks` over ten; `bursts` int64[callees, 7]; `clock` int64[1]."""
+    """All that is counted: `callees` over a minute, `trunks`, `blocks` and `prefixes` over ten; `bursts` int64[callees, 7]; `clock`
+    int64[1].
+    """
 
     callees: Subjects
     trunks: Subjects
     blocks: Subjects
+    prefixes: Subjects
     bursts: Any
     clock: Any
 
 
-def merged(secret: Secret, callees: int = 1 << 20, trunks: int = 1 << 13, blocks: int = 1 << 19) -> Merged:
+def merged(
+    secret: Secret, callees: int = 1 << 20, trunks: int = 1 << 13, blocks: int = 1 << 19, prefixes: int = 1 << 15
+) -> Merged:
     """Nothing counted; room for so many of each."""
     return Merged(
         subjects(callees, MINUTE_MS, secret, np.uint16),
         subjects(trunks, TEN_MINUTES_MS, secret, np.int32),
         subjects(blocks, TEN_MINUTES_MS, secret, np.int32),
+        subjects(prefixes, TEN_MINUTES_MS, secret, np.int32),
         np.zeros((callees, 7), np.int64),
         np.zeros(1, np.int64),
     )
@@ -93,7 +101,7 @@ def _count(into: Subjects, row: int, step: int, counts: Any, most: int) -> None:
 def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, counts: Any, touched: Any) -> int:
     """Count the rows of one message; `limits` as of `LIMITS`, `trunk` int64[n] holds the keys of trunks, 0 for none.
 
-    `touched` int64[3 * n, 2] is filled with (which table, row) of what may have come to stand out; gives how many.
+    `touched` int64[4 * n, 2] is filled with (which table, row) of what may have come to stand out; gives how many.
     """
     clock = max(into.clock[0], number)
     into.clock[0] = clock
@@ -141,7 +149,14 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                     add(into.blocks, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
                 touched[found, 0], touched[found, 1] = 2, at
                 found += 1
+        if block >= _PREFIX and trunk[row] > 0 and counts[row, tallies.FRESH] + counts[row, tallies.RANG] > 0:
+            at = open_row(into.prefixes, block // _PREFIX, clock // ten)
+            if at >= 0:
+                _count(into.prefixes, at, number // ten, counts[row], _U31)
+                touched[found, 0], touched[found, 1] = 3, at
+                found += 1
     sweep(into.callees, clock // minute, 16 + 2 * counts.shape[0])
     sweep(into.trunks, clock // ten, 4)
     sweep(into.blocks, clock // ten, 16 + counts.shape[0] // 4)
+    sweep(into.prefixes, clock // ten, 4)
     return found

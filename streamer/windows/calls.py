@@ -66,6 +66,10 @@ COSTLY: Final = 256
 """Flag of a call: it counts among its caller's costly calls (`streamer.windows.costly`)."""
 PREMIUM: Final = 512
 """Flag of a costly call: it is one at a premium rate."""
+TRUNK_SHIFT: Final = 24
+"""Among the flags of a call and above them: the row of the registered trunk it came over, 0 where none is held. Held is it of a call
+whose caller was not seen for a day: only of those does its end say something of the trunk."""
+TRUNK_MASK: Final = (1 << 13) - 1
 OWN_OR_LATER: Final = OWN_LINE | ORIGINATED
 ASKED: Final = 128
 """Flag of a pair: when another network reported it, the caller's operator had to have said so before, and had not."""

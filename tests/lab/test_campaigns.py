@@ -112,6 +112,9 @@ def test_a_scam_centre_calls_ever_new_people_from_one_block_over_one_trunk_and_m
     assert 0.2 < sum(own) / len(own) < 0.8
     assert all(len({draft.callee for draft in calls}) > 0.95 * len(calls) for calls in centres.values())
     assert max(len({draft.caller for draft in calls}) for calls in centres.values()) > 10
+    activated = {fact.number: fact.since for fact in ScamCentre(POPULATION, Random(1), 20.0).facts(DEFAULT_START_MS)}
+    assert {draft.caller for draft in found if draft.trunk is None} <= set(activated)
+    assert all(0 < DEFAULT_START_MS - since < 30 * 86_400_000 for since in activated.values())
     talks = [draft.talk_ms for draft in found if draft.talk_ms]
     seen_through = [talk for talk in talks if talk < 60_000]
     assert mean(seen_through) == pytest.approx(13_500, rel=0.05)

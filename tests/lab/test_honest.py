@@ -19,6 +19,7 @@ from streamer.lab.control import of_traffic
 from streamer.lab.drafts import MAX_TALK_MS
 from streamer.lab.honest import SHARES, Honest
 from streamer.lab.honest.businesses import BUSINESSES, lines_needed
+from streamer.lab.honest.newcomers import SEATS, Newcomers
 from streamer.lab.network import KAZAKHSTAN
 from streamer.lab.population import COMMUNITY, Population
 from streamer.lab.publishers import PUBLISHERS
@@ -218,3 +219,44 @@ def test_no_honest_call_is_blocked(publishers):
             assert decision["action"] in {"allow", "label"}, decision
     assert actions.total() == pytest.approx(18_000, rel=0.05)
     assert actions["label"] < 0.01 * actions.total()
+
+
+# lines that nobody saw before
+
+
+def test_contact_centres_call_from_neighbouring_landlines_over_a_trunk_each_and_some_are_called_back():
+    made = Newcomers(POPULATION, Random(1))
+    planned = [made.contact_centre(DEFAULT_START_MS) for _ in range(6_000)]
+    centres = defaultdict(set)
+    for (_, draft), *_ in planned:
+        centres[draft.caller[:-4]].add((draft.trunk, int(draft.caller[-4:])))
+    assert len(centres) > 1
+    for seats in centres.values():
+        assert len({trunk for trunk, _ in seats}) == 1
+        numbers = {number for _, number in seats}
+        assert max(numbers) - min(numbers) < len(numbers) == SEATS
+    at_once = [draft.talk_ms < 6_000 for (_, draft), *_ in planned if draft.talk_ms]
+    assert 0.2 < sum(at_once) / len(at_once) < 0.4
+    back = [(first, back) for (_, first), *more in planned for _, back in more]
+    assert all((one.callee, one.caller) == (first.caller, first.callee) for first, one in back)
+    assert 0.01 < len(back) / len(planned) < 0.04
+
+
+def test_new_numbers_lie_in_ranges_that_were_opened_lately_and_their_lines_are_not_the_only_new_ones(calls):
+    facts = [fact for fact in Traffic(4, 100).facts() if fact.fact == "line"]
+    since = {fact.number: fact.since for fact in facts}
+    callers = {setup.caller for setup, _ in of_kind(calls, "newcomer")}
+    assert callers <= set(since)
+    ranges = {caller[:-4] for caller in callers}
+    assert len(ranges) == len(KAZAKHSTAN.carriers)
+    new = [number for number, at in since.items() if DEFAULT_START_MS - at < 30 * 86_400_000]
+    elsewhere = [number for number in new if number[:-4] not in ranges]
+    assert len(new) > 4_000
+    assert len(elsewhere) > 4_000
+    old = [number for number in since if number not in set(new)]
+    assert len(old) > 0.2 * len(new)
+
+
+def test_some_people_give_up_before_five_seconds(calls):
+    rang = [end.ring_ms for _, end in of_kind(calls, "subscriber") if not end.talk_ms and end.cause == 16]
+    assert 0.1 < sum(ring < 5_000 for ring in rang) / len(rang) < 0.35

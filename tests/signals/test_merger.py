@@ -73,6 +73,7 @@ def test_windows_hold_what_was_counted_in_them(messages):
             events += [(number, "callee", f"+{callee}") for callee, _, _ in rows if callee]
             events += [(number, "trunk", names[trunk]) for _, _, trunk in rows if trunk]
             events += [(number, "block", f"+{block}") for _, block, _ in rows if block]
+            events += [(number, "prefix", f"+{block // 10_000}") for _, block, trunk in rows if block and trunk]
     clock = held.clock_ms
     expected = Counter()
     for number, kind, subject in events:
@@ -133,6 +134,18 @@ def test_a_burst_on_one_number_is_remembered_of_its_trunk_and_its_blocks():
     assert values["victims_10m"] == 1
     assert values["burst_10m"] == 8
     assert held.total("block", "+44740012", "burst") + held.total("block", "+44740013", "burst") == 4
+
+
+def test_short_rings_are_told_of_by_their_trunk_and_the_prefix_of_their_callers():
+    held = merger()
+    rings = {"ATTEMPT": 0, "CALLER": 0, "FRESH": 0, "RANG": 1}
+    held.take(0, sums(0, NOW, [call(VICTIM + n, 79160000 + n) for n in range(100)]))
+    held.take(1, sums(1, NOW, [call(VICTIM + n, 79160000 + n, 1, **rings) for n in range(30)]))
+    seen_before = [call(VICTIM + n, 79160000 + n, 0, **rings) for n in range(30)]
+    held.take(2, sums(2, NOW, seen_before))
+    found = said(held)
+    assert (found["trunk/op-a/igw-1"].values["fresh_10m"], found["trunk/op-a/igw-1"].values["rang_10m"]) == (100, 30)
+    assert found["prefix/+7916"].values == {"fresh_10m": 100, "rang_10m": 30}
 
 
 def test_a_partition_that_lags_makes_no_burst():

@@ -12,6 +12,8 @@ from streamer.records import Batch
 from streamer.stream.pointers import read
 from streamer.windows import callers, calls, table
 
+NO_TRUNK = (1 << 16 + calls.TRUNK_SHIFT) - 1
+
 
 def log(settings, topic, partitions=None):
     """Every record of a topic, by partition; there are as many as of calls, where nothing else is said."""
@@ -135,8 +137,16 @@ def held(engine, partition):
     said_of = engine.state.calls.rows[table.all_of(engine.state.calls, partition)].tolist()
     now = int(engine.state.watermark[partition])
     # How long a switch may cache a verdict is not in the log where the verdict came late.
+    # Trunks are numbered by each worker, and one that knows none of them holds none.
     named = [
-        (*row[: calls.SAID], row[calls.SAID] & 0xFFFF, engine.named(row[calls.VERSIONS]), *row[calls.VERSIONS + 1 :])
+        (
+            row[table.HASH],
+            row[table.HELD] & NO_TRUNK,
+            *row[table.TOUCHED_MS : calls.SAID],
+            row[calls.SAID] & 0xFFFF,
+            engine.named(row[calls.VERSIONS]),
+            *row[calls.VERSIONS + 1 :],
+        )
         for row in said_of
         if now - row[table.TOUCHED_MS] <= calls.KEEP_MS
         or row[table.HELD] >> 16 & (calls.ANSWERED | calls.ENDED) == calls.ANSWERED

@@ -20,13 +20,15 @@ from streamer.lab.honest.courses import people
 from streamer.lab.population import Population
 
 _HOUR_MS = 3_600_000
+_SIMS = 1_000
 
 
 class ScamCentre(TalkingCampaign):
     """Ten people at telephones, each calling victim after victim; nobody calls them back.
 
-    A centre works from one block of numbers, and each number is used for thirty calls: every other centre has SIMs of one
-    operator (own lines), the others landlines of a provider that asks no questions, over one small transit trunk.
+    A centre works from one block of numbers, and each number is used for thirty calls: every other centre has a thousand SIMs of one
+    operator (own lines, activated in the last weeks, which their operator knows), the others landlines of a provider that asks no
+    questions, over one small transit trunk.
     """
 
     label = "scam_centre"
@@ -42,7 +44,7 @@ class ScamCentre(TalkingCampaign):
     def new_line(self) -> Line:
         """A block, and the first number of it."""
         if self.rng.random() < 0.5:
-            return self.own_line(*self.block_of_mobiles())
+            return self._sim(*self.block_of_mobiles())
         operator, trunk = self.some_trunk()
         block = self.population.fixed(self.rng)[:-4]
         return Line(block + self.digits(4), "national", None, operator, block, trunk=trunk)
@@ -50,8 +52,21 @@ class ScamCentre(TalkingCampaign):
     def next_line(self, line: Line) -> Line:
         """Another number of the block."""
         if line.device:
-            return self.own_line(line.operator, line.block)._replace(campaign=line.campaign)
+            return self._sim(line.operator, line.block)._replace(campaign=line.campaign)
         return line._replace(caller=line.block + self.digits(4), used=0)
+
+    def _sim(self, operator: str, block: str) -> Line:
+        number = f"{block}{int(_SIMS * self.rng.random()):04d}"
+        return Line(number, "subscriber", None, operator, block, device=own_device(number[2:]))
+
+    def facts(self, at_ms: int) -> Iterator[SubscriberFact]:
+        """When the SIMs were activated: bought together, used within three weeks."""
+        for operator, block in dict.fromkeys((line.operator, line.block) for line in self.lines if line.device):
+            for which in range(_SIMS):
+                since = at_ms - (1 + which * 37 % 500) * _HOUR_MS
+                yield SubscriberFact(
+                    number=f"{block}{which:04d}", at=since, fact="line", value="active", since=since, operator=operator
+                )
 
     def victim(self, line: Line) -> tuple[str, str]:
         """Anybody; over a trunk, any subscriber of the operator behind it."""
@@ -91,6 +106,10 @@ class ScamLine(ScamCentre):
         lasts = self.limit * exp(self.rng.gauss(0, 1.7))
         line = self.own_line(*self.block_of_mobiles())
         return line._replace(used=int(self.limit - lasts), first=int(1_000 * self.rng.gauss(0, 1)))
+
+    def facts(self, at_ms: int) -> Iterator[SubscriberFact]:
+        """Nothing: of the lines of Sichuan none is known."""
+        return iter(())
 
     def victim(self, line: Line) -> tuple[str, str]:
         """Mostly somebody new, else one of those who were called before."""

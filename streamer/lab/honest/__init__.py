@@ -11,13 +11,14 @@ from typing import Final
 from streamer.lab.drafts import Planned
 from streamer.lab.honest.businesses import BUSINESSES, Businesses
 from streamer.lab.honest.lookalikes import CROWDS, DESKS, LOOKALIKES, Lookalikes
+from streamer.lab.honest.newcomers import CONTACT_CENTRE, Newcomers
 from streamer.lab.honest.people import People
 from streamer.lab.honest.visitors import Visitors
 from streamer.lab.population import Population
-from streamer.lab.rhythm import factor
+from streamer.lab.rhythm import DAY, factor
 
 SHARES: Final[dict[str, float]] = {
-    "subscriber": 0.6732,
+    "subscriber": 0.6632,
     "forwarded": 0.005,
     "landline": 0.06,
     "foreign": 0.04,
@@ -25,6 +26,8 @@ SHARES: Final[dict[str, float]] = {
     "roamer_unknown": 0.002,
     **{business.kind: business.share for business in BUSINESSES},
     **{lookalike.kind: lookalike.share for lookalike in LOOKALIKES},
+    "contact_centre": CONTACT_CENTRE,
+    "newcomer": 0.005,
 }
 """Part of honest calls by kind of line. Ported lines are subscribers whose kind is `ported`."""
 
@@ -44,14 +47,15 @@ class Honest:
 
     def __init__(self, population: Population, rng: Random, *, rhythm: bool) -> None:
         people, visitors = People(population, rng), Visitors(population, rng)
-        businesses, lookalikes = Businesses(population, rng), Lookalikes(population, rng, people)
+        businesses, newcomers = Businesses(population, rng), Newcomers(population, rng)
+        lookalikes = Lookalikes(population, rng, people)
         self._random = rng.random
         self._makers: list[Callable[[int], Planned]] = [
             people.call, people.forwarded, visitors.landline, visitors.foreign, visitors.roamer, visitors.astray,
-            *(businesses.maker(business) for business in BUSINESSES),
+            *(businesses.maker(business) for business in BUSINESSES), newcomers.contact_centre, newcomers.newcomer,
             *(lookalikes.desk(desk) for desk in DESKS), *(lookalikes.crowd(crowd) for crowd in CROWDS),
         ]  # fmt: skip
-        hours = {one.kind: one.hours for one in (*BUSINESSES, *LOOKALIKES)}
+        hours = {one.kind: one.hours for one in (*BUSINESSES, *LOOKALIKES)} | {"contact_centre": DAY}
         drawn = SHARES | {crowd.kind: crowd.share / crowd.calls for crowd in CROWDS}
         self._reached = [
             list(accumulate(part * factor(hours.get(kind), hour) for kind, part in drawn.items()))

@@ -36,12 +36,12 @@ def people(rng: Random, mu: float = TALK_MU) -> Course:
 
 
 def unanswered(rng: Random) -> Course:
-    """Nobody comes, the caller gives up, it is busy, switched off, or a number that nobody has."""
+    """Nobody comes, the caller gives up (a fifth of them at once), it is busy, switched off, or a number that nobody has."""
     draw = rng.random()
     if draw < 0.49:
         return 25_000 + int(20_000 * rng.random()), 0, NO_ANSWER, "network"
     if draw < 0.72:
-        return 6_000 + int(14_000 * rng.random()), 0, GIVEN_UP, "caller"
+        return 1_000 + int(19_000 * rng.random()), 0, GIVEN_UP, "caller"
     if draw < 0.90:
         return 0, 0, BUSY, "network"
     return (0, 0, UNREACHABLE, "network") if draw < 0.985 else (0, 0, UNKNOWN, "network")

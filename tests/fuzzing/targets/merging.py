@@ -26,7 +26,7 @@ def fresh():
     """A small merger, begun anew now and then, so that its tables fill up and are not only full."""
     state = held()
     if state["taken"] % 500 == 0:
-        state["merger"] = Merger(secret_words(b"fuzz"), callees=64, trunks=64, blocks=64), Casebook(64)
+        state["merger"] = Merger(secret_words(b"fuzz"), callees=64, trunks=64, blocks=64, prefixes=64), Casebook(64)
     state["taken"] += 1
     return state["merger"]
 
@@ -40,7 +40,7 @@ def merged(data):
             told.append(merger.take(offset, codec.decode_counts(line), NOW + 10**9))
         except MessageError as error:
             told.append((error.reason, shape(error)))
-    other = Merger(secret_words(b"fuzz"), callees=64, trunks=64, blocks=64)
+    other = Merger(secret_words(b"fuzz"), callees=64, trunks=64, blocks=64, prefixes=64)
     said = 0
     for key, signal in merger.changes():
         said += 1
@@ -56,18 +56,21 @@ def merged(data):
     for subject in merger.subjects():
         for case in book.heed(subject):
             codec.decode_case(codec.encode(case))
-    assert all(count <= 64 for kind, count in merger.held.items() if kind not in {"line", "lure"})
+    assert all(count <= 64 for kind, count in merger.held.items() if kind not in {"line", "lure", "range"})
     return tuple(told), min(said, 3)
 
 
 def seeds():
     """Samples, with more in them: many callers on one number over one trunk."""
-    found = samples("partial-sums", "busy-line", "swapped-sim", "lure")
+    found = samples("partial-sums", "busy-line", "swapped-sim", "lure", "newcomer")
     whole = json.loads(next(sample for sample in found if b'"trunks"' in sample))
     places = np.array([[77272345678, 44740012 + n % 2] for n in range(30)], "<i8")
     counts = np.array([[1, 3, 3, 3, n % 2, 1, 0, 1, 1, 0] for n in range(30)], "<u2")
     whole |= {"places": base64.b64encode(places).decode(), "counts": base64.b64encode(counts).decode()}
-    return [*found, b"\n".join(found), json.dumps(whole).encode()]
+    new = json.loads(next(sample for sample in found if b'"newcomer"' in sample))
+    lines = [new | {"line": f"{new['line'][:-2]}{n:02d}", "since": new["since"] + 60_000 * n} for n in range(8)]
+    range_ = b"\n".join(json.dumps(line).encode() for line in lines)
+    return [*found, b"\n".join(found), json.dumps(whole).encode(), range_ + b"\n" + next(iter(found))]
 
 
 TARGETS = (

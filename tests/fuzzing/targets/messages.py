@@ -39,7 +39,7 @@ MESSAGES = {
     "list-entry": codec.decode_list_entry, "feedback": codec.decode_feedback, "decision": decode_decision,
     "evidence": decode_evidence, "case": codec.decode_case, "policy": codec.decode_policy, "policy-pointer": codec.decode_policy_pointer,
     "partial-sums": codec.decode_counts, "busy-line": codec.decode_counts, "swapped-sim": codec.decode_counts, "lure": codec.decode_counts,
-    "signal": codec.decode_signal,
+    "newcomer": codec.decode_counts, "signal": codec.decode_signal,
     "demotion": codec.decode_demotion, "model-snapshot": codec.decode_model, "model-pointer": codec.decode_model_pointer,
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ from streamer.settings import load
 
 FEW = {"unverified_origin": DetectorPolicy(thresholds={"matches": 5})}
 """So that originations tell something from the fifth call on."""
-HEAR = ("tdos", "number_rotation", "neighbour_spoofing", "scam_centre", "sim_box")
+HEAR = ("tdos", "number_rotation", "neighbour_spoofing", "scam_centre", "sim_box", "flash_call")
 """Detectors that judge by signals, of which a replay hears none."""
 MADE_UP = "+77030000001"
 """703 is no code of the plan."""

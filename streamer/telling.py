@@ -1,0 +1,42 @@
+"""What calling numbers are told about for whoever merges, as flags of a verdict: see `streamer.summing`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streamer import columns
+from streamer.columns import World
+from streamer.compiled import loop
+from streamer.detectors import DETECTORS
+from streamer.policy import ENFORCE, OFF
+from streamer.registers import lists as number_lists
+from streamer.windows import newcomers, tallies
+
+_SIM_SWAP, _WANGIRI = (
+    next(row for row, detector in enumerate(DETECTORS) if detector.id == name) for name in ("sim_swap", "wangiri")
+)
+_ALLOW_LIST: Final = number_lists.BIT["allow"]
+
+
+@loop
+def flags_of(
+    world: World,
+    x: Any,
+    found: Any,
+    modes: Any,
+    own_line: bool,
+    first_of_pair: bool,
+    trunk: int,
+    caller_lists: int,
+) -> int:
+    """The flags of a set-up that counts, with features `x`, found and modes as `streamer.policy.decide` had and left them."""
+    flags = 0
+    if own_line and tallies.is_busy(x, world.rules.counting):
+        flags |= columns.BUSY
+    if own_line and first_of_pair and found[_SIM_SWAP, 0] != 0.0 and modes[_SIM_SWAP] == ENFORCE:
+        flags |= columns.SWAPPED
+    if found[_WANGIRI, 0] == 1.0 and modes[_WANGIRI] != OFF and tallies.is_told(x):
+        flags |= columns.LURE
+    if caller_lists & _ALLOW_LIST == 0 and newcomers.is_newcomer(x, trunk):
+        flags |= columns.NEWCOMER
+    return flags
