@@ -18,7 +18,7 @@ from streamer.models.labels import Claim, Refusal, claim
 _REFUSALS: Final = {
     "untrusted_line": "--scope line is taken only from police, operators and analysts",
     "no_call_named": "it names no call: a withheld caller needs --callee or --call-id",
-    "empty_span": "--from is later than --to",
+    "empty_span": "--since is later than --until",
 }
 
 

@@ -53,7 +53,8 @@ def send(settings: Settings, messages: Sequence[Outgoing]) -> list[tuple[int, in
 
     Raises `DeliveryError` unless every one of them is in the log; it says how many are.
     """
-    client = producer(settings, **{"delivery.timeout.ms": int(_WAIT_S * 1000)})
+    quiet = {"log_level": 2}  # what goes wrong is raised; that a coordinator is loading is no news
+    client = producer(settings, **{"delivery.timeout.ms": int(_WAIT_S * 1000)}, **quiet)
     placed: list[tuple[int, int] | None] = [None] * len(messages)
     refused: list[str] = []
 
@@ -70,7 +71,9 @@ def send(settings: Settings, messages: Sequence[Outgoing]) -> list[tuple[int, in
     found = [place for place in placed if place is not None]
     if left or len(found) < len(messages):
         why = refused[0] if refused else "the brokers did not answer"
-        raise DeliveryError(f"{len(found)} of {len(messages)} messages were delivered: {why}")
+        raise DeliveryError(
+            f"{settings.bootstrap}: {len(found)} of {len(messages)} messages were delivered: {why}; is `bootstrap` right?"
+        )
     return found
 
 

@@ -155,6 +155,10 @@ class Source:
         if named in _JSON_LINES:
             return "json"
         if self._mapping is None:
+            if not path.exists() or path.is_dir():
+                raise ReplayError(
+                    f"{path} cannot be read: {'it is a folder' if path.exists() else 'there is no such file'}"
+                )
             raise ReplayError(
                 f"{path} is not JSON Lines by its name (.jsonl, .ndjson, .json, perhaps with .gz or .zst), nor Parquet: for"
                 " CSV a mapping has to say what its columns mean (--mapping NAME or FILE, or --at-column)"

@@ -26,7 +26,7 @@ def test_a_report_lies_under_the_caller_key_and_says_what_it_labels():
         ({"scope": "line"}, "police"),
         ({"caller": "anonymous"}, "names no call"),
         ({"caller": ""}, "neither"),
-        ({"from": 2, "to": 1}, "later than"),
+        ({"from": 2, "to": 1}, "--since is later than --until"),
         ({"label": "legitimate", "fraud_type": "wangiri"}, "no fraud type"),
         ({"source": "neighbour"}, "no report"),
     ],

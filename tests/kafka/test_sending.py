@@ -7,8 +7,9 @@ import pytest
 from streamer.errors import DeliveryError
 from streamer.kafka import sending
 from streamer.kafka.logs import read
-from streamer.kafka.sending import Outgoing, exchange
+from streamer.kafka.sending import Outgoing, exchange, send
 from streamer.kafka.topics import Topics
+from streamer.settings import load
 
 pytestmark = pytest.mark.broker
 
@@ -35,6 +36,15 @@ def test_changes_made_at_one_moment_follow_one_another(kafka_settings):
     told = [record.value.decode().split() for record in read(kafka_settings, topic)]
     assert [len(one) for one in told] == [1, 2, 3, 4]
     assert sorted(told[-1]) == names
+
+
+def test_brokers_that_do_not_answer_are_told_by_the_error_alone(monkeypatch, caplog):
+    monkeypatch.setattr(sending, "_WAIT_S", 1.0)
+    with pytest.raises(
+        DeliveryError, match=r"127\.0\.0\.1:1: 0 of 1 messages were delivered: .*; is `bootstrap` right"
+    ):
+        send(load(bootstrap="127.0.0.1:1"), [Outgoing("lists.v1", b"k", b"{}")])
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_whoever_is_overtaken_leaves_nothing_and_answers_anew(kafka_settings):

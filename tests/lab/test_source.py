@@ -167,12 +167,16 @@ def test_files_whose_calls_could_not_be_told_apart_are_refused(tmp_path, bad):
         ("-", None, "standard input is not read"),
         ("x.csv", None, r"x\.csv is not JSON Lines by its name .*--mapping"),
         ("nosuch.jsonl", None, r"nosuch\.jsonl cannot be read"),
+        ("nosuch", None, r"^nosuch cannot be read: there is no such file$"),
+        ("folder", None, r"^folder cannot be read: it is a folder$"),
     ],
 )
 def test_what_cannot_be_read_is_told(name, columns, message, tmp_path, bad, monkeypatch):
     from pathlib import Path
 
     monkeypatch.chdir(tmp_path)
+    Path("x.csv").write_text("at,from,to\n")
+    Path("folder").mkdir()
     with pytest.raises(ReplayError, match=message):
         source([Path(name)], bad, columns)
 
