@@ -18,6 +18,9 @@ BURST_CALLERS: Final = 5
 _ABOVE_USUAL: Final = 5.0
 """A called number's usual callers times this are no burst."""
 BURST_LASTS_MS: Final = 10_000
+CROWD: Final = 10
+CROWD_SHARE: Final = 0.2
+"""Nor are the calls on a number that so many own lines, and such a part of its callers of a minute, call too: a quiz, not a dialler."""
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
 _U16: Final = 65_535
@@ -85,6 +88,16 @@ def _in_burst(burst: Any, at_ms: int, trunk: int, callers: int, usual: float) ->
 
 
 @loop
+def _is_crowd(callees: Subjects, row: int) -> bool:
+    """Whether own lines are among those who call a number as they are among people."""
+    own = callers = np.int64(0)
+    for step in range(callees.sums.shape[1]):
+        own += np.int64(callees.sums[row, step, OWN])
+        callers += np.int64(callees.sums[row, step, tallies.CALLER])
+    return bool(own >= CROWD and own >= CROWD_SHARE * callers)
+
+
+@loop
 def _count(into: Subjects, row: int, step: int, counts: Any, most: int) -> None:
     """Count what one row of a message says in a step."""
     for column in range(COUNTS):
@@ -117,7 +130,7 @@ def merge(into: Merged, number: int, places: Any, trunk: Any, counts: Any, touch
                         add(into.callees, at, number // minute, OWN, callers, _U16)
                     touched[found, 0], touched[found, 1] = 0, at
                     found += 1
-                    if block > NO_BLOCK and trunk[row] > 0:
+                    if block > NO_BLOCK and trunk[row] > 0 and not _is_crowd(into.callees, at):
                         burst = into.bursts[at]
                         if burst[OWNER] != callee:
                             burst[:] = 0
