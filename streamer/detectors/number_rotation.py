@@ -6,7 +6,7 @@ and the trunk too: the honest numbers of a block mostly come over other trunks. 
 simulated calls 276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
 block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
 bursts (robocalls from rotating numbers) and is labelled too; one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
-Exempt: own lines, and callers that were seen before within a day.
+Exempt: own lines, and callers that were seen before within a day. A number that a crowd of own lines calls too (a quiz) is in no burst.
 Whoever spoofs five numbers of a block to one number over a trunk makes callers of that block that were never seen suspect there for ten
 minutes: on a trunk that carries everybody's numbers shadow is the mode to begin with.
 Fails on numbers that are spread over the whole plan on a busy transit trunk.

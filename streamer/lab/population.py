@@ -31,10 +31,8 @@ _OPENED = 2_000
 _NEW_DAYS = 40
 _PLACES: Final = 4_096
 _HABITS: Final = 256
-_OF_BANKS: Final[tuple[tuple[ListName, Literal["caller", "called"]], ...]] = (
-    ("protected", "called"),
-    ("allow", "caller"),
-)
+_Side = Literal["caller", "called"]
+_OF_BANKS: Final[list[tuple[ListName, _Side]]] = [("protected", "called"), ("allow", "caller")]
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 
 
@@ -280,9 +278,7 @@ class Population:
         return found
 
     def lists(self) -> list[ListEntry]:
-        """Records of `lists.v1`: banks that are called and are to be protected, number ranges that are dear to call, log-in
-        services whose one ring is wanted, and resellers.
-        """
+        """Records of `lists.v1`: banks, to be protected, ranges that are dear to call, log-in services, and resellers."""
         return [
             *(
                 ListEntry(list=name, match="exact", number=bank, side=side, why="a bank's number")

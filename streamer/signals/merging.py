@@ -15,6 +15,9 @@ from streamer.windows.tallies import COUNTS, NO_BLOCK
 LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual")
 """What makes a burst, by the names that the policy has for it (`streamer.counting`); an array of `limits` is float64 in this order."""
 _CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL = range(len(LIMITS))
+CROWD: Final = 10
+CROWD_SHARE: Final = 0.2
+"""Nor are the calls on a number that so many own lines, and such a part of its callers of a minute, call too: a quiz, not a dialler."""
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
 _PREFIX: Final = 10_000
@@ -90,6 +93,16 @@ def _in_burst(burst: Any, limits: Any, at_ms: int, trunk: int, callers: int, usu
 
 
 @loop
+def _is_crowd(callees: Subjects, row: int) -> bool:
+    """Whether own lines are among those who call a number as they are among people."""
+    own = callers = np.int64(0)
+    for step in range(callees.sums.shape[1]):
+        own += np.int64(callees.sums[row, step, OWN])
+        callers += np.int64(callees.sums[row, step, tallies.CALLER])
+    return bool(own >= CROWD and own >= CROWD_SHARE * callers)
+
+
+@loop
 def _count(into: Subjects, row: int, step: int, counts: Any, most: int) -> None:
     """Count what one row of a message says in a step."""
     for column in range(COUNTS):
@@ -122,7 +135,7 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                         add(into.callees, at, number // minute, OWN, callers, _U16)
                     touched[found, 0], touched[found, 1] = 0, at
                     found += 1
-                    if block > NO_BLOCK and trunk[row] > 0:
+                    if block > NO_BLOCK and trunk[row] > 0 and not _is_crowd(into.callees, at):
                         burst = into.bursts[at]
                         if burst[OWNER] != callee:
                             burst[:] = 0

@@ -328,7 +328,7 @@ def test_no_broker_is_one_failure_and_the_rest_is_skipped(monkeypatch, capsys):
     told = capsys.readouterr().out
     assert told.count("FAILED") == 1
     assert "streamer broker start" in told
-    assert told.count("skipped  ") == 7
+    assert told.count("skipped  ") == 9
     with pytest.raises(SystemExit) as ended:
         main(["doctor", "--wait", "0.5", "--live", "op-a"])
     assert ended.value.code == 1

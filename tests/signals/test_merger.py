@@ -167,6 +167,15 @@ def test_lines_with_odd_numbers_stop_nobody(number):
     assert again.take(2, sums(0, NOW, [call(0, 0, 1)]))
 
 
+@pytest.mark.parametrize(("own", "victims"), [(0, 1), (9, 1), (10, 0)])
+def test_a_crowd_of_own_lines_and_others_on_one_number_is_no_burst(own, victims):
+    held = merger()
+    held.take(0, sums(3, NOW, [call(block=0, trunk=0, count=own)]))
+    for offset in range(8):
+        held.take(1 + offset, sums(offset % 3, NOW + 1_000 * (offset // 3), [call()]))
+    assert held.total("trunk", "op-a/igw-1", "victims") == victims
+
+
 @pytest.mark.parametrize("why", ["too slow", "many trunks", "usual"])
 def test_what_is_no_burst(why):
     held = merger()

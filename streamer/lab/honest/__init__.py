@@ -18,7 +18,7 @@ from streamer.lab.population import Population
 from streamer.lab.rhythm import DAY, factor
 
 SHARES: Final[dict[str, float]] = {
-    "subscriber": 0.6632,
+    "subscriber": 0.6582,
     "forwarded": 0.005,
     "landline": 0.06,
     "foreign": 0.04,
@@ -52,8 +52,9 @@ class Honest:
         self._random = rng.random
         self._makers: list[Callable[[int], Planned]] = [
             people.call, people.forwarded, visitors.landline, visitors.foreign, visitors.roamer, visitors.astray,
-            *(businesses.maker(business) for business in BUSINESSES), newcomers.contact_centre, newcomers.newcomer,
+            *(businesses.maker(business) for business in BUSINESSES),
             *(lookalikes.desk(desk) for desk in DESKS), *(lookalikes.crowd(crowd) for crowd in CROWDS),
+            newcomers.contact_centre, newcomers.newcomer,
         ]  # fmt: skip
         hours = {one.kind: one.hours for one in (*BUSINESSES, *LOOKALIKES)} | {"contact_centre": DAY}
         drawn = SHARES | {crowd.kind: crowd.share / crowd.calls for crowd in CROWDS}

@@ -14,6 +14,7 @@ from streamer.calls.codec import decode_call, decode_calls, decode_decision, dec
 from streamer.calls.events import Setup
 from streamer.calls.numbers import home_plan
 from streamer.desk import entries, letters, operators, rules
+from streamer.desk.noted import Noted
 from streamer.doctor.sample import Sample
 from streamer.engine import Engine
 from streamer.errors import MessageError
@@ -209,7 +210,7 @@ def letter(data):
     (found,) = letters.letters([record])
     if not isinstance(found, letters.Letter):
         return "note"
-    (plan,) = letters.planned([found], TOPICS, PLAN, frozenset(), {})
+    (plan,) = letters.planned([found], TOPICS, PLAN, Noted())
     orjson.dumps(letters.as_json(found))
     assert all(name != letters.FROM or given.isascii() for name, given in letters.headers_again(found, "é"))
     buried = dead_letter_headers("r", found.message, "calls.v1", 2, 3, letters.headers_again(found, "me"))
