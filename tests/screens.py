@@ -200,9 +200,19 @@ def cases(scene):
     scene.calls.producer.flush(10)
 
 
+_HEADER = (
+    "eyJhbGciOiJFUzI1NiIsInBwdCI6InNoYWtlbiIsInR5cCI6InBhc3Nwb3J0IiwieDV1IjoiaHR0cHM6Ly9jZXJ0LmV4YW1wbGUub3JnL3Bhc3Nwb3J0LnBlbSJ9"
+    ".eyJhdHRlc3QiOiJBIiwiZGVzdCI6eyJ0biI6WyI3NzI3MjM0NTY3OCJdfSwiaWF0IjoxNzYzOTUzMTIzLCJvcmlnIjp7InRuIjoiNzcwMTEyMzQ1NjcifSwib3JpZ2lkIjoiMTIzZTQ1NjctZTg5Yi0xMmQzLWE0NTYtNDI2NjU1NDQwMDAwIn0"
+    ".agFh4KL-Osk9rcSzIzfbyHyoRhuUE9ggFn7Utqp3YoPILDPpLYX1kmfNspk6pHti1qcTxGlGGk9frBffMuhezQ"
+    ";info=<https://cert.example.org/passport.pem>;alg=ES256;ppt=shaken"
+)
+"""An Identity header of SHAKEN with 64 bytes of anything for a signature."""
+
+
 def running(scene):
-    """The topics, and what the repository holds of generated files."""
+    """The topics, what the repository holds of generated files, and a header."""
     topics.ensure(scene.settings)
+    (scene.folder / "header.txt").write_text(_HEADER)
     for name in ("schemas", "deploy", "docs"):
         (scene.folder / name).symlink_to(ROOT / name)
 
