@@ -16,6 +16,8 @@ from streamer.kafka.clients import FINAL_ERRORS, GoOn, always, metadata
 ANSWER_S: Final = 10.0
 """How long brokers may take to answer."""
 
+GONE_S: Final = 10.0
+"""For how long brokers that are back may not know of a topic or partition that was there."""
 _GONE: Final = {
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own errors are named so
     KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
@@ -30,6 +32,24 @@ _T = TypeVar("_T")
 def is_final(error: Any) -> bool:
     """Whether no waiting mends what a reader hears; everything else is left to librdkafka, which goes on trying."""
     return bool(error.fatal() or error.code() in FINAL_ERRORS or error.code() in _GONE)
+
+
+class Missing:
+    """Whether brokers that say that a partition is not there have said so for `GONE_S`: just back, they may not know of it yet."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def is_final(self, error: Any, now: float) -> bool:
+        """As `is_final`, with that patience; `now` is monotonic, s."""
+        if error.fatal() or error.code() not in _GONE:
+            return is_final(error)
+        self._since = now if self._since is None else self._since
+        return now - self._since > GONE_S
+
+    def found(self) -> None:
+        """It is there."""
+        self._since = None
 
 
 def is_end(error: Any) -> bool:

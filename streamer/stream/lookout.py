@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaException
 
 from streamer.errors import TransportError
+from streamer.kafka.asking import GONE_S
 from streamer.kafka.clients import FINAL_ERRORS
 
 log = logging.getLogger("streamer.lookout")
-
-_GONE_S: Final = 10.0
 
 
 class Lookout:
@@ -54,5 +53,5 @@ class Lookout:
             self.trouble = None
         elif not self._missing_since:
             self._missing_since = now
-        elif now - self._missing_since > _GONE_S:
+        elif now - self._missing_since > GONE_S:
             raise TransportError(f"the brokers do not have {', '.join(missing)} any more")

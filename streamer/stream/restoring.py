@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from streamer.calls.codec import decode_decision
 from streamer.checkpoint import Opened
 from streamer.errors import MessageError, StateError, TransportError
-from streamer.kafka.asking import is_end, is_final
+from streamer.kafka.asking import Missing, is_end
 from streamer.kafka.clients import consumer
 from streamer.kafka.headers import headers_of, whole_in
 from streamer.kafka.topics import Topics
@@ -237,17 +237,19 @@ class Restorer:
 
     def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:
         """The first offset of a partition and the one after its last; nothing that counts once the wish is given up."""
+        missing = Missing()
         while True:
             try:
                 low, high = client.get_watermark_offsets(TopicPartition(topic, wish.partition), timeout=_ANSWER_S)
             except KafkaException as reason:
-                if is_final(reason.args[0]):
+                if missing.is_final(reason.args[0], time.monotonic()):
                     raise TransportError(
                         f"{topic}[{wish.partition}] cannot be read: {reason.args[0].str()}"
                     ) from reason
                 self.trouble = reason.args[0].str()
                 if not self._goes_on(wish):
                     return 0, 0
+                time.sleep(_POLL_S)
             else:
                 self.trouble = None
                 return low, high
@@ -258,6 +260,7 @@ class Restorer:
             return
         place = TopicPartition(topic, wish.partition, begin)
         client.incremental_assign([place])
+        missing = Missing()
         try:
             reached = begin
             while reached < end and self._goes_on(wish):
@@ -267,13 +270,14 @@ class Restorer:
                 for message in (first, *client.consume(500 if topic == self._topics.decisions else 8, 0)):
                     error = message.error()
                     if error is None:
+                        missing.found()
                         self.trouble = None
                         reached = message.offset() + 1
                         if reached <= end:
                             yield message
                     elif is_end(error):
                         reached = max(reached, message.offset())
-                    elif is_final(error) or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - so librdkafka names it
+                    elif missing.is_final(error, time.monotonic()) or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - so librdkafka names it
                         raise TransportError(f"{topic}[{wish.partition}] cannot be read: {error.str()}")
                     else:
                         self._hear(error)
