@@ -16,8 +16,9 @@ import numpy as np
 
 from streamer import columns, costly, telling
 from streamer.answers import count_outcome
+from streamer.calls.clamping import clamped
 from streamer.calls.compiled_decisions import MILLIONTHS
-from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, SAME_CALL_MS
+from streamer.calls.events import SAME_CALL_MS
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
@@ -266,7 +267,7 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
         record = batch.records[row]
         at = record[columns.AT]
         if world.constants[2] != 0:
-            kept = min(max(at, record[columns.APPENDED] - CLAMP_BACK_MS), record[columns.APPENDED] + CLAMP_AHEAD_MS)
+            kept = clamped(at, record[columns.APPENDED])
             if kept != at:
                 out.columns[row, columns.FLAGS] |= columns.CLAMPED
                 at = kept

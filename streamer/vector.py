@@ -18,14 +18,13 @@ from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
 from streamer.windows.newcomers import range_of
-from streamer.windows.tallies import block_of, place_of
+from streamer.windows.tallies import PREFIX_BLOCKS, block_of, place_of
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
 _UNALLOCATED: Final = number_lists.BIT["unallocated"]
 _MSRN: Final = number_lists.BIT["roaming_numbers"]
 _PROTECTED: Final = number_lists.BIT["protected"]
 _MS_AN_HOUR: Final = 3_600_000.0
-_BLOCKS_A_PREFIX: Final = 10_000
 
 _PER_WINDOW: Final = 7
 _ORDER: Final = tuple(
@@ -190,7 +189,7 @@ def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) ->
         line = known_signals.find(signals, known_signals.LINE, key, now_ms)
     else:
         block = known_signals.find(signals, known_signals.BLOCK, block_of(key), now_ms)
-        prefix = known_signals.find(signals, known_signals.PREFIX, block_of(key) // _BLOCKS_A_PREFIX, now_ms)
+        prefix = known_signals.find(signals, known_signals.PREFIX, block_of(key) // PREFIX_BLOCKS, now_ms)
     _copy(signals, block, x, _AT_BLOCK_SIGNAL, _BLOCK_VALUES)
     _copy(signals, line, x, _AT_LINE_SIGNAL, _LINE_VALUES)
     around = known_signals.find(signals, known_signals.RANGE, range_of(key, own_line, record[REGISTERED]), now_ms)

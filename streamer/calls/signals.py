@@ -21,6 +21,11 @@ to be called back."""
 
 KINDS: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "line", "range", "prefix", "lure")
 
+LASTS_MS: Final = 30_000
+"""A signal that is not said again holds for so long, but for lures."""
+AGAIN_MS: Final = 10_000
+"""What still stands out is said again so often, or sooner."""
+
 COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "blocked", "answered", "brief", "rang")
 """What partial sums count, in their order: see `streamer.windows.tallies`."""
 

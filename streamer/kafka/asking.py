@@ -35,7 +35,7 @@ def is_final(error: Any) -> bool:
 
 
 class Missing:
-    """Whether brokers that say that a partition is not there have said so for `GONE_S`: just back, they may not know of it yet."""
+    """Patience with brokers that say that a topic or partition is not there: just back, they may not know of it for `GONE_S`."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -44,6 +44,10 @@ class Missing:
         """As `is_final`, with that patience; `now` is monotonic, s."""
         if error.fatal() or error.code() not in _GONE:
             return is_final(error)
+        return self.for_too_long(now)
+
+    def for_too_long(self, now: float) -> bool:
+        """Whether it has been missing for longer than that, since this was first asked."""
         self._since = now if self._since is None else self._since
         return now - self._since > GONE_S
 

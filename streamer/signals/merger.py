@@ -13,7 +13,9 @@ import numpy as np
 
 from streamer import counting
 from streamer.calls.signals import (
+    AGAIN_MS,
     COUNTS,
+    LASTS_MS,
     BusyLine,
     Counted,
     Kind,
@@ -33,14 +35,11 @@ from streamer.windows.hashing import Secret
 
 LOOKED_BACK_MS: Final = 720_000
 """So much of the log is read again by whoever takes over: the longest window, its step, and what partitions lag."""
-LASTS_MS: Final = 30_000
-"""A signal that is not said again holds for so long."""
-AGAIN_MS: Final = 10_000
-"""What still stands out is said again so often, and sooner when it grew by a quarter."""
 AHEAD_MS: Final = 10_000
 """How far the clock of a broker that leads a partition of calls may be ahead of that of the one that leads the counts."""
 _SOONER_MS: Final = 500
 _GROWN: Final = 1.25
+"""What grew by so much is said again sooner."""
 _HOUR_MS: Final = 3_600_000
 _TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "prefix")
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {

@@ -20,8 +20,6 @@ CROWD_SHARE: Final = 0.2
 """Nor are the calls on a number that so many own lines, and such a part of its callers of a minute, call too: a quiz, not a dialler."""
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
-_PREFIX: Final = 10_000
-"""Blocks of a prefix: what numbers of ten millions begin with, as plans give them to whole networks."""
 _U16: Final = 65_535
 _U31: Final = 2**31 - 1
 
@@ -162,8 +160,12 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                     add(into.blocks, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
                 touched[found, 0], touched[found, 1] = 2, at
                 found += 1
-        if block >= _PREFIX and trunk[row] > 0 and counts[row, tallies.FRESH] + counts[row, tallies.RANG] > 0:
-            at = open_row(into.prefixes, block // _PREFIX, clock // ten)
+        if (
+            block >= tallies.PREFIX_BLOCKS
+            and trunk[row] > 0
+            and counts[row, tallies.FRESH] + counts[row, tallies.RANG] > 0
+        ):
+            at = open_row(into.prefixes, block // tallies.PREFIX_BLOCKS, clock // ten)
             if at >= 0:
                 _count(into.prefixes, at, number // ten, counts[row], _U31)
                 touched[found, 0], touched[found, 1] = 3, at

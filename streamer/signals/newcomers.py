@@ -12,16 +12,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from streamer.calls.signals import Newcomer, Signal
+from streamer.calls.signals import AGAIN_MS, LASTS_MS, Newcomer, Signal
 
 HOUR_MS: Final = 3_600_000
 """So long after a line was last told of it is forgotten."""
 MOST: Final = 200_000
 """Lines held at a time; those beyond are not told of until others are silent for an hour."""
-LASTS_MS: Final = 30_000
-"""A signal that is not said again holds for so long."""
-AGAIN_MS: Final = 10_000
-"""What still stands out is said again so often, and at once when a line was given up for another."""
 STANDS_OUT: Final = 4
 """New lines of a range from which on it is told of."""
 FEWEST: Final = 6

@@ -15,8 +15,9 @@ from collections import Counter as Tally
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
+from streamer.calls.clamping import clamped
 from streamer.calls.codec import decode_call
-from streamer.calls.events import CLAMP_AHEAD_MS, CLAMP_BACK_MS, Setup
+from streamer.calls.events import Setup
 from streamer.calls.numbers import home_plan
 from streamer.errors import MessageError
 from streamer.identity.fetching import allowed_by
@@ -97,10 +98,7 @@ class Identities:
             if time.monotonic() > until:
                 looked.came["late"] += 1
                 continue
-            at_ms = setup.at
-            if self._settings.clamp:
-                appended = batch.append_ms[row]
-                at_ms = min(max(at_ms, appended - CLAMP_BACK_MS), appended + CLAMP_AHEAD_MS)
+            at_ms = clamped(setup.at, batch.append_ms[row]) if self._settings.clamp else setup.at
             found = verifier.verify(setup, at_ms)
             looked.results[row] = found.result
             looked.came[name_of(found.result)] += 1

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaException
 
 from streamer.errors import TransportError
-from streamer.kafka.asking import GONE_S
+from streamer.kafka.asking import Missing
 from streamer.kafka.clients import FINAL_ERRORS
 
 log = logging.getLogger("streamer.lookout")
@@ -21,7 +21,7 @@ class Lookout:
     def __init__(self, topics: list[str]) -> None:
         self._topics = topics
         self._final: str | None = None
-        self._missing_since = 0.0
+        self._missing = Missing()
         self.trouble: str | None = None
 
     def hear(self, error: Any) -> None:
@@ -41,7 +41,7 @@ class Lookout:
     def look(self, client: Client, now: float) -> None:
         """In trouble, ask whether the brokers answer again. Raises `TransportError` when they do, but the topics are gone."""
         if self.trouble is None:
-            self._missing_since = 0.0
+            self._missing.found()
             return
         try:
             found = client.list_topics(timeout=0.5).topics
@@ -51,7 +51,5 @@ class Lookout:
         if not missing:
             log.warning("the brokers answer again")
             self.trouble = None
-        elif not self._missing_since:
-            self._missing_since = now
-        elif now - self._missing_since > GONE_S:
+        elif self._missing.for_too_long(now):
             raise TransportError(f"the brokers do not have {', '.join(missing)} any more")

@@ -35,6 +35,8 @@ _APART_MS: Final = 37
 """By so much the seconds of neighbouring partitions are apart, so that they are not all added up at once."""
 _BLOCK: Final = 1_000
 """Numbers of a block."""
+PREFIX_BLOCKS: Final = 10_000
+"""Blocks of a prefix: what numbers of ten millions begin with, as plans give them to whole networks."""
 NO_BLOCK: Final = 1
 """What stands for the block of a calling number from elsewhere that lies in none."""
 E164: Final = 10**15

@@ -246,11 +246,11 @@ def test_a_change_of_the_policy_reaches_a_merger_that_runs(kafka_settings):
 
 
 def test_a_swapped_sim_that_calls_a_bank_is_a_case_once_whoever_merges(kafka_settings):
-    topics, bank, line = Topics(kafka_settings), "+77272580000", "+77017654321"
+    topics, bank, other_bank, line = Topics(kafka_settings), "+77272580000", "+77272590000", "+77017654321"
     now = int(time.time() * 1000)
-    control(
-        kafka_settings, topics.lists, "bank", {"list": "protected", "match": "exact", "number": bank, "side": "called"}
-    )
+    for number in (bank, other_bank):
+        entry = {"list": "protected", "match": "exact", "number": number, "side": "called"}
+        control(kafka_settings, topics.lists, number, entry)
     fact = {"number": line, "at": now - 3_600_000, "fact": "sim", "value": "changed", "operator": "op-a"}
     client = clients.producer(kafka_settings)
     client.produce(topics.sim, orjson.dumps(fact), line)
@@ -272,8 +272,10 @@ def test_a_swapped_sim_that_calls_a_bank_is_a_case_once_whoever_merges(kafka_set
             merging.kill()
         with merger(kafka_settings) as merging:  # hears of that call again
             merging.says("active: ")
-            time.sleep(1)
-            (case,) = on_file(kafka_settings)
+            assert call("s2", other_bank) == ["sim_swap.new_sim_calls_bank"]
+            wait_until(lambda: on_file(kafka_settings)[-1].called == [bank, other_bank])
+            case, changed = on_file(kafka_settings)  # by s2, and not once more by s1
+            assert changed.evidence == ["s1", "s2"]
             assert (case.subject, case.kind, case.measure, case.called) == (
                 f"sim/{line}",
                 "sim_swap",

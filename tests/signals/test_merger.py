@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.calls.signals import BusyLine, Rows, SwappedSim, packed
+from streamer.calls.signals import AGAIN_MS, LASTS_MS, BusyLine, Rows, SwappedSim, packed
 from streamer.errors import MessageError
-from streamer.signals.merger import AGAIN_MS, LASTS_MS, Merger
+from streamer.signals.merger import Merger
 from streamer.windows import tallies
 from streamer.windows.hashing import secret_words
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.calls.signals import Newcomer
+from streamer.calls.signals import AGAIN_MS, LASTS_MS, Newcomer
 from streamer.signals import newcomers
-from streamer.signals.newcomers import AGAIN_MS, HOUR_MS, LASTS_MS, Newcomers
+from streamer.signals.newcomers import HOUR_MS, Newcomers
 from tests.signals.test_merger import NOW, call, merger, said, sums
 
 MINUTE = 60_000
