@@ -29,6 +29,7 @@ COMPILED = (
     "throttling.py",
     "kernel.py",
     "outcomes.py",
+    "evidence.py",
     "signals/*.py",
 )
 """Modules that have compiled loops, or constants that these are compiled with."""

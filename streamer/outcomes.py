@@ -160,19 +160,22 @@ class Reporter:
             if counted[_SHADOW + code]:
                 outcomes.shadow_actions[name] += counted[_SHADOW + code]
         if counted[_REASONED]:
-            for mask, times in Counter(lines[:, REASONS_SAID].tolist()).items():
+            words = lines[:, REASONS_SAID]
+            for mask, times in Counter(words[words != 0].tolist()).items():
                 for reason in names_of(mask):
                     outcomes.reasons[reason] += times
         if counted[_GOVERNED]:
             outcomes.standing = _standing(given.events, out.columns, hashes)
         values = self._written(given, lines, known.versions, now_ms)
         rows, events, places = given.rows, given.events, lines[:, ROW].tolist()
-        outcomes.decisions = [(rows[at], events[at].call_id, value) for at, value in zip(places, values, strict=True)]
+        call_ids, operators = given.call_ids, given.operators
+        if len(places) < len(events):
+            rows, call_ids, operators = ([column[at] for at in places] for column in (rows, call_ids, operators))
+        outcomes.decisions = list(zip(rows, call_ids, values, strict=True))
         if counted[_SAID_BEFORE]:
             outcomes.said_before = counted[_SAID_BEFORE]
             stands = lines[:, _STANDS].tolist()
             outcomes.decisions = [one for one, stand in zip(outcomes.decisions, stands, strict=True) if not stand]
-        operators = [events[at].operator for at in places]
         outcomes.setups.update(operators)
         for operator, at in dict(zip(operators, places, strict=True)).items():
             outcomes.delays[operator] = int(given.columns.records[at, columns.APPENDED]) - events[at].at
@@ -184,15 +187,8 @@ class Reporter:
                 at = places[line]
                 outcomes.blocked[operators[line], trunk_of(events[at]), int(lines[line, REASONS_SAID])] += 1
         if counted[_WITH_EVIDENCE] or counted[_WAITING]:
-            for line in np.flatnonzero(lines[:, _EVIDENCE] | lines[:, _WAITS]).tolist():
-                at = places[line]
-                row, key = rows[at], given.numbers.key_of(at)
-                told = evidence_of(values[line], key, at, given, out, known)
-                if lines[line, _EVIDENCE]:
-                    outcomes.evidence.append((row, key, told))
-                if lines[line, _WAITS]:
-                    pended = Pended(events[at].call_id, key, given.batch.append_ms[row], values[line], told)
-                    outcomes.pended.append((given.batch.partitions[row], given.batch.offsets[row], pended))
+            told = np.flatnonzero(lines[:, _EVIDENCE] | lines[:, _WAITS]).tolist()
+            _tell(given, out, known, [(lines[line], places[line], values[line]) for line in told], outcomes)
 
     def _written(self, given: Read, lines: Any, versions: Versions, now_ms: int) -> list[bytes]:
         """The decision of each line."""
@@ -217,6 +213,20 @@ class Reporter:
             event.call_id, line[SAID_AT], now_ms, event.operator, event.caller, event.callee, line[SCORE],
             line[CACHE_UNTIL], bool(line[LATE]), closing,
         )  # fmt: skip
+
+
+def _tell(given: Read, out: Verdicts, known: InForce, told: list[tuple[Any, int, bytes]], outcomes: Outcomes) -> None:
+    """The evidence that goes out now, and that of calls that wait, which may; `told`: their lines, rows and decisions."""
+    batch = given.batch
+    keys = [given.numbers.key_of(at) for _, at, _ in told]
+    records = evidence_of([at for _, at, _ in told], [value for _, _, value in told], keys, given, out, known)
+    for (line, at, value), key, record in zip(told, keys, records, strict=True):
+        row = given.rows[at]
+        if line[_EVIDENCE]:
+            outcomes.evidence.append((row, key, record))
+        if line[_WAITS]:
+            pended = Pended(given.call_ids[at], key, batch.append_ms[row], value, record)
+            outcomes.pended.append((batch.partitions[row], batch.offsets[row], pended))
 
 
 @loop

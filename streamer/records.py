@@ -48,6 +48,8 @@ class Read(NamedTuple):
     batch: Batch
     rows: list[int]
     events: list[CallEvent]
+    operators: list[str]
+    call_ids: list[str]
     numbers: NumberColumns
     ids: Texts
     columns: columns.Columns
@@ -57,36 +59,39 @@ def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbe
     """The columns of decoded events; `rows` says where in the batch they lie."""
     n = len(events)
     whole = n == len(batch.values)
-    operators = [event.operator for event in events]
+    operators, call_ids = [event.operator for event in events], [event.call_id for event in events]
     row_of = {name: known.operators.row(name) for name in set(operators)}
     records = np.zeros((n, columns.RECORD_COLUMNS), np.int64)
-    records[:, columns.KIND] = [_KIND[event.__class__] for event in events]
+    records[:, columns.KIND] = kinds = [_KIND[event.__class__] for event in events]
     records[:, columns.AT] = [event.at for event in events]
     records[:, columns.APPENDED] = batch.append_ms if whole else [batch.append_ms[row] for row in rows]
     records[:, columns.OFFSET] = batch.offsets if whole else [batch.offsets[row] for row in rows]
     records[:, columns.PARTITION] = batch.partitions if whole else [batch.partitions[row] for row in rows]
     records[:, columns.OPERATOR] = [row_of[name] for name in operators]
-    setups = [event for event in events if event.__class__ is Setup]
-    if setups:
-        _of_setups(records, np.flatnonzero(records[:, columns.KIND] == columns.SETUP), setups, known, numbers)
+    if columns.SETUP in kinds:
+        of_setups = np.flatnonzero(records[:, columns.KIND] == columns.SETUP)
+        setups = events if of_setups.size == n else [events[at] for at in of_setups.tolist()]
+        _of_setups(records, of_setups, setups, known, numbers)
         if batch.identities:
             records[:, columns.IDENTITY] = [batch.identities[row] for row in rows]
-    ends = [event for event in events if event.__class__ is End]
-    if ends:
-        rows_of_ends = np.flatnonzero(records[:, columns.KIND] == columns.END)
-        records[rows_of_ends, columns.RING] = [-1 if end.ring_ms is None else end.ring_ms for end in ends]
-        records[rows_of_ends, columns.TALK] = [end.talk_ms for end in ends]
-        records[rows_of_ends, columns.CAUSE] = [-1 if end.cause is None else end.cause for end in ends]
+    if columns.END in kinds:
+        of_ends = np.flatnonzero(records[:, columns.KIND] == columns.END)
+        ends = [events[at] for at in of_ends.tolist()]
+        records[of_ends, columns.RING] = [-1 if end.ring_ms is None else end.ring_ms for end in ends]
+        records[of_ends, columns.TALK] = [end.talk_ms for end in ends]
+        records[of_ends, columns.CAUSE] = [-1 if end.cause is None else end.cause for end in ends]
     found = numbers.resolve(
         [event.caller for event in events], [event.callee for event in events], [event.asserted for event in events]
     )
-    ids = laid_out([*operators, *(event.call_id for event in events)])
+    ids = laid_out([*operators, *call_ids])
     hashes = np.empty(n, np.int64)
     hash_calls(*ids, records[:, columns.PARTITION], secret, hashes)
     return Read(
         batch,
         rows,
         events,
+        operators,
+        call_ids,
         found,
         ids,
         columns.Columns(
@@ -103,7 +108,7 @@ def trunk_of(setup: Any) -> str:
 
 
 def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
-    """The columns that set-ups alone have; `rows` says where in `records` they lie."""
+    """The columns that set-ups alone have; `rows` int64[n] says where in `records` they lie."""
     records[rows, columns.INGRESS] = [_INGRESS[event.ingress] for event in setups]
     records[rows, columns.ATTESTATION] = [_ATTESTATION[event.attestation] for event in setups]
     records[rows, columns.SCOPE] = records[rows, columns.OPERATOR]
@@ -113,13 +118,13 @@ def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbe
         _of_trunks(records, rows, setups, known, numbers)
     scopes = known.demotions.scopes
     if scopes:
-        for row, event in zip(rows, setups, strict=True):
+        for row, event in zip(rows.tolist(), setups, strict=True):
             scope = scopes.get((event.operator, trunk_of(event)))
             if scope is not None:
                 records[row, columns.SCOPE] = scope
-    diverted = [(row, event.diverted_from) for row, event in zip(rows, setups, strict=True) if event.diverted_from]
+    diverted = [at for at, event in enumerate(setups) if event.diverted_from]
     if diverted:
-        records[[row for row, _ in diverted], columns.DIVERTED] = numbers.ids([number for _, number in diverted])
+        records[rows[diverted], columns.DIVERTED] = numbers.ids([setups[at].diverted_from for at in diverted])
 
 
 def _of_trunks(records: Any, rows: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
@@ -128,10 +133,6 @@ def _of_trunks(records: Any, rows: Any, setups: list[Any], known: InForce, numbe
     of = [at.get((event.operator, event.trunk), 0) for event in setups]
     records[rows, columns.REGISTERED] = of
     kinds = known.trunks.compiled.kind
-    asserted = [
-        (row, event.asserted)
-        for row, event, trunk in zip(rows, setups, of, strict=True)
-        if event.asserted and kinds[trunk] == trunks.ENTERPRISE
-    ]
+    asserted = [at for at, event in enumerate(setups) if event.asserted and kinds[of[at]] == trunks.ENTERPRISE]
     if asserted:
-        records[[row for row, _ in asserted], columns.ASSERTED] = numbers.ids([number for _, number in asserted])
+        records[rows[asserted], columns.ASSERTED] = numbers.ids([setups[at].asserted for at in asserted])

@@ -48,12 +48,12 @@ def _sums(held: Tallies, names: Mapping[int, tuple[str, str]]) -> list[tuple[str
 
 
 def _message(partition: int, sums: tallies.Sums, names: Mapping[int, tuple[str, str]]) -> signals.PartialSums:
-    used, places = np.unique(sums.trunk, return_inverse=True)
-    named = [(row, names[row]) for row in used.tolist() if row in names]
-    numbers = {row: number for number, (row, _) in enumerate(named, 1)}
-    trunk: Any = np.array([numbers.get(row, 0) for row in used.tolist()], np.int64)[places]
-    rows = signals.Rows(np.column_stack([sums.callee, sums.block]), trunk, sums.counts)
-    return signals.packed(partition, sums.number, [name for _, name in named], rows)
+    numbers: Any = np.bincount(sums.trunk)
+    named = [row for row in np.flatnonzero(numbers).tolist() if row in names]
+    numbers.fill(0)
+    numbers[named] = range(1, len(named) + 1)
+    rows = signals.Rows(np.column_stack([sums.callee, sums.block]), numbers[sums.trunk], sums.counts)
+    return signals.packed(partition, sums.number, [names[row] for row in named], rows)
 
 
 def _named(value: str | None) -> str | None:

@@ -63,6 +63,9 @@ class Writer:
     """Writes decisions; keeps the closings met, which never change what is written."""
 
     def __init__(self) -> None:
+        self._out = np.empty(
+            0, np.uint8
+        )  # made seldom: memory that is new to a process has to be cleared by the system
         self._forget()
 
     def _forget(self) -> None:
@@ -89,10 +92,11 @@ class Writer:
         """
         m = len(lines)
         size = ids.data.size + numbers.data.size + m * (_FIXED_BYTES + self._longest)
-        out = np.empty(size, np.uint8)
+        if size > len(self._out):
+            self._out = np.empty(2 * size, np.uint8)
         places = np.empty((2, m), np.int64)
-        length = _write(ids, numbers, lines, decided_at, self._keys, self._ends, self._bytes, out, places)
-        written = out[:length].tobytes()
+        length = _write(ids, numbers, lines, decided_at, self._keys, self._ends, self._bytes, self._out, places)
+        written = self._out[:length].tobytes()
         return [written[begin:end] for begin, end in zip(*places.tolist(), strict=True)]
 
 

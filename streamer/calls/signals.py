@@ -145,7 +145,8 @@ class Rows(NamedTuple):
 
 def packed(partition: int, number: int, trunks: list[tuple[str, str]], rows: Rows) -> PartialSums:
     """The message of some rows."""
-    counts = np.column_stack([rows.trunk, rows.counts]).astype(_SUMS)
+    counts = np.empty((len(rows.trunk), 1 + len(COUNTS)), _SUMS)
+    counts[:, 0], counts[:, 1:] = rows.trunk, rows.counts
     return PartialSums(
         partition=partition,
         number=number,

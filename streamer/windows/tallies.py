@@ -8,6 +8,7 @@ the same numbers, and so are counted once.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -211,7 +212,9 @@ def take(tallies: Tallies, partition: int) -> list[Sums]:
     if not done:
         return []
     found = []
-    for own in np.split(rows[:done], np.flatnonzero(np.diff(rows[:done, NUMBER])) + 1):
+    bounds = [0, *(np.flatnonzero(np.diff(rows[:done, NUMBER])) + 1).tolist(), done]
+    for begin, end in itertools.pairwise(bounds):
+        own = rows[begin:end]
         order = np.lexsort((own[:, TRUNK], own[:, BLOCK], own[:, CALLEE]))
         counts = np.zeros((len(own), COUNTS), np.int64)
         kinds = _add_up(own, order, counts)
