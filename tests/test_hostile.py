@@ -17,6 +17,7 @@ def test_trunks_with_endless_names_neither_fill_the_metrics_nor_the_governor():
         records = batch([setup(f"c{number}", caller, "+77272345678", trunk=f"{number:03d}" + "x" * 60_000)])
         outcomes = held.process(records, NOW)
         shown.observe(records, outcomes, NOW, shed=False)
+        shown.show()
         assert [len(trunk) for _, trunk, _ in outcomes.blocked] == [255]
     assert len(generate_latest(shown.registry)) < 500_000
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections import defaultdict
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from streamer.reasons import names_of
+from streamer.stream.distribution import Distribution
 from streamer.stream.identity_metrics import IdentityMetrics
 from streamer.stream.state_metrics import StateMetrics
 from streamer.versions import told
@@ -18,6 +17,7 @@ from streamer.versions import told
 BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 
+_BATCHES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 2000.0)
 MOST_OPERATORS: Final = 1_000
 """Operators that have labels of their own; a country has hundreds."""
 MOST_TRUNKS: Final = 2_000
@@ -28,39 +28,21 @@ _MOST_SKEW_S: Final = 600.0
 """Skew beyond which it makes no difference; one absurd time must not hide what comes after it."""
 
 
-class Latency:
-    """A histogram that takes a whole batch at once: a library's `observe` for each verdict costs as much as judging it."""
-
-    def __init__(self, name: str, documentation: str, buckets: tuple[float, ...]) -> None:
-        self._name = name
-        self._documentation = documentation
-        self._edges = buckets
-        self._counts = [0] * (len(buckets) + 1)
-        self._sum = 0.0
-
-    def observe(self, waits_s: dict[float, int]) -> None:
-        """Count waits in seconds, each as often as its value says."""
-        for wait, n in waits_s.items():
-            self._counts[bisect_left(self._edges, wait)] += n
-            self._sum += wait * n
-
-    def collect(self) -> Iterator[HistogramMetricFamily]:
-        """What prometheus-client asks of a collector."""
-        total, rows = 0, []
-        for edge, count in zip((*map(str, self._edges), "+Inf"), list(self._counts), strict=True):
-            total += count
-            rows.append((edge, total))
-        yield HistogramMetricFamily(self._name, self._documentation, buckets=rows, sum_value=self._sum)
-
-
 class Metrics:
-    """All metrics of a scoring worker; names begin with `streamer_`."""
+    """All metrics of a scoring worker; names begin with `streamer_`.
+
+    What is counted of batches is shown when `show` is called: the library's counters take a lock and look their labels up
+    each time, which for a batch of ten set-ups is a tenth of what judging them costs.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._operators: set[str] = set()
         self._trunks: set[tuple[str, str]] = set()
         self._skews: dict[str, float] = {}
+        self._moved: set[str] = set()
+        self._ages: dict[int, float] = {}
+        self._counted: dict[tuple[Counter, tuple[str, ...]], int] = defaultdict(int)
         self._in_force: tuple[str, str | None] = ("", "")
         own: dict[str, Any] = {"registry": self.registry}
         self.decisions = Counter("streamer_decisions", "Verdicts by action", ["action"], **own)
@@ -83,16 +65,15 @@ class Metrics:
             [*place, "detector"],
             **own,
         )
-        self.latency = Latency(
+        self.latency = Distribution(
             "streamer_decision_latency_seconds",
             "Append of a set-up to its verdict being handed to the producer",
             BUCKETS_S,
         )
         self.registry.register(self.latency)
         self.records = Counter("streamer_records", "Records of calls.v1 taken in", **own)
-        self.batch = Histogram(
-            "streamer_batch_records", "Records a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 2000), **own
-        )
+        self.batch = Distribution("streamer_batch_records", "Records a batch", _BATCHES)
+        self.registry.register(self.batch)
         self._lag = Gauge("streamer_lag_records", "Records not yet finished, by partition", ["partition"], **own)
         self._age = Gauge(
             "streamer_lag_seconds",
@@ -223,59 +204,74 @@ class Metrics:
             self._age.labels(str(partition)).set(0)
 
     def age(self, partition: int, seconds: float) -> None:
-        """Set the age of the newest record of a partition that was just judged."""
-        self._age.labels(str(partition)).set(max(seconds, 0.0))
+        """Note the age of the newest record of a partition that was just judged."""
+        self._ages[partition] = max(seconds, 0.0)
 
     def forget(self, partition: int) -> None:
         """A partition that is owned no more shows nothing."""
+        self._ages.pop(partition, None)
         self._lag.remove(str(partition))
         self._age.remove(str(partition))
         self.state.forget(partition)
 
     def observe(self, batch: Any, outcomes: Any, now_ms: float, *, shed: bool) -> None:
         """Count what a batch came to."""
-        self.records.inc(len(batch.values))
-        self.batch.observe(len(batch.values))
+        counted, n = self._counted, len(batch.values)
+        counted[self.records, ()] += n
+        self.batch.observe({n: 1})
         appended = Tally([batch.append_ms[row] for row, _, _ in outcomes.decisions])
-        self.latency.observe({max(now_ms - at, 0.0) / 1000: n for at, n in appended.items()})
-        if shed:
-            self.shed.inc()
-        if outcomes.evidence:
-            self.evidence.inc(len(outcomes.evidence))
-        for action, n in outcomes.actions.items():
-            self.decisions.labels(action).inc(n)
-        for action, n in outcomes.shadow_actions.items():
-            self.shadow.labels(action).inc(n)
-        for reason, n in outcomes.reasons.items():
-            self.reasons.labels(reason).inc(n)
-        for operator, n in outcomes.setups.items():
-            self.setups.labels(self.operator(operator)).inc(n)
-        for operator, n in outcomes.throttled.items():
-            self.throttled.labels(self.operator(operator)).inc(n)
-        for (operator, trunk, mask), n in outcomes.blocked.items():
+        self.latency.observe({max(now_ms - at, 0.0) / 1000: times for at, times in appended.items()})
+        for alone, times in (
+            (self.shed, shed),
+            (self.evidence, len(outcomes.evidence)),
+            (self.repeated, outcomes.repeated),
+            (self.state.said_before, outcomes.said_before),
+            (self.late, outcomes.late),
+        ):
+            if times:
+                counted[alone, ()] += times
+        for by_name, found in (
+            (self.decisions, outcomes.actions),
+            (self.shadow, outcomes.shadow_actions),
+            (self.reasons, outcomes.reasons),
+        ):
+            for name, times in found.items():
+                counted[by_name, (name,)] += times
+        for by_operator, found in (
+            (self.setups, outcomes.setups),
+            (self.throttled, outcomes.throttled),
+            (self.clamped, outcomes.clamped),
+        ):
+            for name, times in found.items():
+                counted[by_operator, (self.operator(name),)] += times
+        for (operator, trunk, mask), times in outcomes.blocked.items():
             place = self.trunk(operator, trunk)
-            self.blocks.labels(*place).inc(n)
+            counted[self.blocks, place] += times
             for detector in {reason.partition(".")[0] for reason in names_of(mask)}:
-                self.blockers.labels(*place, detector).inc(n)
+                counted[self.blockers, (*place, detector)] += times
         for operator, delay_ms in outcomes.delays.items():
             self._clock(self.operator(operator), delay_ms / 1000)
-        for operator, n in outcomes.clamped.items():
-            self.clamped.labels(self.operator(operator)).inc(n)
-        if outcomes.repeated:
-            self.repeated.inc(outcomes.repeated)
-        if outcomes.said_before:
-            self.state.said_before.inc(outcomes.said_before)
-        if outcomes.late:
-            self.late.inc(outcomes.late)
         self.waited(outcomes)
 
     def waited(self, outcomes: Any) -> None:
         """Count what came of calls that had to wait."""
         for came, n in outcomes.came.items():
-            self.awaiting.labels(came).inc(n)
+            self._counted[self.awaiting, (came,)] += n
+
+    def show(self) -> None:
+        """Show what was counted and noted of batches since this was called last."""
+        for (counter, labels), n in self._counted.items():
+            (counter.labels(*labels) if labels else counter).inc(n)
+        for partition, seconds in self._ages.items():
+            self._age.labels(str(partition)).set(seconds)
+        for operator in self._moved:
+            self.skew.labels(operator).set(self._skews[operator])
+        self._counted.clear()
+        self._ages.clear()
+        self._moved.clear()
 
     def _clock(self, operator: str, delay_s: float) -> None:
         delay_s = max(-_MOST_SKEW_S, min(_MOST_SKEW_S, delay_s))
         held = self._skews.get(operator, delay_s)
         self._skews[operator] = held + _SMOOTHED * (delay_s - held)
-        self.skew.labels(operator).set(self._skews[operator])
+        self._moved.add(operator)

@@ -58,7 +58,8 @@ class Scoring:
         self._owned: set[int] = set()
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
-        self.deliveries = Deliveries(settings, self._fail_from_thread)
+        unhurried = {self.topics.evidence, self.topics.counts}
+        self.deliveries = Deliveries(settings, self._fail_from_thread, unhurried)
         self.control = Control(settings, self._fail_from_thread, self._wake)
         self.checkpoints = Checkpoints(
             settings, judge, self.deliveries, self.control, lambda: self._poller, self._fail_from_thread, self._wake
@@ -99,6 +100,7 @@ class Scoring:
 
     async def close(self, wait_s: float) -> None:
         """Send what is still under way, within `wait_s`, and end the threads."""
+        self.metrics.show()
         self.control.close()
         self.checkpoints.close()
         if self._identities is not None:
@@ -150,6 +152,7 @@ class Scoring:
         """The engine's clock, in partitions where nothing waits to be judged, and once a second gauges."""
         for turn in itertools.count(1):
             await asyncio.sleep(_TICK_S)
+            self.metrics.show()
             now = self._log_clock.now_ms()
             lags = self._poller.lags if self._app.consumer.poller is not None else {}
             if now is not None:

@@ -148,6 +148,7 @@ def test_trunks_and_operators_cannot_exhaust_memory_and_absurd_clocks_hide_nothi
     said.blocked["a", "1", 0b11] = 2
     said.setups["a"] = 5
     shown.observe(Batch, said, 0, shed=False)
+    shown.show()
     value = shown.registry.get_sample_value
     assert value("streamer_setups_total", {"operator": "a"}) == 5
     assert value("streamer_blocks_total", {"operator": "a", "trunk": "1"}) == 2
@@ -157,6 +158,7 @@ def test_trunks_and_operators_cannot_exhaust_memory_and_absurd_clocks_hide_nothi
     assert value("streamer_clock_skew_seconds", {"operator": "a"}) == 600
     for _ in range(200):
         shown.observe(Batch, Outcomes(delays={"a": -3_000}), 0, shed=False)
+    shown.show()
     assert value("streamer_clock_skew_seconds", {"operator": "a"}) == pytest.approx(-3, abs=0.05)
 
 

@@ -86,10 +86,10 @@ def test_metrics_tell_what_happened(kafka_settings):
         calls.publish(b"nothing", key="x")
         assert not calls.until({"moved", "there", *(f"c{number}" for number in range(30))}), worker.log
         read(kafka_settings, topics.dead_letter(calls.topics.calls), 1)
-        wait_until(lambda: b'streamer_lag_records{partition="3"} 0.0' in get(page, "/metrics")[1])
+        shown = ('streamer_decisions_total{action="allow"} 32.0', 'streamer_lag_records{partition="3"} 0.0')
+        wait_until(lambda: all(line.encode() in get(page, "/metrics")[1] for line in shown))
         text = get(page, "/metrics")[1].decode()
         for line in (
-            'streamer_decisions_total{action="allow"} 32.0',
             'streamer_rekeyed_total{operator="op-a"} 1.0',
             f'streamer_dead_letters_total{{reason="not_json",topic="{calls.topics.calls}"}} 1.0',
             "streamer_decision_latency_seconds_count 32.0",
