@@ -2,8 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Tests with a broker mostly wait, so that more of them than there are cores may run at a time.
-JOBS   ?= 2
+# Tests with a broker wait for half of their time, so that more of them than there are cores run at a time.
+JOBS   ?= 3
 COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
 
@@ -52,7 +52,7 @@ test: $(VENV)/.packages ## every check and test, on a real broker
 	@# The compiler of the loops has one core, the checks the other.
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint $(STAMP)
 	@$(BIN)/streamer compile
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 quick: env ## tests without a broker
 	@$(BIN)/python -m pytest -q -m 'not broker and not slow'
