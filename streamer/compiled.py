@@ -32,7 +32,7 @@ class Straight:
     """
 
     checked: ClassVar[bool] = False
-    """Whether the types of all arguments are looked at all the same, and others than at the call before refused: for tests."""
+    """Whether the types of what else is given are looked at all the same, and others than at the call before refused: for tests."""
 
     def __init__(self, function: Any) -> None:
         self._function = function
@@ -44,8 +44,8 @@ class Straight:
         """What the loop returns for `seldom` and then `given`."""
         known = self._known
         if len(known) == len(seldom) and all(map(is_, known, seldom)):
-            if self.checked and self._types != _types_of((*seldom, *given)):
-                raise TypeError(f"entered with {_types_of((*seldom, *given))}, before with {self._types}")
+            if self.checked and self._types[len(seldom) :] != _types_of(given):
+                raise TypeError(f"entered with {_types_of(given)}, before with {self._types[len(seldom) :]}")
             return self._enter(*seldom, *given)
         found = self._function(*seldom, *given)
         self._types = _types_of((*seldom, *given))

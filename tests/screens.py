@@ -135,7 +135,7 @@ def doctor(scene):
 
     def traffic():
         scene.works()
-        live = ["-m", "streamer", "simulate", "--to", "kafka", "--rate", "60", "--seconds", "120"]
+        live = ["-m", "streamer", "simulate", "--to", "kafka", "--rate", "60", "--seconds", "120", "--subscribers", "20000"]  # fmt: skip
         simulated = subprocess.Popen([sys.executable, *live], env=scene.env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
         scene.stack.callback(simulated.wait)
         scene.stack.callback(simulated.terminate)

@@ -16,6 +16,8 @@ from streamer.kafka.clients import producer
 from streamer.settings import Settings
 
 _WAIT_S: Final = 30.0
+_URGENT_S: Final = 5.0
+"""So long is a transaction's coordinator waited for where the message may go without one."""
 _HANGING_MS: Final = 10_000
 """So long at most does a transaction whose owner died hold back who reads the topic."""
 _TURNS: Final = 20
@@ -84,7 +86,8 @@ def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoi
     last who took the name can write (Kafka fences the transactions of those before), and what they wrote lies in the log by
     then. So changes that are made at one moment follow one another. Nothing is sent when `answer` gives nothing, as it has to
     where it finds what it gave before: brokers may leave open whether they took that.
-    What is `urgent` is sent all the same where the brokers refuse the transaction itself, for lack of rights say.
+    What is `urgent` is sent all the same where the brokers refuse the transaction itself, for lack of rights say, or do not
+    open it within 5 s.
     Raises `DeliveryError` when the brokers do not take it, or others come in between again and again.
     """
     own = {
@@ -96,7 +99,7 @@ def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoi
     for _ in range(_TURNS):
         client, begun = producer(settings, **own), False
         try:
-            client.init_transactions(_WAIT_S)
+            client.init_transactions(_URGENT_S if urgent else _WAIT_S)
             messages = answer()
             if messages:
                 client.begin_transaction()

@@ -160,11 +160,14 @@ def test_a_call_that_no_worker_judges_passes_and_its_late_verdict_is_ignored(kaf
             assert (decision["action"], decision["late"]) == ("block", True)
             switch.setup("after", "+77030000001")
             assert not calls.until({"after"}), worker.log
-            switch.told("after")
+            wait_until(lambda: switch.of("after"), tell=lambda: switch.log)
             assert worker.stop() == 0, worker.log
         switch.process.terminate()
         code, counts = switch.end()
-        assert (code, counts["late"], len(switch.of("undecided"))) == (0, 1, 1)
+        # On a machine that has much to do the other verdict may come late too.
+        late = sum(decision["late"] for found in calls.decided.values() for decision, _ in found)
+        assert 1 <= counts["late"] <= late
+        assert (code, len(switch.of("undecided"))) == (0, 1)
 
 
 def test_calls_pass_while_there_are_no_brokers(make_unreachable):

@@ -39,10 +39,14 @@ _INSTRUMENTED = [
 
 
 class Watched:
-    """A target's inputs: counted, timed, what they come to remembered, what they raise written down."""
+    """A target's inputs: counted, timed, what they come to remembered, what they raise written down.
 
-    def __init__(self, target, count, folder):
+    `hangs_after_s` ends the process where no input has come to its end for so long; None, as for tests, ends nothing.
+    """
+
+    def __init__(self, target, count, folder, hangs_after_s=None):
         self.target, self.count, self.folder = target, count, folder
+        self._hangs_after_s = hangs_after_s
         self.inputs = 0
         self.answers = {}
         self.found = {}
@@ -92,7 +96,8 @@ class Watched:
         now = time.monotonic()
         if now - self._fresh_at > 5:
             self._fresh_at = now
-            faulthandler.dump_traceback_later(_HANGS_AFTER_S, exit=True)
+            if self._hangs_after_s is not None:
+                faulthandler.dump_traceback_later(self._hangs_after_s, exit=True)
             resident = int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
             if self.inputs < 10_000 or not self._resident:
                 self._resident = max(resident, self._resident)
@@ -172,7 +177,7 @@ def guided(target, watched, seeds, draw):
 def job(target, way, count, seed, folder):
     """Run a target; findings and what is worth keeping are left in the folder."""
     seeds = [*target.seeds(), *corpus.read(target.name), *corpus.written_down(folder.parent / "guided" / "kept")]
-    watched = Watched(target, count, folder)
+    watched = Watched(target, count, folder, _HANGS_AFTER_S)
     draw = random.Random(f"{target.name} {seed}")
     (guided if way == "guided" else plain)(target, watched, seeds, draw)
 

@@ -82,3 +82,15 @@ def test_what_is_urgent_is_sent_where_the_brokers_refuse_transactions(kafka_sett
         exchange(kafka_settings, f"{topic}-desk", lambda: message)
     exchange(kafka_settings, f"{topic}-desk", lambda: message, urgent=True)
     assert [record.value for record in read(kafka_settings, topic)] == [b"there"]
+
+
+def test_what_is_urgent_is_sent_where_no_transaction_is_opened_in_time(kafka_settings, monkeypatch):
+    for name in ("_WAIT_S", "_URGENT_S"):
+        monkeypatch.setattr(sending, name, 0.001)
+    topic = Topics(kafka_settings).policy
+    message = [Outgoing(topic, b"k", b"there", (), 0)]
+    with pytest.raises(DeliveryError, match="nothing was changed"):
+        exchange(kafka_settings, f"{topic}-desk", lambda: message)
+    monkeypatch.setattr(sending, "_WAIT_S", 30.0)
+    exchange(kafka_settings, f"{topic}-desk", lambda: message, urgent=True)
+    assert [record.value for record in read(kafka_settings, topic)] == [b"there"]

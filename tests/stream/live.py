@@ -91,11 +91,11 @@ class Worker:
         self.kill()
 
 
-def wait_until(happened, seconds=60, tell=str):
+def wait_until(happened, seconds=60, tell=str, each_s=0.02):
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, f"did not happen in {seconds} s: {tell()}"
-        time.sleep(0.02)
+        time.sleep(each_s)
 
 
 def setup(call_id, caller, at=None, callee="+77272345678", **more):

@@ -37,7 +37,7 @@ def folders(tmp_path):
         "identity_anchors": tmp_path / "anchors",
         "identity_certificates": tmp_path / "certificates",
         "identity_hosts": ".example.org",
-        "identity_timeout_ms": 1_000,  # as long as may be: this process shares its processor with other tests
+        "identity_timeout_ms": 1_000,  # however busy this machine is
     }
 
 

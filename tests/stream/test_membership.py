@@ -17,7 +17,7 @@ def test_orderly_leaves_repeat_nothing(kafka_settings):
         assert not calls.until({"first"}), first.log
         staying, log = first, ""
         with Load(calls, 1_000) as load:
-            for turn in range(8):
+            for turn in range(5):
                 other = Worker(kafka_settings, judge="plain")
                 other.says("partitions gained")
                 staying, leaving = (other, staying) if turn % 2 else (staying, other)
@@ -29,7 +29,7 @@ def test_orderly_leaves_repeat_nothing(kafka_settings):
     calls.rest()
     repeated = {call_id: len(found) for call_id, found in calls.decided.items() if len(found) > 1}
     assert not repeated, log + staying.log
-    assert len(load.published) > 3_000
+    assert len(load.published) > 2_000
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from streamer.training.cases import Cases
 from streamer.training.intake import Intake
 from tests.training.world import WAIT_S, World
 
-KILLS = 8
+KILLS = 5
 """How many trainers fall, one after the other."""
 MATURE_S = 5.0
 """Longer than any pause of a loaded machine between a call's evidence and its report: the test knows what ripens."""
