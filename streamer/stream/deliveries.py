@@ -1,7 +1,4 @@
-"""What leaves the worker: two idempotent producers, each message awaited.
-
-One sends at once what somebody waits for. The other lets what nobody waits for gather for a moment: a request to a broker
-costs both sides as much processor time as judging ten calls, and a request carries the messages of one partition.
+"""What leaves the worker: one idempotent producer, each message awaited.
 
 A batch is finished when every one of its messages was delivered. A report a message would take the interpreter thousands
 of times a second, so the last message of each run of one partition stands for those before it. It may, because the
@@ -33,8 +30,6 @@ log = logging.getLogger("streamer.deliveries")
 
 _LOOK_S: Final = 0.005
 _ROOM_S: Final = 0.002
-_GATHER_MS: Final = 20
-"""For how long what nobody waits for gathers."""
 _SETTINGS: Final = {
     # No message times out. What never arrives although brokers answer is the consumer's watchdog to find.
     "delivery.timeout.ms": 0,
@@ -98,17 +93,10 @@ class Parcel:
 
 
 class Deliveries:
-    """The producers and the thread that serves their callbacks; it still runs while the app stops.
+    """The producer and the thread that serves its callbacks; it still runs while the app stops."""
 
-    Messages to topics in `unhurried` gather for a moment.
-    """
-
-    def __init__(
-        self, settings: Settings, fail: Callable[[BaseException], None], unhurried: Collection[str] = ()
-    ) -> None:
-        self._prompt = producer(settings, **_SETTINGS, error_cb=self._hear)
-        self._gathering = producer(settings, **_SETTINGS, **{"linger.ms": _GATHER_MS}, error_cb=self._hear)
-        self._unhurried = unhurried
+    def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
+        self._producer = producer(settings, **_SETTINGS, error_cb=self._hear)
         self._fail = fail
         self._newest: dict[Place, int] = {}
         self._stop = threading.Event()
@@ -131,9 +119,8 @@ class Deliveries:
             return
         reported = _reported(messages, self._newest)
         parcel = Parcel(sum(reported), self._newest, done, self._fail)
-        prompt, gathering, unhurried, run = self._prompt.produce, self._gathering.produce, self._unhurried, 0
+        produce, run = self._producer.produce, 0
         for (topic, value, key, partition, headers), wanted in zip(messages, reported, strict=True):
-            produce = gathering if topic in unhurried else prompt
             run += 1
             report = None
             if wanted:
@@ -167,8 +154,7 @@ class Deliveries:
         """
         if self._serving.acquire(blocking=False):
             try:
-                self._prompt.poll(0)
-                self._gathering.poll(0)
+                self._producer.poll(0)
             except KafkaException as error:
                 self._client_failed(error)
             finally:
@@ -178,10 +164,8 @@ class Deliveries:
         """End the thread, then wait for what is under way; gives whether all of it was delivered."""
         self._stop.set()
         self._thread.join(5)
-        until = time.monotonic() + wait_s
         try:
-            left = [client.flush(max(until - time.monotonic(), 0.0)) for client in (self._prompt, self._gathering)]
-            return not any(left)
+            return not self._producer.flush(wait_s)
         except KafkaException as error:
             self._client_failed(error)
             return False
@@ -193,7 +177,7 @@ class Deliveries:
             self.serve()
             if self.trouble is not None and time.monotonic() - asked_at > 1.0:
                 try:
-                    self._prompt.list_topics(timeout=0.5)
+                    self._producer.list_topics(timeout=0.5)
                 except KafkaException:
                     pass
                 else:

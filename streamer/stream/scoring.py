@@ -58,8 +58,7 @@ class Scoring:
         self._owned: set[int] = set()
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
-        unhurried = {self.topics.evidence, self.topics.counts}
-        self.deliveries = Deliveries(settings, self._fail_from_thread, unhurried)
+        self.deliveries = Deliveries(settings, self._fail_from_thread)
         self.control = Control(settings, self._fail_from_thread, self._wake)
         self.checkpoints = Checkpoints(
             settings, judge, self.deliveries, self.control, lambda: self._poller, self._fail_from_thread, self._wake

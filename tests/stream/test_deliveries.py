@@ -104,7 +104,7 @@ def test_why_nothing_can_be_sent_any_more_is_told_although_the_next_message_meet
 
     def broken():
         try:
-            deliveries._prompt.produce(topic, SMALL, partition=1)
+            deliveries._producer.produce(topic, SMALL, partition=1)
         except KafkaException as error:
             return error.args[0].code() == KafkaError._FATAL
         return False
