@@ -2,7 +2,9 @@
 
 Sources: the domain page's row of the same name. What a single number does shows nothing, so the trunk and the block of a thousand numbers remember. A burst is five or more
 different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where their block was in a burst
-and the trunk too: the honest numbers of a block mostly come over other trunks. Where the trunk alone was, they are labelled: in a day of
+over the same trunk: the honest numbers of a block mostly come over other trunks, which may be in bursts of their own (a flood on one
+called number is one), and were blocked when it was enough that the block was in a burst and the trunk was, in whichever: of the simulated
+honest calls that number rotation blocked then, no block had its bursts on the trunk of the call. Where the trunk alone was, they are labelled: in a day of
 simulated calls 276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
 block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
 bursts (robocalls from rotating numbers) and is labelled too; one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
@@ -53,7 +55,11 @@ DETECTOR = Detector(
     id="number_rotation",
     kind="behaviour",
     causes=(
-        Cause("block_in_bursts", "block", "calls of the caller's block of numbers in bursts on one called number"),
+        Cause(
+            "block_in_bursts",
+            "block",
+            "calls of the caller's block of numbers over this trunk in bursts on one called number",
+        ),
         Cause("block_of_new_callers", "label", "new callers of the caller's block of numbers, whose talks end at once"),
         Cause("trunk_in_bursts", "label", "share of a trunk's calls that are in bursts on one called number"),
         Cause("trunk_with_bursts", "label", "the same on a trunk that carries much else"),
