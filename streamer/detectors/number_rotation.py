@@ -2,10 +2,10 @@
 
 Sources: the domain page's row of the same name. What a single number does shows nothing, so the trunk and the block of a thousand numbers remember. A burst is five or more
 different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where their block was in a burst
-over the same trunk: the honest numbers of a block mostly come over other trunks, which may be in bursts of their own (a flood on one
-called number is one), and were blocked when it was enough that the block was in a burst and the trunk was, in whichever: of the simulated
-honest calls that number rotation blocked then, no block had its bursts on the trunk of the call. Where the trunk alone was, they are labelled: in a day of
-simulated calls 276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
+over the same trunk: the honest numbers of a block mostly come over other trunks, and these may be in bursts of another campaign (a flood
+on one called number is one). When the bursts of the block and those of the trunk did not have to be the same, all 42 landlines wrongly
+blocked in 4,000 s of simulated calls were such. Where the trunk alone was in bursts, they are labelled: in a day of simulated calls
+276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
 block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
 bursts (robocalls from rotating numbers) and is labelled too; one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
 Exempt: own lines, and callers that were seen before within a day. A number that a crowd of own lines calls too (a quiz) is in no burst.
