@@ -49,8 +49,20 @@ LIMITS: Final[dict[str, Limit]] = {
     "burst_s": Limit(5, 1, 60, "seconds within which they come, or twice that at most"),
     "burst_lasts_s": Limit(10, 1, 600, "seconds for which a called number is in a burst after one came"),
     "burst_times_usual": Limit(5, 0, _MOST, "fewer callers than so many times the usual ones of the called number are no burst"),
+    "crowd_own_lines": Limit(10, 1, _MOST, "calls on a number that so many own lines call within a minute are no burst, but a quiz"),
+    "crowd_share": Limit(0.2, 0, 1, "if these lines are such a part of its callers, as they are among people"),
     "device_lines_most": Limit(64, 2, _MOST, "an IMEI that more busy lines share stands for something else, as a row of zeros does"),
     "watched_h": Limit(1, 0, 24, "hours for which a busy line is watched before it is known how much it is called"),
+    "lure_every": Limit(5, 1, _MOST, "a number that is found to lure is told of at each of its calls in 10 min that is a multiple of this"),
+    "new_line_calls": Limit(4, 1, _MOST, "a line that is new is told of from so many calls in the hour on"),
+    "new_line_s": Limit(3_600, 60, 3_600, "seconds after its first call for which it is new; its calls of an hour are told"),
+    "range_line_calls": Limit(6, 1, _MOST, "calls of a new line from which on it counts among the `lines` of its range"),
+    "range_distinct_share": Limit(0.7, 0, 1, "part of its calls that its different called numbers have to be, or it does not count at all"),
+    "range_lines": Limit(4, 1, _MOST, "a range of ten thousand numbers is told of from so many `lines` on"),
+    "given_up_calls": Limit(10, 2, _MOST, "calls of a new line from which on it is given up when it falls silent; who tries a telephone makes fewer"),
+    "given_up_min": Limit(45, 1, 60, "minutes: one that works for longer is not given up; less than `new_line_s`, when no more is told of it"),
+    "silent_s": Limit(120, 1, 3_600, "seconds without a call after which a line is silent"),
+    "silent_gaps": Limit(4, 0, _MOST, "or so many times the mean time between its calls, whichever is longer"),
     **{
         f"{kind}_{count}": Limit(least, 1, _MOST, f"a {_SUBJECTS[kind]} is told of from so many `{count}` on")
         for kind, counts in STANDS_OUT.items()
@@ -81,8 +93,9 @@ def limits(given: Mapping[str, float]) -> dict[str, float]:
 
 
 def stands_out(limits: Mapping[str, float]) -> dict[str, list[tuple[str, float]]]:
-    """By kind of subject, the counts of which any has to come so far for one to be told of."""
-    return {kind: [(count, limits[f"{kind}_{count}"]) for count, _ in counts] for kind, counts in STANDS_OUT.items()}
+    """By kind of subject, the counts of which any has to come so far for one to be told of; a route is told of as a block in bursts is."""
+    found = {kind: [(count, limits[f"{kind}_{count}"]) for count, _ in counts] for kind, counts in STANDS_OUT.items()}
+    return found | {"route": [("burst", limits["block_burst"])]}
 
 
 def of_scorers(given: Mapping[str, float]) -> Any:

@@ -149,7 +149,11 @@ FEATURES: Final[tuple[Feature, ...]] = (
                 "calls",
                 "calls of the block that were answered and ended within six seconds, last 10m",
             ),
-            ("block_burst_10m", "calls", "set-ups of the block in bursts of callers on one number, last 10m"),
+            (
+                "block_burst_10m",
+                "calls",
+                "set-ups of the block over this trunk in bursts of callers on one number, last 10m",
+            ),
             (
                 "line_incoming",
                 "calls",

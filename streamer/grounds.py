@@ -76,6 +76,17 @@ _SILENT: Final = Demand("incoming", "calls", most=0.05)
 _FOUND: Final = Demand("suspect", "calls", least=0.5)
 _BOX: Final = (Demand("calls", least=51), _SPREAD, _SILENT)
 
+_PEOPLE: Final = Demand("own", "callers", most=0.2)
+_GIVES_WAY: Final = (
+    Demand("replaced", least=3),
+    Demand("replaced", "lines", least=0.2),
+    Demand("answered", least=12),
+    Demand("short", "answered", least=0.15),
+    Demand("talk", "long", least=20),
+    Demand("incoming", "calls", most=0.01),
+    Demand("watched_h", least=0.25),
+)
+
 _FLOOD: Final = (
     Demand("callers", least=40),
     Demand("usual", "callers", most=0.2),
@@ -182,6 +193,20 @@ RULES: Final[tuple[Rule, ...]] = (
         "calling numbers that rotate within a block, most of their calls suspect; 5 numbers as in number rotation, 40 and 0.5 [BK]",
     ),
     Rule(
+        "campaign",
+        "scam_centre",
+        "notify_partner",
+        (*_GIVES_WAY, Demand("over_trunk", least=0.5)),
+        "new lines of one range of ten thousand that give way to one another, as the detector of scam centres has it",
+    ),
+    Rule(
+        "campaign",
+        "scam_centre",
+        "watch",
+        (*_GIVES_WAY, Demand("over_trunk", most=0.5)),
+        "the same of an operator's own lines: whether they are new is for him to say",
+    ),
+    Rule(
         "callee",
         "scam_centre",
         "alert_bank",
@@ -192,8 +217,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "callee",
         "tdos",
         "alert_bank",
-        (*_FLOOD, Demand("short_number", most=0.5)),
-        "a flood as its detector has it, after 50 calls in 30 s that were seen; its owner cannot be reached meanwhile, by his bank neither [BK]",
+        (*_FLOOD, _PEOPLE, Demand("short_number", most=0.5)),
+        "a flood as its detector has it, after 50 calls in 30 s that were seen; its owner cannot be reached meanwhile, by his bank neither [BK]; a crowd that calls a quiz does so from own lines",
     ),
     Rule(
         "callee",

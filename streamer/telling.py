@@ -35,8 +35,8 @@ def flags_of(
         flags |= columns.BUSY
     if own_line and first_of_pair and found[_SIM_SWAP, 0] != 0.0 and modes[_SIM_SWAP] == ENFORCE:
         flags |= columns.SWAPPED
-    if found[_WANGIRI, 0] == 1.0 and modes[_WANGIRI] != OFF and tallies.is_told(x):
+    if found[_WANGIRI, 0] == 1.0 and modes[_WANGIRI] != OFF and tallies.is_told(x, world.rules.counting):
         flags |= columns.LURE
-    if caller_lists & _ALLOW_LIST == 0 and newcomers.is_newcomer(x, trunk):
+    if caller_lists & _ALLOW_LIST == 0 and newcomers.is_newcomer(x, world.rules.counting, trunk):
         flags |= columns.NEWCOMER
     return flags

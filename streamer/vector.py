@@ -17,7 +17,7 @@ from streamer.registers import signals as known_signals
 from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
-from streamer.windows.newcomers import range_of
+from streamer.windows.newcomers import range_of, route_of
 from streamer.windows.tallies import PREFIX_BLOCKS, block_of, place_of
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
@@ -74,6 +74,7 @@ _AT_LINE_AGE = INDEX["line_age"]
 _AT_CALLEE_SIGNAL = INDEX["callee_callers_1m"]
 _AT_TRUNK_SIGNAL = INDEX["trunk_attempts_10m"]
 _AT_BLOCK_SIGNAL = INDEX["block_attempts_10m"]
+_AT_BURST = INDEX["block_burst_10m"]
 _AT_LINE_SIGNAL = INDEX["line_incoming"]
 _AT_RANGE_SIGNAL = INDEX["range_lines"]
 _AT_PREFIX_SIGNAL = INDEX["prefix_fresh_10m"]
@@ -191,6 +192,10 @@ def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) ->
         block = known_signals.find(signals, known_signals.BLOCK, block_of(key), now_ms)
         prefix = known_signals.find(signals, known_signals.PREFIX, block_of(key) // PREFIX_BLOCKS, now_ms)
     _copy(signals, block, x, _AT_BLOCK_SIGNAL, _BLOCK_VALUES)
+    if block >= 0:
+        over = route_of(block_of(key), record[REGISTERED])
+        route = known_signals.find(signals, known_signals.BLOCK, over, now_ms)
+        x[_AT_BURST] = signals.values[route, known_signals.BURST] if route >= 0 else 0.0
     _copy(signals, line, x, _AT_LINE_SIGNAL, _LINE_VALUES)
     around = known_signals.find(signals, known_signals.RANGE, range_of(key, own_line, record[REGISTERED]), now_ms)
     _copy(signals, around, x, _AT_RANGE_SIGNAL, _RANGE_VALUES)

@@ -23,7 +23,7 @@ CALLERS = ("+77011234567", "+77011234000", "+77272345678")
 CALLEES = ("+77011234999", "+77011299999", "+77012222222", "+77272345600", "+77272345601")
 GIVEN = st.fixed_dictionaries({}, optional={
     "busy_calls": st.integers(1, 6), "busy_every": st.integers(1, 3), "busy_distinct_share": st.sampled_from([0, 0.3, 0.9, 1]),
-    "neighbour_digits": st.integers(1, 10),
+    "neighbour_digits": st.integers(1, 10), "new_line_calls": st.integers(1, 6), "new_line_s": st.sampled_from([60, 99, 3_600]),
 })  # fmt: skip
 CALLS = st.lists(
     st.tuples(st.sampled_from(CALLERS), st.sampled_from(CALLEES), st.sampled_from(["subscriber", "national"])),
@@ -84,9 +84,10 @@ def played(calls, changes, cuts):
 @given(CALLS, st.dictionaries(st.integers(0, 29), GIVEN, max_size=4), st.sets(st.integers(1, 29), max_size=6))
 @example([(CALLERS[0], callee, "subscriber") for callee in CALLEES], {2: {"busy_calls": 2, "busy_every": 1}}, set())
 @example([(CALLERS[0], CALLEES[0], "national")] * 4, {1: {"neighbour_digits": 9}, 3: {"neighbour_digits": 7}}, {2})
+@example([(CALLERS[0], CALLEES[0], "subscriber")] * 12, {0: {"new_line_calls": 2}, 8: {"new_line_s": 99}}, {3})
 def test_what_scorers_tell_goes_by_the_policy_in_force_at_each_record(calls, changes, cuts):
     seen, told = played(calls, changes, cuts)
-    busy, neighbours = [], 0
+    busy, new, neighbours = [], [], 0
     for (caller, _, ingress), (x, given_then) in zip(calls, seen, strict=True):
         limits = counting.limits(given_then)
         attempts = x["attempts_24h"]
@@ -94,12 +95,16 @@ def test_what_scorers_tell_goes_by_the_policy_in_force_at_each_record(calls, cha
             if x["distinct_24h"] >= limits["busy_distinct_share"] * attempts:
                 busy.append((caller, attempts))
         neighbours += x["same_prefix"] >= limits["neighbour_digits"]
+        if ingress == "subscriber" and x["caller_mobile"] == 1:
+            if x["attempts_1h"] >= limits["new_line_calls"] and x["age"] < limits["new_line_s"]:
+                new.append((caller, x["attempts_1h"]))
     lines = [(one.line, one.attempts) for one in told if isinstance(one, signals.BusyLine)]
     sums = [one for one in told if isinstance(one, signals.PartialSums)]
     column = 1 + signals.COUNTS.index("neighbours")
     width = 1 + len(signals.COUNTS)
     counted = [np.frombuffer(base64.b64decode(one.counts), "<u2").reshape(-1, width)[:, column].sum() for one in sums]
     assert lines == busy
+    assert [(one.line, one.attempts) for one in told if isinstance(one, signals.Newcomer)] == new
     assert sum(counted) == neighbours
     assert Counter(map(encode, played(calls, changes, set())[1])) == Counter(map(encode, told))
 

@@ -116,8 +116,9 @@ class Signal(Struct, frozen=True, kw_only=True):
     """What is known of a subject over all partitions; holds for calls up to `until` (ms of the log's time).
 
     Key: `kind/subject`; a tombstone ends it. An older one (`at`) under a key that holds a newer one is ignored. A trunk is
-    `operator/trunk`, a block `+` and the digits of its numbers without the last three, a range likewise without the last four (over a
-    trunk after `operator/trunk/`), a prefix without the last seven, other subjects are E.164 numbers.
+    `operator/trunk`, a block `+` and the digits of its numbers without the last three (after `operator/trunk/` that tells of its bursts
+    over this trunk alone), a range likewise without the last four (over a trunk after `operator/trunk/`), a prefix without the last
+    seven, other subjects are E.164 numbers.
     `position` is the offset of `counts.v1` up to which it is counted.
     """
 

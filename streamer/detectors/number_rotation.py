@@ -2,8 +2,10 @@
 
 Sources: the domain page's row of the same name. What a single number does shows nothing, so the trunk and the block of a thousand numbers remember. A burst is five or more
 different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where their block was in a burst
-and the trunk too: the honest numbers of a block mostly come over other trunks. Where the trunk alone was, they are labelled: in a day of
-simulated calls 276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
+over the same trunk: the honest numbers of a block mostly come over other trunks, and these may be in bursts of another campaign (a flood
+on one called number is one). When the bursts of the block and those of the trunk did not have to be the same, 58 of the 59 calls of
+landlines wrongly blocked in 4,000 s of simulated calls, with four times as many campaigns as usual, were such. Where the trunk alone was in bursts, they are labelled: in a day of simulated calls
+276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
 block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
 bursts (robocalls from rotating numbers) and is labelled too; one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
 Exempt: own lines, and callers that were seen before within a day. A number that a crowd of own lines calls too (a quiz) is in no burst.
@@ -53,7 +55,11 @@ DETECTOR = Detector(
     id="number_rotation",
     kind="behaviour",
     causes=(
-        Cause("block_in_bursts", "block", "calls of the caller's block of numbers in bursts on one called number"),
+        Cause(
+            "block_in_bursts",
+            "block",
+            "calls of the caller's block of numbers over this trunk in bursts on one called number",
+        ),
         Cause("block_of_new_callers", "label", "new callers of the caller's block of numbers, whose talks end at once"),
         Cause("trunk_in_bursts", "label", "share of a trunk's calls that are in bursts on one called number"),
         Cause("trunk_with_bursts", "label", "the same on a trunk that carries much else"),

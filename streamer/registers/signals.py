@@ -11,7 +11,7 @@ from streamer.calls.signals import KINDS, Signal
 from streamer.compiled import loop
 from streamer.registers.index import Index, get, grown, index, put, remove, widened
 from streamer.windows.hashing import Secret
-from streamer.windows.newcomers import range_of
+from streamer.windows.newcomers import range_of, route_of
 
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "callee": ("callers_1m", "usual", "watched_h", "own_1m"),
@@ -26,6 +26,8 @@ VALUES: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """What is kept of a signal of each kind, in its order."""
 WIDTH: Final = max(map(len, VALUES.values()))
+BURST: Final = VALUES["block"].index("burst_10m")
+"""What a block over a trunk tells; a block alone tells the same of all trunks together."""
 CALLEE, TRUNK, BLOCK, LINE, RANGE, PREFIX, LURE = range(len(KINDS))
 
 
@@ -52,8 +54,8 @@ def find(signals: Signals, kind: int, subject: int, now_ms: int) -> int:
 
 
 def subject_of(signal: Signal, trunks: Mapping[tuple[str, str], int]) -> int:
-    """What a signal is found by: the row of a trunk, a number or block, a range as of `streamer.windows.newcomers`; 0 for what
-    nothing can be found by. `trunks` are the rows of registered trunks.
+    """What a signal is found by: the row of a trunk, a number or block, a range or route as of `streamer.windows.newcomers`; 0 for
+    what nothing can be found by. `trunks` are the rows of registered trunks.
 
     >>> subject_of(Signal(kind="block", subject="+77011234", at=1, until=2), {})
     77011234
@@ -65,9 +67,12 @@ def subject_of(signal: Signal, trunks: Mapping[tuple[str, str], int]) -> int:
     digits = number.removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits[0] == "0":
         return 0
+    operator, _, trunk = over.partition("/")
+    row = trunks.get((operator, trunk), 0)
     if signal.kind == "range":
-        operator, _, trunk = over.partition("/")
-        return range_of(int(digits) * 10_000, not over, trunks.get((operator, trunk), 0))
+        return range_of(int(digits) * 10_000, not over, row)
+    if signal.kind == "block" and over:
+        return route_of(int(digits), row)
     return 0 if over else int(digits)
 
 
@@ -117,9 +122,9 @@ class Register:
             self._free.append(row)
 
     def remove_over(self, trunk: str) -> None:
-        """Forget what is known of a trunk (`operator/trunk`) and of the ranges over it."""
+        """Forget what is known of a trunk (`operator/trunk`) and of the ranges and blocks over it."""
         self.remove(f"trunk/{trunk}")
-        for key in [key for key in self._held if key.startswith(f"range/{trunk}/")]:
+        for key in [key for key in self._held if key.startswith((f"range/{trunk}/", f"block/{trunk}/"))]:
             self.remove(key)
 
     def _row(self, kind: int, subject: int) -> int:

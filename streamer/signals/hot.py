@@ -1,10 +1,12 @@
-"""Signals as the subjects of cases: what a signal says of a called number, a trunk, a block, or a line and its devices.
+"""Signals as the subjects of cases: what a signal says of a called number, a trunk, a block, a range, or a line and its devices.
 
 Figures are named without their windows: ``calls``, ``callers``, ``own`` (callers that are own lines), ``fresh``, ``neighbours``, ``suspect`` (something was found of them), ``blocked``, ``answered``,
 ``brief``, ``burst`` (`streamer.windows.tallies`, `streamer.signals.subjects`), ``bursts`` (called numbers that a burst came
 to), ``usual``, ``watched_h``, ``short_number`` (1 of a called number that is one, else 0); of own lines ``calls``, ``victims`` (distinct called numbers) and ``answered`` of 24 h,
 ``sims`` (busy lines that share the device), ``incoming`` (calls to them in 24 h, at the pace of the time that they were
-watched; not given before that was long enough).
+watched; not given before that was long enough). A range of new lines is a campaign: ``lines``, ``replaced``, ``calls``, ``answered``,
+``short`` (answered calls of less than six seconds) and ``long`` ones, ``talk`` (s), ``incoming`` of an hour, and ``over_trunk`` (1 of
+lines that come in over a trunk, 0 of own ones).
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import Final, NamedTuple
 from streamer.calls.cases import SubjectKind
 from streamer.calls.signals import Signal, SwappedSim
 from streamer.signals.lines import DAY_MS, Lines, Watched
+from streamer.signals.names import table_of
 
-WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000}
+WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000, "campaign": 3_600_000}
 """What signals count over."""
 _DEVICES: Final[tuple[SubjectKind, ...]] = ("imei", "cell", "holder")
 _NAMES: Final = {"attempts": "calls", "victims": "bursts"}
@@ -39,8 +42,11 @@ class Hot(NamedTuple):
 
 
 def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
-    """The subjects that a signal speaks of, none for a range, prefix or lure; `lines` are the busy lines of now."""
-    if signal.kind == "range" or signal.kind == "prefix" or signal.kind == "lure":
+    """The subjects that a signal speaks of, none for a route, prefix or lure; `lines` are the busy lines of now."""
+    if signal.kind == "prefix" or signal.kind == "lure" or table_of(signal) == "route":
+        return
+    if signal.kind == "range":
+        yield _campaign(signal)
         return
     if signal.kind != "line":
         operators = [signal.subject.partition("/")[0]] if signal.kind == "trunk" else []
@@ -67,8 +73,19 @@ def swapped(told: SwappedSim) -> Hot:
     return Hot("sim", told.line, told.at, figures, [told.call_id], [told.operator], [told.callee])
 
 
+def _campaign(signal: Signal) -> Hot:
+    """The new lines of a range, which is all that is known of whoever gives up his numbers."""
+    operator, over, _ = signal.subject.partition("/")
+    figures = _figures(signal) | {"first_at": float(signal.at - WINDOW_MS["campaign"]), "over_trunk": float(bool(over))}
+    figures["long"] = figures.get("answered", 0.0) - figures.get("short", 0.0)
+    return Hot("campaign", signal.subject, signal.at, figures, (), [operator] if over else [])
+
+
 def _figures(signal: Signal) -> dict[str, float]:
-    bare = {name.removesuffix("_1m").removesuffix("_10m"): value for name, value in signal.values.items()}
+    bare = {
+        name.removesuffix("_1m").removesuffix("_10m").removesuffix("_1h"): value
+        for name, value in signal.values.items()
+    }
     return {_NAMES.get(name, name): value for name, value in bare.items()}
 
 

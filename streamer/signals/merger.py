@@ -18,7 +18,6 @@ from streamer.calls.signals import (
     LASTS_MS,
     BusyLine,
     Counted,
-    Kind,
     Lure,
     Newcomer,
     PartialSums,
@@ -29,7 +28,7 @@ from streamer.calls.signals import (
 from streamer.errors import MessageError
 from streamer.signals import lines, lures, merging, newcomers, subjects
 from streamer.signals.hot import Hot, swapped
-from streamer.signals.names import Names
+from streamer.signals.names import Names, Table, table_of
 from streamer.signals.subjects import Subjects
 from streamer.windows.hashing import Secret
 
@@ -41,7 +40,7 @@ _SOONER_MS: Final = 500
 _GROWN: Final = 1.25
 """What grew by so much is said again sooner."""
 _HOUR_MS: Final = 3_600_000
-_TABLES: Final[tuple[Kind, ...]] = ("callee", "trunk", "block", "prefix")
+_TABLES: Final[tuple[Table, ...]] = ("callee", "trunk", "block", "prefix", "route")
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
     "victims": subjects.VICTIMS,
     "burst": subjects.BURST,
@@ -52,6 +51,7 @@ _VALUES: Final = {
     "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "rang", "victims", "burst")),
     "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
     "prefix": ("10m", ("fresh", "rang")),
+    "route": ("10m", ("burst",)),
 }
 
 
@@ -70,11 +70,11 @@ class Merger:
 
     def __init__(self, secret: Secret, **rooms: int) -> None:
         self._merged = merging.merged(secret, **rooms)
-        self._tables: dict[Kind, Subjects] = dict(zip(_TABLES, self._merged, strict=False))
+        self._tables: dict[Table, Subjects] = dict(zip(_TABLES, self._merged, strict=False))
         self._seen: dict[int, int] = {}
         self._names = Names(len(self._merged.trunks.key))
         self._touched = np.empty((0, 2), np.int64)
-        self._out: dict[tuple[Kind, int], None] = {}
+        self._out: dict[tuple[Table, int], None] = {}
         self._said: dict[str, Signal] = {}
         self._began = 0
         self._position = 0
@@ -95,7 +95,7 @@ class Merger:
         return int(self._merged.clock[0])
 
     @property
-    def held(self) -> Mapping[Kind, int]:
+    def held(self) -> Mapping[Table, int]:
         """Subjects held, by kind."""
         counted = {kind: subjects.held(table) for kind, table in self._tables.items()}
         return counted | {"line": len(self.lines), "lure": len(self._lures), "range": len(self.newcomers)}
@@ -105,7 +105,7 @@ class Merger:
         """Times that a subject was not counted, since there was no room."""
         return sum(int(table.meta[subjects.REFUSED]) for table in self._tables.values())
 
-    def total(self, kind: Kind, subject: str, count: str) -> int:
+    def total(self, kind: Table, subject: str, count: str) -> int:
         """A count of a subject over its window; 0 where nothing is known."""
         sums = self._sums(kind, self._names.key(kind, subject), self.clock_ms)
         return 0 if sums is None else int(sums[_COLUMN[count]])
@@ -121,6 +121,7 @@ class Merger:
         self._burst = burst
         self._least = counting.stands_out(limits)
         self.lines.follow(limits)
+        self.newcomers.follow(limits)
 
     def restore(self, signal: Signal) -> None:
         """What was said last under a key, before anything is counted."""
@@ -136,7 +137,7 @@ class Merger:
             self._begin(began)
             self.newcomers.restore(signal)
             return
-        key = self._names.key(signal.kind, signal.subject)
+        key = self._names.key(table_of(signal), signal.subject)
         if not key:
             return
         self._said[signal.key] = signal
@@ -181,8 +182,8 @@ class Merger:
         if not self._began:
             self._began = message.number
         trunks = np.array([0, *(self._names.trunk(name) for name in message.trunks)], np.int64)[rows.trunk]
-        if len(self._touched) < 4 * len(trunks):
-            self._touched = np.empty((8 * len(trunks), 2), np.int64)
+        if len(self._touched) < 5 * len(trunks):
+            self._touched = np.empty((10 * len(trunks), 2), np.int64)
         count = merging.merge(
             self._merged, self._burst, message.number, rows.places, trunks, rows.counts, self._touched
         )
@@ -227,13 +228,14 @@ class Merger:
                     self.lines.forget(said.subject)
                     yield Change(key, None)
             elif now - said.at >= AGAIN_MS:
-                subject = self._names.key(said.kind, said.subject)
-                yield from self._say(said.kind, subject, now)
-                if self._said[key] is said and not self._stands_out(said.kind, subject, now):
+                kind = table_of(said)
+                subject = self._names.key(kind, said.subject)
+                yield from self._say(kind, subject, now)
+                if self._said[key] is said and not self._stands_out(kind, subject, now):
                     del self._said[key]
                     yield Change(key, None)
 
-    def _say(self, kind: Kind, key: int, now: int) -> Iterator[Change]:
+    def _say(self, kind: Table, key: int, now: int) -> Iterator[Change]:
         if not self._stands_out(kind, key, now):
             return
         signal = self._signal(kind, key, now)
@@ -245,7 +247,7 @@ class Merger:
         self._said[signal.key] = signal
         yield Change(signal.key, signal)
 
-    def _sums(self, kind: Kind, key: int, now: int) -> Any:
+    def _sums(self, kind: Table, key: int, now: int) -> Any:
         """int64[COLUMNS] over the window that ends now; None where nothing is known."""
         table = self._tables[kind]
         row = int(subjects.find(table, key)) if key else -1
@@ -254,15 +256,15 @@ class Merger:
         subjects.advance(table, row, now // int(table.step_ms[0]))
         return table.sums[row].sum(axis=0, dtype=np.int64)
 
-    def _stands_out(self, kind: Kind, key: int, now: int) -> bool:
+    def _stands_out(self, kind: Table, key: int, now: int) -> bool:
         sums = self._sums(kind, key, now)
         return sums is not None and bool(self._stand_out(kind, sums[None])[0])
 
-    def _stand_out(self, kind: Kind, sums: Any) -> Any:
+    def _stand_out(self, kind: Table, sums: Any) -> Any:
         """bool[n]: which of the subjects whose counts are int64[n, COLUMNS] stand out."""
         return np.logical_or.reduce([sums[:, _COLUMN[name]] >= least for name, least in self._least[kind]])
 
-    def _signal(self, kind: Kind, key: int, now: int) -> Signal:
+    def _signal(self, kind: Table, key: int, now: int) -> Signal:
         sums = self._sums(kind, key, now)
         window, names = _VALUES[kind]
         values = {f"{name}_{window}": float(sums[_COLUMN[name]]) for name in names}
@@ -273,8 +275,8 @@ class Merger:
                 "watched_h": self._watched_h(now),
             }
         return Signal(
-            kind=kind, subject=self._names.subject(kind, key), at=now, until=now + LASTS_MS, values=values,
-            position=self._position,
+            kind="block" if kind == "route" else kind, subject=self._names.subject(kind, key), at=now, until=now + LASTS_MS,
+            values=values, position=self._position,
         )  # fmt: skip
 
     def _look_at(self, touched: Any) -> None:

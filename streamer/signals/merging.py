@@ -12,14 +12,13 @@ from streamer.windows import tallies
 from streamer.windows.hashing import Secret
 from streamer.windows.tallies import COUNTS, NO_BLOCK
 
-LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual")
+LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual", "crowd_own_lines", "crowd_share")
 """What makes a burst, by the names that the policy has for it (`streamer.counting`); an array of `limits` is float64 in this order."""
-_CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL = range(len(LIMITS))
-CROWD: Final = 10
-CROWD_SHARE: Final = 0.2
-"""Nor are the calls on a number that so many own lines, and such a part of its callers of a minute, call too: a quiz, not a dialler."""
+_CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL, _CROWD, _CROWD_SHARE = range(len(LIMITS))
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
+ROUTE: Final = 1 << 40
+"""Above any block, so that a trunk fits beside it: a route is a block of calling numbers by the trunk that it comes over."""
 _U16: Final = 65_535
 _U31: Final = 2**31 - 1
 
@@ -29,20 +28,26 @@ came over and by how many votes, and until when it is in a burst, ms."""
 
 
 class Merged(NamedTuple):
-    """All that is counted: `callees` over a minute, `trunks`, `blocks` and `prefixes` over ten; `bursts` int64[callees, 7]; `clock`
-    int64[1].
+    """All that is counted: `callees` over a minute, `trunks`, `blocks`, `prefixes` and `routes` (of these the bursts alone) over ten;
+    `bursts` int64[callees, 7]; `clock` int64[1].
     """
 
     callees: Subjects
     trunks: Subjects
     blocks: Subjects
     prefixes: Subjects
+    routes: Subjects
     bursts: Any
     clock: Any
 
 
 def merged(
-    secret: Secret, callees: int = 1 << 20, trunks: int = 1 << 13, blocks: int = 1 << 19, prefixes: int = 1 << 15
+    secret: Secret,
+    callees: int = 1 << 20,
+    trunks: int = 1 << 13,
+    blocks: int = 1 << 19,
+    prefixes: int = 1 << 15,
+    routes: int = 1 << 15,
 ) -> Merged:
     """Nothing counted; room for so many of each."""
     return Merged(
@@ -50,6 +55,7 @@ def merged(
         subjects(trunks, TEN_MINUTES_MS, secret, np.int32),
         subjects(blocks, TEN_MINUTES_MS, secret, np.int32),
         subjects(prefixes, TEN_MINUTES_MS, secret, np.int32),
+        subjects(routes, TEN_MINUTES_MS, secret, np.int32),
         np.zeros((callees, 7), np.int64),
         np.zeros(1, np.int64),
     )
@@ -91,13 +97,13 @@ def _in_burst(burst: Any, limits: Any, at_ms: int, trunk: int, callers: int, usu
 
 
 @loop
-def _is_crowd(callees: Subjects, row: int) -> bool:
+def _is_crowd(callees: Subjects, row: int, limits: Any) -> bool:
     """Whether own lines are among those who call a number as they are among people."""
     own = callers = np.int64(0)
     for step in range(callees.sums.shape[1]):
         own += np.int64(callees.sums[row, step, OWN])
         callers += np.int64(callees.sums[row, step, tallies.CALLER])
-    return bool(own >= CROWD and own >= CROWD_SHARE * callers)
+    return bool(own >= limits[_CROWD] and own >= limits[_CROWD_SHARE] * callers)
 
 
 @loop
@@ -112,7 +118,7 @@ def _count(into: Subjects, row: int, step: int, counts: Any, most: int) -> None:
 def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, counts: Any, touched: Any) -> int:
     """Count the rows of one message; `limits` as of `LIMITS`, `trunk` int64[n] holds the keys of trunks, 0 for none.
 
-    `touched` int64[4 * n, 2] is filled with (which table, row) of what may have come to stand out; gives how many.
+    `touched` int64[5 * n, 2] is filled with (which table, row) of what may have come to stand out; gives how many.
     """
     clock = max(into.clock[0], number)
     into.clock[0] = clock
@@ -133,7 +139,7 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                         add(into.callees, at, number // minute, OWN, callers, _U16)
                     touched[found, 0], touched[found, 1] = 0, at
                     found += 1
-                    if block > NO_BLOCK and trunk[row] > 0 and not _is_crowd(into.callees, at):
+                    if block > NO_BLOCK and trunk[row] > 0 and not _is_crowd(into.callees, at, limits):
                         burst = into.bursts[at]
                         if burst[OWNER] != callee:
                             burst[:] = 0
@@ -160,6 +166,12 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                     add(into.blocks, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
                 touched[found, 0], touched[found, 1] = 2, at
                 found += 1
+        if in_burst > 0:
+            at = open_row(into.routes, trunk[row] * ROUTE + block, clock // ten)
+            if at >= 0:
+                add(into.routes, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
+                touched[found, 0], touched[found, 1] = 4, at
+                found += 1
         if (
             block >= tallies.PREFIX_BLOCKS
             and trunk[row] > 0
@@ -174,4 +186,5 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
     sweep(into.trunks, clock // ten, 4)
     sweep(into.blocks, clock // ten, 16 + counts.shape[0] // 4)
     sweep(into.prefixes, clock // ten, 4)
+    sweep(into.routes, clock // ten, 4)
     return found

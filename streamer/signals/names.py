@@ -1,11 +1,26 @@
-"""Subjects by the whole numbers that tables keep them under: digits of called numbers and blocks, trunks as they come."""
+"""Subjects by the whole numbers that tables keep them under: digits of called numbers and blocks, trunks as they come, both of a route."""
 
 from __future__ import annotations
 
-from streamer.calls.signals import Kind
+from typing import Literal
+
+from streamer.calls.signals import Kind, Signal
+from streamer.signals.merging import ROUTE
+
+Table = Kind | Literal["route"]
+"""What sums are kept of. Of a route, a block of calling numbers by the trunk that it comes over, tells a signal of kind `block`."""
 
 _SHORT = 10**6
 """Numbers below are short ones, as dialled."""
+
+
+def table_of(signal: Signal) -> Table:
+    """What a signal tells of.
+
+    >>> table_of(Signal(kind="block", subject="op-a/transit-1/+77272555", at=1, until=2))
+    'route'
+    """
+    return "route" if signal.kind == "block" and "/" in signal.subject else signal.kind
 
 
 class Names:
@@ -26,12 +41,18 @@ class Names:
             self._names.append("/".join(name))
         return key
 
-    def subject(self, kind: Kind, key: int) -> str:
+    def subject(self, kind: Table, key: int) -> str:
         """The subject of a signal that a key stands for."""
+        if kind == "route":
+            return f"{self._names[key // ROUTE]}/+{key % ROUTE}"
         return self._names[key] if kind == "trunk" else str(key) if kind == "callee" and key < _SHORT else f"+{key}"
 
-    def key(self, kind: Kind, subject: str) -> int:
+    def key(self, kind: Table, subject: str) -> int:
         """The key of a subject; 0 for none."""
+        if kind == "route":
+            trunk, _, block = subject.rpartition("/")
+            within, over = self.key("block", block), self.key("trunk", trunk)
+            return over * ROUTE + within if over and 0 < within < ROUTE else 0
         if kind == "trunk":
             operator, _, trunk = subject.partition("/")
             return self.trunk((operator, trunk))

@@ -7,30 +7,18 @@ said last, its calls from others, and, after a takeover, what was said of its ra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 
+from streamer import counting
 from streamer.calls.signals import AGAIN_MS, LASTS_MS, Newcomer, Signal
 
 HOUR_MS: Final = 3_600_000
 """So long after a line was last told of it is forgotten."""
 MOST: Final = 200_000
 """Lines held at a time; those beyond are not told of until others are silent for an hour."""
-STANDS_OUT: Final = 4
-"""New lines of a range from which on it is told of."""
-FEWEST: Final = 6
-"""Calls of a line to be one of the range's new lines."""
-STRANGERS: Final = 0.7
-"""Different numbers that a new line calls, for each of its calls."""
-WORKED: Final = 10
-"""Calls of a line to be one that was given up: who tries a new telephone makes fewer."""
-GIVEN_UP_MS: Final = 45 * 60_000
-"""Who works for longer than that is not given up when he stops; short of an hour, since later calls of a line are not told."""
-SILENT_MS: Final = 120_000
-SILENT_GAPS: Final = 4
-"""A line is silent after so long, or so many times the mean time between its calls, whichever is longer."""
 _LOOK: Final = 100
 _MOST_SAID: Final = 1e12
 """As much as a signal may say."""
@@ -62,9 +50,20 @@ class Newcomers:
         self._touched: dict[str, None] = {}
         self._said: dict[str, None] = {}
         self._to_sweep: list[str] = []
+        self.follow(counting.limits({}))
 
     def __len__(self) -> int:
         return self._held
+
+    def follow(self, limits: Mapping[str, float]) -> None:
+        """Go by these limits from now on, by their names (`streamer.counting`)."""
+        self._stands_out = limits["range_lines"]
+        self._fewest = limits["range_line_calls"]
+        self._strangers = limits["range_distinct_share"]
+        self._worked = limits["given_up_calls"]
+        self._given_up_ms = 60_000 * limits["given_up_min"]
+        self._silent_ms = 1_000 * limits["silent_s"]
+        self._silent_gaps = limits["silent_gaps"]
 
     def tell(self, line: Newcomer) -> None:
         """A new line calls; what is older than what is known changes nothing, nor does a line without a number."""
@@ -106,7 +105,7 @@ class Newcomers:
         for subject in touched:
             found = self._ranges.get(subject)
             figures = {} if found is None else self._figures(found, now_ms)
-            if found is None or figures["lines"] < STANDS_OUT:
+            if found is None or figures["lines"] < self._stands_out:
                 continue
             if figures["replaced"] > found.replaced or now_ms - found.said_ms >= AGAIN_MS:
                 yield self._say(subject, found, figures, now_ms, watched_h, position)
@@ -118,7 +117,7 @@ class Newcomers:
             self._forget_old(found, now_ms)
             if now_ms - found.said_ms >= AGAIN_MS:
                 figures = self._figures(found, now_ms)
-                if figures["lines"] >= STANDS_OUT:
+                if figures["lines"] >= self._stands_out:
                     yield self._say(subject, found, figures, now_ms, watched_h, position)
                 else:
                     del self._said[subject]
@@ -144,11 +143,11 @@ class Newcomers:
 
     def _figures(self, of: _Range, now_ms: int) -> dict[str, float]:
         recent = (line for line in of.lines.values() if now_ms - line.told.at < HOUR_MS)
-        lines = [line for line in recent if line.told.distinct >= STRANGERS * line.told.attempts]
-        many = [line for line in lines if line.told.attempts >= FEWEST]
+        lines = [line for line in recent if line.told.distinct >= self._strangers * line.told.attempts]
+        many = [line for line in lines if line.told.attempts >= self._fewest]
         counted = {
             "lines": float(len(many)),
-            "replaced": float(_replaced([line.told for line in lines], now_ms)),
+            "replaced": float(self._replaced([line.told for line in lines], now_ms)),
             "attempts": float(sum(line.told.attempts for line in lines)),
             "answered": float(sum(line.told.answered for line in lines)),
             "short": float(sum(line.told.short for line in lines)),
@@ -156,6 +155,22 @@ class Newcomers:
             "incoming": float(sum(line.incoming for line in lines)),
         }
         return counted if counted["attempts"] >= of.before.get("attempts", 0.0) else of.before
+
+    def _replaced(self, lines: list[Newcomer], now_ms: int) -> int:
+        """How many lines fell silent before another one began, each of which takes the place of one at most."""
+        begun = sorted(line.since for line in lines)
+        ended = sorted(line.at for line in lines if self._given_up(line, now_ms))
+        found = 0
+        for since in begun:
+            if found < len(ended) and ended[found] <= since:
+                found += 1
+        return found
+
+    def _given_up(self, line: Newcomer, now_ms: int) -> bool:
+        lived_ms = line.at - line.since
+        if line.attempts < self._worked or lived_ms > self._given_up_ms:
+            return False
+        return now_ms - line.at >= max(self._silent_ms, self._silent_gaps * lived_ms / (line.attempts - 1))
 
     def _sweep(self, now_ms: int) -> None:
         """Look at a sixtieth of the ranges, or some, and forget what is over."""
@@ -186,21 +201,3 @@ class Newcomers:
 def _subject(line: Newcomer, digits: str) -> str:
     within = f"+{digits[:-4]}"
     return within if line.trunk is None else f"{line.operator}/{line.trunk}/{within}"
-
-
-def _replaced(lines: list[Newcomer], now_ms: int) -> int:
-    """How many lines fell silent before another one began, each of which takes the place of one at most."""
-    begun = sorted(line.since for line in lines)
-    ended = sorted(line.at for line in lines if _given_up(line, now_ms))
-    found = 0
-    for since in begun:
-        if found < len(ended) and ended[found] <= since:
-            found += 1
-    return found
-
-
-def _given_up(line: Newcomer, now_ms: int) -> bool:
-    lived_ms = line.at - line.since
-    if line.attempts < WORKED or lived_ms > GIVEN_UP_MS:
-        return False
-    return now_ms - line.at >= max(SILENT_MS, SILENT_GAPS * lived_ms / (line.attempts - 1))

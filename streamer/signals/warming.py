@@ -11,7 +11,7 @@ from streamer.windows.hashing import Secret
 
 def warm(secret: Secret) -> None:
     """Compile every loop, or read it from the cache, by letting a small merger count."""
-    rooms = {"callees": 64, "trunks": 64, "blocks": 64, "prefixes": 64}
+    rooms = {"callees": 64, "trunks": 64, "blocks": 64, "prefixes": 64, "routes": 64}
     merger = Merger(secret, **rooms)
     counts = np.full((1, len(COUNTS)), 30)
     for number in range(1, 200_000, 100_000):

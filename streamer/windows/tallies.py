@@ -42,12 +42,14 @@ NO_BLOCK: Final = 1
 """What stands for the block of a calling number from elsewhere that lies in none."""
 E164: Final = 10**15
 """Ids of E.164 numbers, their digits, lie below."""
-LIMITS: Final = ("busy_calls", "busy_every", "busy_distinct_share", "neighbour_digits")
+LIMITS: Final = (
+    "busy_calls", "busy_every", "busy_distinct_share", "neighbour_digits", "lure_every", "new_line_calls", "new_line_s",
+)  # fmt: skip
 """What decides what is counted and told of, by the names that the policy has for it (`streamer.counting`); an array of `limits`
 is float64 in this order."""
-_BUSY_CALLS, _BUSY_EVERY, _BUSY_DISTINCT, _NEIGHBOUR_DIGITS = range(len(LIMITS))
-LURE_EVERY: Final = 5
-"""A caller that is found to be a lure is told of at each of its calls in ten minutes that is a multiple of this."""
+_BUSY_CALLS, _BUSY_EVERY, _BUSY_DISTINCT, _NEIGHBOUR_DIGITS, _LURE_EVERY, NEW_LINE_CALLS, NEW_LINE_S = range(
+    len(LIMITS)
+)
 _ATTEMPTS_10M: Final = INDEX["attempts_10m"]
 _ATTEMPTS_24H: Final = INDEX["attempts_24h"]
 _DISTINCT_24H: Final = INDEX["distinct_24h"]
@@ -151,9 +153,9 @@ def is_busy(x: Any, limits: Any) -> bool:
 
 
 @loop
-def is_told(x: Any) -> bool:
-    """Whether a lure is told of at the set-up whose features are `x`."""
-    return bool(x[_ATTEMPTS_10M] % LURE_EVERY == 0.0)
+def is_told(x: Any, limits: Any) -> bool:
+    """Whether a lure is told of at the set-up whose features are `x`; `limits` as of `LIMITS`."""
+    return bool(x[_ATTEMPTS_10M] % limits[_LURE_EVERY] == 0.0)
 
 
 @loop

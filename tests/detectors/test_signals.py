@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from streamer.calls.codec import decode_counts, encode
-from streamer.calls.signals import KINDS, Signal
+from streamer.calls.signals import KINDS, Lure, Signal
 from streamer.errors import MessageError
 from streamer.signals.merger import Merger
 from streamer.windows.hashing import secret_words
@@ -112,7 +112,29 @@ def test_numbers_that_rotate_are_blocked_by_their_block(held):
     tell(held, "block", "+447400123", BLOCK | {"fresh_10m": 5, "burst_10m": 4}, at=NOW + 1)
     assert say(held, "+447400123457", call_id="3")[0] == "allow"  # over a trunk without bursts
     tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000})
+    tell(held, "block", "op-a/igw-1/+447400123", {"burst_10m": 4})
     assert say(held, "+447400123458", call_id="4") == ("block", ["number_rotation.block_in_bursts"])
+
+
+@pytest.mark.parametrize("over", ["op-a/igw-2", "op-b/igw-1", "op-a/unknown"])
+def test_a_block_whose_bursts_came_over_other_trunks_is_let_through_although_this_one_has_bursts_too(held, over):
+    for operator, trunk in (("op-a", "igw-2"), ("op-b", "igw-1")):
+        held.apply("trunks", f"{operator}/{trunk}", orjson.dumps(TRUNK | {"operator": operator, "trunk": trunk}))
+    tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000})
+    tell(held, "block", "+447400123", BLOCK | {"fresh_10m": 5, "burst_10m": 240})
+    tell(held, "block", f"{over}/+447400123", {"burst_10m": 240})
+    assert say(held)[0] == "allow"
+    tell(held, "block", "op-a/igw-1/+447400123", {"burst_10m": 3})
+    assert say(held, "+447400123457", call_id="2")[0] == "block"
+
+
+def test_a_trunk_that_is_no_more_takes_the_bursts_of_its_blocks_along(held):
+    tell(held, "block", "+447400123", BLOCK | {"fresh_10m": 5, "burst_10m": 4})
+    tell(held, "block", "op-a/igw-1/+447400123", {"burst_10m": 4})
+    held.apply("trunks", "op-a/igw-1", None)
+    held.apply("trunks", "op-a/igw-1", orjson.dumps(TRUNK))
+    tell(held, "trunk", "op-a/igw-1", BURSTS | {"attempts_10m": 1_000})
+    assert say(held)[0] == "allow"
 
 
 @pytest.mark.parametrize(
@@ -176,6 +198,20 @@ def test_whoever_calls_a_number_back_that_rang_for_a_moment_is_labelled_for_a_da
     assert say(held, "+77011234567", "+21629000002", "other", ingress="subscriber")[0] == "allow"
     late = say(held, "+77011234568", LURE, "late", NOW + A_DAY + 1, ingress="subscriber")
     assert late[0] == "allow"
+
+
+@pytest.mark.parametrize(("every", "expected"), [(5, [20, 25]), (4, [16, 20, 24])])
+def test_a_lure_is_told_of_as_often_as_the_policy_says(held, every, expected):
+    rule = {"version": "often", "control_share": 0.0, "counting": {"lure_every": every}}
+    held.apply("policy", "policy@often", orjson.dumps(rule))
+    held.apply("policy", "current", b'{"version":"often"}')
+    told = []
+    for number in range(26):
+        call_id, callee, at = f"l{number}", f"+7727{2_000_000 + 7_919 * number}", NOW + 5_000 * number
+        ring = end(call_id, LURE, callee, at + 4_000, ring_ms=1_500, talk_ms=0, cause=16)
+        messages = [setup(call_id, LURE, callee, at, ingress="international"), ring]
+        told += map(decode_counts, (value for _, value in held.process(batch(messages), at + 4_000).counts))
+    assert [one.rings for one in told if isinstance(one, Lure)] == expected
 
 
 def test_a_lure_is_told_of_by_the_partition_that_found_it_and_known_to_all(held):

@@ -13,6 +13,8 @@ from streamer.calls.codec import decode_case, decode_signal, encode
 from streamer.calls.signals import BusyLine
 from streamer.kafka import clients, logs
 from streamer.kafka.topics import Topics, dead_letter
+from tests.signals.test_merger import call, sums
+from tests.signals.test_newcomers import line as new_line
 from tests.stream.live import Calls, Worker, read, setup, wait_until
 from tests.stream.mixed import control
 
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.broker
 
 VICTIM = "+77272345678"
 LINE = "+77012345678"
+RANGE = "range/+7701990"
 POLICY = {"version": "s", "detectors": {"tdos": {"thresholds": {"watched_h": 0}}}}
 
 
@@ -219,11 +222,22 @@ def test_a_change_of_the_policy_reaches_a_merger_that_runs(kafka_settings):
         control(kafka_settings, policy, f"policy@{version}", {"version": version, **more})
         control(kafka_settings, policy, "current", {"version": version})
 
+    def tell_new(number):
+        messages = [sums(0, now + 1_000 * number, [call(0, 0, 0)]), new_line(number, now, now - 60_000, 5)]
+        for message in messages:
+            client.produce(Topics(kafka_settings).counts, encode(message), "new", partition=0)
+        assert not client.flush(10)
+
     with merger(kafka_settings) as merging:
         merging.says("active: ")
+        tell_new(0)
         tell("111", 60)
-        put_in_force("few", cases={"imei_sim_box_watch": {"thresholds": {"sims": 3}}})
+        assert RANGE not in signals(kafka_settings)
+        few = {"range_lines": 2, "range_line_calls": 5}
+        put_in_force("few", counting=few, cases={"imei_sim_box_watch": {"thresholds": {"sims": 3}}})
         merging.says("goes by version few")
+        tell_new(1)
+        told(kafka_settings, RANGE, lambda signal: signal.values["lines_1h"] == 2)
         tell("222", 60)
         wait_until(lambda: opened("222"), each_s=0.2)
         (case,) = opened("222")

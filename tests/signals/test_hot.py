@@ -2,10 +2,12 @@
 
 import pytest
 
-from streamer.calls.signals import BusyLine
+from streamer.calls.signals import AGAIN_MS, BusyLine
 from streamer.signals.casebook import Casebook
 from streamer.signals.hot import hot
-from tests.signals.test_merger import NOW, call, merger, sums
+from tests.signals.test_merger import NOW, call, merger, said, sums
+from tests.signals.test_newcomers import OVER, OWN
+from tests.signals.test_newcomers import line as new_line
 
 MINUTE = 60_000
 
@@ -142,3 +144,57 @@ def test_a_flood_on_an_emergency_number_is_a_case_to_be_watched_and_no_bank_is_t
             said += seen.take(sums(0, at, [call(112, 44740012 + second, 0, 2)]))
     (case,) = by_subject(said)["callee/112"][:1]
     assert (case.kind, case.measure) == ("tdos", "watch")
+
+
+@pytest.mark.parametrize(("own", "others", "expected"), [(0, 5, 1), (1, 5, 1), (2, 5, 0), (8, 2, 0)])
+def test_a_crowd_that_calls_a_quiz_from_own_lines_is_no_flood(own, others, expected):
+    seen, said = Seen(), []
+    for second in range(1_200):
+        at = NOW + second * 1_000
+        seen.take(sums(1, at, [call(77272999999, 0, 0, 1)]))
+        if second >= 1_000:
+            crowd = [call(77272345678, 0, 0, own, ANSWERED=1), call(77272345678, 44740012 + second, 0, others)]
+            said += seen.take(sums(0, at, crowd))
+    assert len({case.case for case in said}) == expected
+
+
+def gives_way(seen, trunk=None, minutes=5, back=0, short=4):
+    """Eight new lines of a range one after the other, ten calls of each answered, called back so often."""
+    found = []
+    for number in range(8):
+        since = NOW - (50 - 6 * number) * MINUTE
+        at = since + minutes * MINUTE
+        told = new_line(number, at, since, 20, trunk, short=short)
+        found += seen.take(told)
+        found += seen.take(sums(0, since + 5 * MINUTE, [call(int(told.line[1:]), 0, 0, back)]))
+    return found + seen.take(sums(0, NOW, [call(0, 0, 0)]))
+
+
+@pytest.mark.parametrize(("trunk", "subject", "measure", "operators"), [
+    ("transit-1", f"campaign/{OVER}", "notify_partner", ["op-a"]), (None, f"campaign/{OWN}", "watch", []),
+])  # fmt: skip
+def test_a_range_whose_lines_give_way_is_a_case_that_is_opened_once_whoever_goes_on(trunk, subject, measure, operators):
+    seen, after = Seen(), Seen()
+    cases = gives_way(seen, trunk)
+    assert {case.subject for case in cases} == {subject}
+    assert len({case.case for case in cases}) == 1
+    last = cases[-1]
+    assert (last.kind, last.measure, last.status, last.operators) == ("scam_centre", measure, "open", operators)
+    assert {ground.what for ground in last.grounds} >= {"replaced", "replaced/lines", "talk/long"}
+    seen.take(sums(0, NOW + AGAIN_MS - 1_000, [call(0, 0, 0)]))
+    seen.merger.take(99, sums(0, NOW + 2 * AGAIN_MS, [call(0, 0, 0)]))
+    signals = [signal for signal in said(seen.merger).values() if signal is not None]
+    for signal in signals:
+        after.merger.restore(signal)
+    for case in cases:
+        after.book.restore(case)
+    again = after.take(sums(0, NOW + 3 * AGAIN_MS, [call(0, 0, 0)]))
+    assert signals
+    assert again == []
+    more = gives_way(after, trunk)
+    assert {case.case for case in more} <= {last.case}
+
+
+@pytest.mark.parametrize("who", [{"minutes": 49}, {"back": 1}, {"short": 1}], ids=str)
+def test_an_office_of_new_lines_that_stay_or_are_called_back_or_listened_to_is_no_campaign(who):
+    assert gives_way(Seen(), "transit-1", **who) == []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from streamer.calls.signals import AGAIN_MS, LASTS_MS, BusyLine, Rows, SwappedSim, packed
 from streamer.errors import MessageError
+from streamer.signals.hot import hot
 from streamer.signals.merger import Merger
 from streamer.windows import tallies
 from streamer.windows.hashing import secret_words
@@ -136,6 +137,43 @@ def test_a_burst_on_one_number_is_remembered_of_its_trunk_and_its_blocks():
     assert held.total("block", "+44740012", "burst") + held.total("block", "+44740013", "burst") == 4
 
 
+def test_bursts_of_a_block_are_told_of_by_the_trunk_that_they_came_over_and_known_to_whoever_takes_over():
+    held, other = merger(), merger()
+    for offset in range(18):  # two victims, six callers each, and their block's honest calls over another trunk
+        told = call(VICTIM + offset // 6) if offset < 12 else call(VICTIM + offset, trunk=2)
+        held.take(offset, sums(offset % 4, NOW + 1_000 * (offset // 4), [told], (TRUNK, ("op-b", "igw-2"))))
+    found = said(held)
+    route = found["block/op-a/igw-1/+44740012"]
+    assert route.kind == "block"
+    assert route.values == {"burst_10m": 4}
+    assert found["block/+44740012"].values["burst_10m"] == 4
+    assert [key for key in found if key.startswith("block")] == ["block/+44740012", route.key]
+    assert [*hot(route, held.lines)] == []
+    other.restore(route)
+    other.take(0, sums(0, NOW + LASTS_MS, [call(VICTIM + 9)]))
+    assert said(other)[route.key] is None
+    assert said(held) == {}
+    held.take(18, sums(0, NOW + AGAIN_MS + 5_000, [call(VICTIM + 9)]))
+    assert said(held)[route.key].values == {"burst_10m": 4}
+    held.take(19, sums(0, NOW + 800_000, [call(VICTIM + 9)]))
+    assert said(held)[route.key] is None
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(
+    st.sampled_from([VICTIM, VICTIM + 1]), st.sampled_from([44740012, 7916555]), st.integers(1, 2), st.integers(0, 4_000),
+), min_size=1, max_size=60))  # fmt: skip
+def test_the_bursts_of_a_block_are_those_of_its_trunks_together(calls):
+    held, at = merger(), NOW
+    for offset, (callee, block, trunk, later) in enumerate(calls):
+        at += later
+        held.take(offset, sums(0, at, [call(callee, block, trunk)], (TRUNK, ("op-b", "igw-2"))))
+        at += 1
+    for block in ("+44740012", "+7916555"):
+        over = [held.total("route", f"{trunk}/{block}", "burst") for trunk in ("op-a/igw-1", "op-b/igw-2")]
+        assert held.total("block", block, "burst") == sum(over)
+
+
 def test_short_rings_are_told_of_by_their_trunk_and_the_prefix_of_their_callers():
     held = merger()
     rings = {"ATTEMPT": 0, "CALLER": 0, "FRESH": 0, "RANG": 1}
@@ -171,6 +209,18 @@ def test_lines_with_odd_numbers_stop_nobody(number):
 def test_a_crowd_of_own_lines_and_others_on_one_number_is_no_burst(own, victims):
     held = merger()
     held.take(0, sums(3, NOW, [call(block=0, trunk=0, count=own)]))
+    for offset in range(8):
+        held.take(1 + offset, sums(offset % 3, NOW + 1_000 * (offset // 3), [call()]))
+    assert held.total("trunk", "op-a/igw-1", "victims") == victims
+
+
+@pytest.mark.parametrize(("limits", "victims"), [
+    ({"crowd_own_lines": 7}, 0), ({"crowd_own_lines": 8}, 1), ({"crowd_own_lines": 7, "crowd_share": 0.9}, 1),
+])  # fmt: skip
+def test_the_policy_says_what_a_crowd_is(limits, victims):
+    held = merger()
+    held.follow(limits)
+    held.take(0, sums(3, NOW, [call(block=0, trunk=0, count=7)]))
     for offset in range(8):
         held.take(1 + offset, sums(offset % 3, NOW + 1_000 * (offset // 3), [call()]))
     assert held.total("trunk", "op-a/igw-1", "victims") == victims

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer import counting
 from streamer.calls.signals import AGAIN_MS, LASTS_MS, Newcomer
 from streamer.signals import newcomers
 from streamer.signals.newcomers import HOUR_MS, Newcomers
@@ -38,6 +39,10 @@ def most_pairs(begun, ended):
     return sum(place(start, set()) for start in range(len(begun)))
 
 
+LIMITS = st.fixed_dictionaries({}, optional={
+    "range_line_calls": st.integers(1, 30), "range_distinct_share": st.sampled_from([0, 0.4, 1]), "given_up_calls": st.integers(2, 30),
+    "given_up_min": st.integers(1, 60), "silent_s": st.integers(1, 3_600), "silent_gaps": st.integers(0, 20),
+})  # fmt: skip
 LINES = st.lists(
     st.builds(
         lambda number, last, lived, attempts, distinct: line(
@@ -55,24 +60,27 @@ LINES = st.lists(
 
 
 @settings(deadline=None)
-@given(LINES)
-def test_figures_are_what_the_latest_of_each_line_come_to(told):
-    held = Newcomers()
+@given(LINES, LIMITS)
+def test_figures_are_what_the_latest_of_each_line_come_to_under_a_policy(told, own):
+    held, limits = Newcomers(), counting.limits(own)
+    held.follow(limits)
     latest = {}
     for one in told:
         held.tell(one)
         if one.line not in latest or one.at >= latest[one.line].at:
             latest[one.line] = one
-    lines = [one for one in latest.values() if NOW - one.at < HOUR_MS and one.distinct >= 0.7 * one.attempts]
+    recent = [one for one in latest.values() if NOW - one.at < HOUR_MS]
+    lines = [one for one in recent if one.distinct >= limits["range_distinct_share"] * one.attempts]
     gone = [
         one
         for one in lines
-        if one.attempts >= 10
-        and one.at - one.since <= 45 * MINUTE
-        and NOW - one.at >= max(2 * MINUTE, 4 * (one.at - one.since) / (one.attempts - 1))
+        if one.attempts >= limits["given_up_calls"]
+        and one.at - one.since <= limits["given_up_min"] * MINUTE
+        and NOW - one.at
+        >= max(limits["silent_s"] * 1_000, limits["silent_gaps"] * (one.at - one.since) / (one.attempts - 1))
     ]
     expected = {
-        "lines": sum(one.attempts >= 6 for one in lines),
+        "lines": sum(one.attempts >= limits["range_line_calls"] for one in lines),
         "replaced": most_pairs([one.since for one in lines], [one.at for one in gone]),
         "attempts": sum(one.attempts for one in lines),
         "answered": sum(one.answered for one in lines),
@@ -123,6 +131,18 @@ def test_few_lines_are_not_told_of():
     for number in range(9):
         held.take(1 + number, line(number, trunk="transit-1", attempts=20 if number < 3 else 5))
     assert not [key for key in said(held) if key.startswith("range")]
+
+
+def test_the_policy_says_from_how_many_lines_on_a_range_is_told_of():
+    held = merger()
+    held.follow({"range_lines": 3, "range_line_calls": 21})
+    held.take(0, sums(0, NOW, [call(0, 0, 0)]))
+    for number in range(9):
+        held.take(1 + number, line(number, attempts=20 if number % 2 else 21))
+    assert said(held)[f"range/{OWN}"].values["lines_1h"] == 5
+    held.follow({"range_lines": 6, "range_line_calls": 21})
+    held.take(10, sums(0, NOW + AGAIN_MS, [call(0, 0, 0)]))
+    assert said(held)[f"range/{OWN}"] is None
 
 
 def test_whoever_takes_over_says_what_was_said_until_more_is_known_or_an_hour_is_over():

@@ -2,7 +2,7 @@
 
 A case of lines (a SIM, an IMEI, a cell, a holder) is right if at least half of them are a fraud's. One of a trunk, a number block
 or a called number is right if any of its calls are the fraud's that it names, or at least a tenth of those that it counts (the
-smallest share that a rule demands of a trunk) are any fraud's; it is about each campaign that is so by itself.
+smallest share that a rule demands of a trunk) are any fraud's; it is about each campaign that is so by itself. So is one of a range.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _PART: Final = 0.1
 _STEPS: Final = 7 / 6
 """A window of signals is up to a step longer than its name says."""
 _BLOCK_DIGITS: Final = 3
+_RANGE_DIGITS: Final = 4
 
 
 @dataclass
@@ -92,6 +93,9 @@ class Cases:
         places = [f"trunk/{said.operator}/{told.trunk}"] if told.trunk else []
         if not own_line and told.caller_key.startswith("+"):
             places.append(f"block/{told.caller_key[:-_BLOCK_DIGITS]}")
+        if told.caller_key.startswith("+") and (own_line or told.trunk):
+            over = "" if own_line else f"{said.operator}/{told.trunk}/"
+            places.append(f"campaign/{over}{told.caller_key[:-_RANGE_DIGITS]}")
         if truth.fraud is None:
             kind = truth.kind or UNKNOWN
             if own_line:

@@ -105,6 +105,22 @@ def test_a_case_of_a_trunk_is_about_no_campaign_that_is_a_small_part_of_it():
     assert case_figures(found).wrong == {}
 
 
+def test_a_case_of_a_range_is_about_whoever_called_from_it_as_its_lines_do():
+    found = cases()
+    for number in range(60):
+        found.add(fraud("scam_centre"), verdict(number, caller=f"+7727255{number:04d}"))
+        found.add(honest("contact_centre"), verdict(number, caller=f"+7727255{number:04d}", trunk="other"))
+        found.add(honest("newcomer"), own(number, 5))
+    for subject in ("op-a/igw/+7727255", "op-a/other/+7727255", sim(5)[:-4]):
+        found.file(filed(f"campaign/{subject}", 60_000, kind="scam_centre", measure="notify_partner", calls=60))
+    one = of(found, "scam_centre")
+    assert (one.campaigns, one.with_case, one.first_calls) == (1, 1, (60.0, 60.0))
+    assert case_figures(found).wrong == {
+        WrongCase("campaign", "scam_centre", "notify_partner", "contact_centre"): 1,
+        WrongCase("campaign", "scam_centre", "notify_partner", "newcomer"): 1,
+    }
+
+
 def test_wrong_cases_are_told_by_the_kind_of_most_of_their_lines_or_calls():
     found = cases()
     for number in range(9):
