@@ -181,6 +181,7 @@ def test_the_page_of_the_desk_names_every_transactional_id_that_it_takes(kafka_s
 
     monkeypatch.setattr(sending, "producer", noted)
     Signals(kafka_settings).heed("imei", "35")
+    send(kafka_settings, [Outgoing(topics.Topics(kafka_settings).operators, b"op-a", b'{"operator":"op-a"}')])
     for command in (
         ("policy", "mode", "number_invalid", "all", "shadow"),
         ("policy", "mode", "all", "op-a", "off"),
