@@ -64,6 +64,23 @@ def anew(packed, change, header=None):
     return seal(body_of(packed, shapes(found | (header or {}), columns), columns))
 
 
+def test_a_partition_that_comes_again_and_again_takes_the_room_that_it_had():
+    held, lines, used = engine(), [f"+7701{number:07d}" for number in range(400)], []
+    for turn in range(12):
+        at = NOW + 60_000 * turn
+        called = [setup(f"{turn}-{n}", line, f"+7727{2_000_000 + n:07d}", at) for n, line in enumerate(lines)]
+        held.process(batch(called), at)
+        used.append((held.callers_held, int(held.state.callers.meta[slots.USED])))
+        kept = {partition: held.export(partition) for partition in range(PARTITIONS // 2)}
+        for partition in kept:
+            held.drop(partition)
+        assert held.callers_held < len(lines)
+        for partition, packed in kept.items():
+            held.adopt(partition)
+            held.put(held.opened(partition, packed))
+    assert set(used) == {(len(lines), len(lines))}
+
+
 def test_state_changed_by_nothing_is_taken_in_as_it_is(packed):
     held = grown()
     held.import_state(HERE, anew(packed, lambda columns: None))

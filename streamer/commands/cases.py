@@ -165,7 +165,10 @@ def verify(
             content = file.read(packs.LARGEST + 1)
     except OSError as error:
         raise DeskError(f"{pack} cannot be read: {error.strerror}") from None
-    checked = packs.checked(content)
+    try:
+        checked = packs.checked(content)
+    except DeskError as error:
+        raise DeskError(f"{pack}: {error}") from None
     flaws = list(checked.flaws)
     if sha256 is not None and sha256.strip().lower() != checked.sha256:
         flaws.append(f"its digest is {checked.sha256}, not the one given")

@@ -15,9 +15,11 @@ def compile_loops() -> None:
     started = time.perf_counter()
     typer.echo("compiling the engine's loops; the first time takes up to a minute")
     from streamer.signals.warming import warm as warm_merger
+    from streamer.stream import compiling
     from streamer.warming import warm
     from streamer.windows.hashing import secret_words
 
     warm()
     warm_merger(secret_words(b"warm"))
+    compiling.done()
     typer.echo(f"compiled in {time.perf_counter() - started:.1f} s")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -112,11 +112,16 @@ class _Lines:
 
 
 def read_csv(
-    path: Path, file: Counted, delimiter: str = ",", encoding: str = "utf-8", place: Place | None = None
+    path: Path,
+    file: Counted,
+    delimiter: str = ",",
+    encoding: str = "utf-8",
+    place: Place | None = None,
+    check: Callable[[list[str]], None] | None = None,
 ) -> Iterator[Row | Unreadable]:
     """The rows of a CSV file whose first line names the columns. Raises `ReplayError` when there is no such line.
 
-    Reading begins at `place`, which is moved along.
+    Reading begins at `place`, which is moved along. `check` is given the columns before the first row, and where there is none.
     """
     try:
         lines = _Lines(unpacked(file, path), path, encoding)
@@ -128,6 +133,8 @@ def read_csv(
         raise ReplayError(f"{path}, line 1: {error}") from None
     if len(set(header)) < len(header):
         raise ReplayError(f"{path}, line 1: a column name comes twice: {', '.join(header)}")
+    if check is not None:
+        check(header)
     if place is None:
         place = lines.place
     elif place.bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -173,19 +174,16 @@ class Source:
         if form == "parquet":
             self._mapping.check(parquet.columns(path), path)
             return parquet.read_rows(path, file, self._mapping.columns, place)
-        return read_csv(path, file, self._mapping.layout.delimiter, self._mapping.layout.encoding, place)
+        layout, check = self._mapping.layout, partial(self._mapping.check, file=path)
+        return read_csv(path, file, layout.delimiter, layout.encoding, place, check)
 
     def _rows(self, path: Path, form: Form, file: Counted, place: Place) -> Iterator[Sequence[Message]]:
-        checked = form != "csv"
         with file:
             for record in self._read(path, form, file, place):
                 self.records += 1
                 if isinstance(record, Unreadable):
                     self._rejects.add(record)
                     continue
-                if not checked and isinstance(record, Row) and self._mapping is not None:
-                    self._mapping.check(record.fields, path)
-                    checked = True
                 try:
                     messages = self._messages(record)
                 except MessageError as error:

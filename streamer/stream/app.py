@@ -18,6 +18,7 @@ from streamer.engine import Engine
 from streamer.errors import TransportError
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
+from streamer.stream import compiling
 from streamer.stream.health import Health
 from streamer.stream.judge import Judge, KeepsState
 from streamer.stream.offsets import Offsets
@@ -104,6 +105,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
     # Faust would find it by the entry point too, but not in a tree that was never installed.
     made.transport = made.producer_transport = Transport(made.conf.broker_consumer, made, loop=None)
     if judge is None:
+        compiling.ahead()
         warm()  # a compiler at work on the first call would make it wait
     judging = judge if judge is not None else Engine.of(settings)
     made.offsets = Offsets(checkpointed=isinstance(judging, KeepsState))

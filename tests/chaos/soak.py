@@ -240,7 +240,8 @@ def told_of(samples, faults, rate, account):
         f"{len(differences)} windows, counters, remembered calls or revisions differ from an undisturbed engine's. The worker that was "
         f"left alone, medians of the first and the last third: file handles {flat('handles')}, threads {flat('threads')}, lag "
         f"{flat('lag_records')} records, p50 {flat('p50_ms')} ms, p99 {flat('p99_ms')} ms, memory {flat('memory_mib')} MiB with "
-        f"{flat('callers')} callers held, whose windows last for 28 hours."
+        f"{flat('callers')} callers held, {max(sample.callers for sample in samples):,} at most at one moment, whose windows last for "
+        f"28 hours, and the calls of eight minutes. What that memory is the next section says."
     )
     return f"{textwrap.fill(text, 130)}\n\n![The worker that was left alone](soak.svg)\n"
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import orjson
@@ -16,7 +17,7 @@ from streamer.calls.cases import Case
 from streamer.calls.decisions import Decision
 from streamer.calls.partitioner import partition_of
 from streamer.errors import MessageError
-from streamer.kafka import logs, topics
+from streamer.kafka import logs, sending, topics
 from streamer.kafka.sending import Outgoing, send
 from streamer.signals.casebook import DAY_MS, Casebook
 from streamer.signals.hot import Hot
@@ -166,6 +167,32 @@ def test_a_pack_has_what_a_worker_decided_on_the_calls_and_a_change_in_it_is_not
     for file in ("nowhere.zip", "."):
         code, _, said = desk("cases", "verify", file, text=True)
         assert (code, "cannot be read" in said) == (1, True)
+    (tmp_path / "notes.txt").write_text("no pack")
+    code, _, said = desk("cases", "verify", "notes.txt", text=True)
+    assert (code, "notes.txt: no ZIP file" in said) == (1, True)
+
+
+def test_the_page_of_the_desk_names_every_transactional_id_that_it_takes(kafka_settings, desk, monkeypatch):
+    taken, producer = set(), sending.producer
+
+    def noted(settings, **own):
+        taken.add(own.get("transactional.id"))
+        return producer(settings, **own)
+
+    monkeypatch.setattr(sending, "producer", noted)
+    Signals(kafka_settings).heed("imei", "35")
+    send(kafka_settings, [Outgoing(topics.Topics(kafka_settings).operators, b"op-a", b'{"operator":"op-a"}')])
+    for command in (
+        ("policy", "mode", "number_invalid", "all", "shadow"),
+        ("policy", "mode", "all", "op-a", "off"),
+        ("cases", "close", "imei"),
+    ):
+        code, _, said = desk(*command, *SIGNED)
+        assert code == 0, said
+    names = {name.removeprefix(kafka_settings.prefix) for name in taken - {None}}
+    assert names == {f"{topic}.v1-desk" for topic in ("policy", "operators", "cases")}
+    page = (Path(__file__).parents[2] / "docs/desk.md").read_text("utf-8")
+    assert {name for name in names if f"`{name}`" not in page} == set()
 
 
 def test_what_others_wrote_into_a_case_does_not_steer_the_terminal(kafka_settings, desk, tmp_path, monkeypatch):

@@ -74,6 +74,16 @@ def test_bad_records_are_counted_written_down_and_passed_over(tmp_path, bad):
     ]
 
 
+@pytest.mark.parametrize("rest", ["", "\n", "\n1,+77010000001,+77010000009\n", "\n1,2\n"])
+def test_columns_that_the_mapping_reads_are_asked_for_whether_a_row_follows_or_not(tmp_path, bad, rest):
+    path = tmp_path / "calls.csv"
+    path.write_text("at,from,callee" + rest)
+    with pytest.raises(ReplayError, match=r"calls\.csv has no column to, .*; it has at, from, callee"):
+        list(source([path], bad, COLUMNS))
+    path.write_text("at,from,to\n")
+    assert list(source([path], bad, COLUMNS)) == []
+
+
 def test_the_report_counts_by_reason_and_column_with_the_first_few_as_examples(tmp_path, bad):
     path = tmp_path / "calls.jsonl"
     sound = next(Traffic(1, 50, seconds=5).encoded())[2]

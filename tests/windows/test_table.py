@@ -82,3 +82,18 @@ def test_a_partition_is_copied_into_a_table_that_grew_otherwise():
     assert sorted(map(tuple, ours.rows[table.all_of(ours, 1)].tolist())) == sorted(map(tuple, moved.tolist()))
     table.drop(ours, 1)
     assert entries(ours) == 5_000
+
+
+@pytest.mark.parametrize("kind", [calls.calls, calls.pairs])
+def test_partitions_that_come_and_go_take_the_room_of_those_before_them(kind):
+    held, n, used = kind(200_000, 1), 20_000, []
+    for turn in range(40):
+        come = np.zeros((n, held.rows.shape[1]), np.int64)
+        come[:, table.HASH] = np.random.default_rng(turn).integers(-(2**63), 2**63, n)
+        come[:, table.HELD] = table.held(1, calls.SETUP)
+        calls.put(held, come, ALIVE)
+        assert len(table.all_of(held, 1)) == n
+        used.append(int(held.meta[table.USED]))
+        table.drop(held, 1)
+        assert entries(held) == 0
+    assert used[-1] <= 1.25 * used[0] < 4 * n
