@@ -30,7 +30,7 @@ from streamer.lab.traffic import DEFAULT_HOUR, DEFAULT_START_MS, FRAUDS, Traffic
 from streamer.lab.truth import Truth
 from streamer.settings import Settings
 
-SEEDS: Final = (9_201, 9_202)
+SEEDS: Final = (9_301, 9_302)
 """Traffic that no test was written on and no threshold set."""
 HOURS: Final = (8, 22)
 """When traffic begins, local time: in office hours, and when offices are empty."""
