@@ -16,7 +16,7 @@ from streamer.kafka.clients import FINAL_ERRORS, GoOn, always, metadata
 ANSWER_S: Final = 10.0
 """How long brokers may take to answer."""
 
-GONE_S: Final = 10.0
+GONE_S: Final = 30.0
 """For how long brokers that are back may not know of a topic or partition that was there."""
 _GONE: Final = {
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own errors are named so
