@@ -7,7 +7,7 @@ JOBS   ?= 2
 COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
 
-.PHONY: help env demo test lint quick bench evaluate fuzz chaos soak fit real upgrade clean dashboards screens system
+.PHONY: help env demo test lint quick bench evaluate fuzz chaos soak fit real upgrade clean dashboards screens system anew
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -53,10 +53,10 @@ test: $(VENV)/.packages ## every check and test, on a real broker
 	@# The compiler of the loops has one core, the checks the other.
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint $(STAMP)
 	@$(BIN)/streamer compile
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 -m 'not anew'
 
 quick: env ## tests without a broker
-	@$(BIN)/python -m pytest -q -m 'not broker and not slow'
+	@$(BIN)/python -m pytest -q -m 'not broker and not slow and not anew'
 
 dashboards: env ## the Grafana dashboards, written anew from streamer/dashboards
 	@$(BIN)/streamer dashboards
@@ -78,6 +78,9 @@ fuzz: env ## COUNT inputs (10 million) to every decoder, a million broken record
 	@$(BIN)/python -m tests.fuzzing $(COUNT)
 	@$(BIN)/python -m tests.fuzzing.records 1000000
 	@$(BIN)/python -m tests.fuzzing.state 20000
+
+anew: env ## tests that compile all loops anew: with looks at every bound, and as a worker without any (four minutes)
+	@$(BIN)/python -m pytest -q -m anew
 
 chaos: env ## faults under load, every verdict and window accounted for; writes docs/reliability.md (half an hour)
 	@$(BIN)/python -m tests.chaos --write

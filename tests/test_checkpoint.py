@@ -225,6 +225,6 @@ def test_damaged_state_is_refused_or_taken_in_and_judged_on():
     fuzzed(2_000)
 
 
-@pytest.mark.slow
+@pytest.mark.anew
 def test_damaged_state_makes_no_loop_look_past_an_array():
     fuzzed(2_000, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=f"{os.environ['NUMBA_CACHE_DIR']}-bounds")

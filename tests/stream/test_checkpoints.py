@@ -47,16 +47,15 @@ def test_an_orderly_hand_over_repeats_nothing_and_keeps_every_window(kafka_setti
     check(kafka_settings, calls, load.published)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka_settings, seed):
+def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka_settings):
     rules(kafka_settings)
-    calls, draw = Calls(kafka_settings), random.Random(seed)
+    calls, draw = Calls(kafka_settings), random.Random(1)
     entry = {"list": "block", "match": "exact", "number": EVIL, "side": "caller"}
     running = [Worker(kafka_settings, **SETTINGS) for _ in range(2)]
     try:
         for worker in running:
             worker.says("partitions gained")
-        with Mixed(calls, 800, seed) as load:
+        with Mixed(calls, 800, seed=1) as load:
             for turn in range(5):
                 time.sleep(draw.uniform(0.2, 1.5))
                 victim = running.pop(draw.randrange(2))

@@ -29,7 +29,7 @@ def kept(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.anew
 def test_a_worker_compiles_nothing_itself_where_nothing_was_compiled(kept):
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=os.environ, timeout=900)
     assert done.returncode == 0, done.stderr
