@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streamer import columns
+from streamer.calls.events import SHORT_MS
 from streamer.columns import Columns, State, Verdicts
 from streamer.compiled import loop
 from streamer.policy import BLOCK
@@ -12,7 +13,6 @@ from streamer.reasons import THROTTLED
 from streamer.windows import callers, costly, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 
-SHORT_MS: Final = 6_000
 SHORT_RING_MS: Final = 5_000
 _RANG: Final = (16, 19, 31, 127)
 """Causes (Q.850) of a call that rang and was given up; a busy line, a failing network or an absent one is no wangiri."""

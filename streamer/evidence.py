@@ -66,8 +66,6 @@ def _record(at: int, decision: bytes, key: str, text: bytes, given: Read, out: V
 
 
 def _lists(caller: int, callee: int, known: InForce) -> list[str]:
-    if not caller | callee:
-        return []
     return [
         *(f"caller.{name}" for name in known.lists.names(caller)),
         *(f"called.{name}" for name in known.lists.names(callee)),

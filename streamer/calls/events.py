@@ -15,6 +15,8 @@ LATEST_MS: Final = 4_102_444_800_000
 """The latest time that a message may carry: the end of the year 2099."""
 SAME_CALL_MS: Final = 120_000
 """A call is (operator, call id) within so much of event time; the same id after that is a new call."""
+SHORT_MS: Final = 6_000
+"""A talk of less is short."""
 CLAMP_BACK_MS: Final = 300_000
 """`at` is taken to be at most so long before the append time of its record,"""
 CLAMP_AHEAD_MS: Final = 5_000

@@ -56,7 +56,8 @@ def evaluate(
     html: Annotated[Path | None, typer.Option(help="Write it here as one HTML file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON instead of the report.")] = False,
     seed: Annotated[
-        list[int] | None, typer.Option(help="Made-up traffic; several are added up.  [default: 9301, 9302]")
+        list[int] | None,
+        typer.Option(help="Made-up traffic; several are added up.  [default: some on which nothing was set]"),
     ] = None,
     rate: Annotated[float, typer.Option(min=0.1, help="Made-up traffic: set-ups a second.")] = 200,
     seconds: Annotated[

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streamer.calls.events import SHORT_MS
 from streamer.compiled import loop
 from streamer.detectors.base import NONE, Cause, Detector, pooled
 from streamer.features import INDEX
@@ -37,8 +38,7 @@ _DISTINCT_1H = INDEX["distinct_1h"]
 _AGE_S = INDEX["age"]
 _OWN_LINE = INDEX["own_line"]
 _LINE_AGE_H = INDEX["line_age"]
-_SHORT_S: Final = 6.0
-"""A talk of less is short."""
+_SHORT_S: Final = SHORT_MS / 1_000
 
 
 @loop

@@ -10,6 +10,7 @@ from streamer.compiled import loop
 from streamer.signals.subjects import BURST, OWN, VICTIMS, Subjects, add, open_row, subjects, sweep
 from streamer.windows import tallies
 from streamer.windows.hashing import Secret
+from streamer.windows.newcomers import route_of
 from streamer.windows.tallies import COUNTS, NO_BLOCK
 
 LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual", "crowd_own_lines", "crowd_share")
@@ -17,8 +18,6 @@ LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual
 _CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL, _CROWD, _CROWD_SHARE = range(len(LIMITS))
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
-ROUTE: Final = 1 << 40
-"""Above any block, so that a trunk fits beside it: a route is a block of calling numbers by the trunk that it comes over."""
 _U16: Final = 65_535
 _U31: Final = 2**31 - 1
 
@@ -167,7 +166,7 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                 touched[found, 0], touched[found, 1] = 2, at
                 found += 1
         if in_burst > 0:
-            at = open_row(into.routes, trunk[row] * ROUTE + block, clock // ten)
+            at = open_row(into.routes, route_of(block, trunk[row]), clock // ten)
             if at >= 0:
                 add(into.routes, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
                 touched[found, 0], touched[found, 1] = 4, at

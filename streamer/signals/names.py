@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from streamer.calls.signals import Kind, Signal
-from streamer.signals.merging import ROUTE
+from streamer.windows.newcomers import BESIDE, route_of
 
 Table = Kind | Literal["route"]
 """What sums are kept of. Of a route, a block of calling numbers by the trunk that it comes over, tells a signal of kind `block`."""
@@ -44,15 +44,14 @@ class Names:
     def subject(self, kind: Table, key: int) -> str:
         """The subject of a signal that a key stands for."""
         if kind == "route":
-            return f"{self._names[key // ROUTE]}/+{key % ROUTE}"
+            return f"{self._names[key // BESIDE]}/+{key % BESIDE}"
         return self._names[key] if kind == "trunk" else str(key) if kind == "callee" and key < _SHORT else f"+{key}"
 
     def key(self, kind: Table, subject: str) -> int:
         """The key of a subject; 0 for none."""
         if kind == "route":
             trunk, _, block = subject.rpartition("/")
-            within, over = self.key("block", block), self.key("trunk", trunk)
-            return over * ROUTE + within if over and 0 < within < ROUTE else 0
+            return int(route_of(self.key("block", block), self.key("trunk", trunk)))
         if kind == "trunk":
             operator, _, trunk = subject.partition("/")
             return self.trunk((operator, trunk))

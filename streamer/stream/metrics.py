@@ -15,9 +15,7 @@ from streamer.stream.state_metrics import StateMetrics
 from streamer.versions import told
 
 BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
-
-
-_BATCHES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 2000.0)
+_BATCH_BUCKETS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 2000.0)
 MOST_OPERATORS: Final = 1_000
 """Operators that have labels of their own; a country has hundreds."""
 MOST_TRUNKS: Final = 2_000
@@ -72,7 +70,7 @@ class Metrics:
         )
         self.registry.register(self.latency)
         self.records = Counter("streamer_records", "Records of calls.v1 taken in", **own)
-        self.batch = Distribution("streamer_batch_records", "Records a batch", _BATCHES)
+        self.batch = Distribution("streamer_batch_records", "Records a batch", _BATCH_BUCKETS)
         self.registry.register(self.batch)
         self._lag = Gauge("streamer_lag_records", "Records not yet finished, by partition", ["partition"], **own)
         self._age = Gauge(

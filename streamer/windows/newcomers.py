@@ -14,7 +14,7 @@ from streamer.features import INDEX
 from streamer.windows.tallies import E164, NEW_LINE_CALLS, NEW_LINE_S
 
 _RANGE: Final = 10_000
-_TRUNK: Final = 1 << 40
+BESIDE: Final = 1 << 40
 """Above any range or block, so that the row of a trunk fits beside it."""
 _ATTEMPTS_1H: Final = INDEX["attempts_1h"]
 _AGE: Final = INDEX["age"]
@@ -42,7 +42,7 @@ def range_of(number: int, own_line: bool, trunk: int) -> int:
     """
     if number < _RANGE or number >= E164 or (trunk == 0 and not own_line):
         return 0
-    return number // _RANGE + (0 if own_line else trunk * _TRUNK)
+    return number // _RANGE + (0 if own_line else trunk * BESIDE)
 
 
 @loop
@@ -52,4 +52,4 @@ def route_of(block: int, trunk: int) -> int:
     >>> route_of(77272555, 3) >> 40, route_of(77272555, 0)
     (3, 0)
     """
-    return block + trunk * _TRUNK if 0 < block < _TRUNK and trunk > 0 else 0
+    return block + trunk * BESIDE if 0 < block < BESIDE and trunk > 0 else 0
