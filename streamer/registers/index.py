@@ -85,18 +85,24 @@ def _move(old: Index, new: Index) -> None:
 
 
 def grown(found: Index, entries: int) -> Index:
-    """The index itself, or one twice as large when `entries` would fill it past a half."""
-    if entries * 2 <= len(found.rows):
+    """The index itself, or a larger one when `entries` would fill it past a half."""
+    size = len(found.rows)
+    while entries * 2 > size:
+        size *= 2
+    if size == len(found.rows):
         return found
-    larger = index(found.secret, len(found.rows) * 2)
+    larger = index(found.secret, size)
     _move(found, larger)
     return larger
 
 
 def widened(column: Any, rows: int) -> Any:
-    """The column, or a copy twice as long when `rows` do not fit."""
-    if rows <= len(column):
+    """The column, or a copy twice as long, or as often twice as `rows` need."""
+    size = len(column)
+    while rows > size:
+        size *= 2
+    if size == len(column):
         return column
-    longer = np.zeros((len(column) * 2, *column.shape[1:]), column.dtype)
+    longer = np.zeros((size, *column.shape[1:]), column.dtype)
     longer[: len(column)] = column
     return longer

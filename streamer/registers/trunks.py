@@ -89,7 +89,7 @@ class Register:
         held = self.compiled
         partners = widened(held.partner, row + 1)
         self.compiled = held = Trunks(
-            widened(held.kind, row + 1), partners, widened(held.lengths, row + 1), self._room(held.ranges)
+            widened(held.kind, row + 1), partners, widened(held.lengths, row + 1), grown(held.ranges, self._entries)
         )
         held.kind[row], held.partner[row] = KINDS.index(info.kind), partner
         for length, digits in prefixes:
@@ -97,11 +97,6 @@ class Register:
             held.lengths[row] |= 1 << length
         self._prefixes[row] = [*prefixes]
         return True
-
-    def _room(self, ranges: Index) -> Index:
-        while self._entries * 2 > len(ranges.rows):
-            ranges = grown(ranges, self._entries)
-        return ranges
 
     def remove(self, operator: str, trunk: str) -> None:
         """Forget a trunk: nothing is concluded from it any more."""
