@@ -28,7 +28,9 @@ COMPILED = (
     "settling.py",
     "throttling.py",
     "kernel.py",
-    "outcomes.py",
+    "records.py",
+    "reporter.py",
+    "ways.py",
     "evidence.py",
     "signals/*.py",
 )

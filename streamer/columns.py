@@ -7,11 +7,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer import features
+from streamer.calls import compiled_reading
 from streamer.detectors import DETECTORS
 
-SETUP: Final = 1
-ANSWER: Final = 2
-END: Final = 3
+SETUP: Final = compiled_reading.SETUP
+ANSWER: Final = compiled_reading.ANSWER
+END: Final = compiled_reading.END
 
 # columns of `records`, int64[n, RECORD_COLUMNS]
 KIND, AT, APPENDED, PARTITION, OPERATOR = 0, 1, 2, 3, 4

@@ -13,18 +13,18 @@ from typing import Self
 import numpy as np
 
 from streamer import checkpoint, columns, kernel, sealed, settling, summing
-from streamer.calls import codec
+from streamer.calls.codec import rescue
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
-from streamer.calls.events import CallEvent
 from streamer.calls.numbers import home_plan
 from streamer.checkpoint import Copied, Opened
 from streamer.compiled import Straight
 from streamer.in_force import InForce
 from streamer.journal import Journal
-from streamer.outcomes import Outcomes, Reporter
-from streamer.records import Batch, read
+from streamer.outcomes import Outcomes
+from streamer.records import Batch, Read, Records
 from streamer.registers.operators import CAPACITY
+from streamer.reporter import Reporter
 from streamer.revisions import Revision, Revisions
 from streamer.said import Said
 from streamer.settings import Settings
@@ -64,6 +64,7 @@ class Engine:
         self._out = columns.verdicts(512)
         self._filled = np.zeros(sliding.RINGS, np.int64)
         self._run = Straight(kernel.run)
+        self._records = Records(self._numbers, self._secret)
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
         self._surroundings = Surroundings(self._in_force, self._numbers, clamp=clamp, secret=self._secret)
@@ -129,10 +130,10 @@ class Engine:
 
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
         """Judge a batch. `now_ms` becomes `decided_at` and tells which records are a backlog; `shed`: no sampled evidence."""
-        rows, events, refused = codec.decode_calls(batch.values)
-        outcomes = Outcomes(rejected=[(row, error.reason, str(error)) for row, error in refused])
-        if events:
-            self._judge(batch, rows, events, now_ms, shed, outcomes)
+        calls = self._records.sound(batch.values)
+        outcomes = Outcomes(rejected=[(row, error.reason, str(error)) for row, error in calls.refused])
+        if calls.rows:
+            self._judge(self._records.read(batch, calls, self._in_force), now_ms, shed, outcomes)
         if outcomes.rejected:
             for row, _, _ in outcomes.rejected:
                 if not self._said.stands(batch.partitions[row], batch.offsets[row], batch.values[row]):
@@ -168,16 +169,14 @@ class Engine:
             outcomes.came.update(found.came)
             outcomes.revisions += found.revisions
 
-    def _judge(
-        self, batch: Batch, rows: list[int], events: list[CallEvent], now_ms: int, shed: bool, outcomes: Outcomes
-    ) -> None:
-        given = read(batch, rows, events, known := self._in_force, self._numbers, self._secret)
-        if len(events) > len(self._out.score):
-            self._out = columns.verdicts(max(len(events), 2 * len(self._out.score)))
-        out = columns.cleared(self._out, len(events))
-        hashes = np.empty((len(events), 2), np.int64)
-        said = self._said.of(batch, rows, events, known)
-        held = tallies.with_room(self.state.tallies, len(events))
+    def _judge(self, given: Read, now_ms: int, shed: bool, outcomes: Outcomes) -> None:
+        n, known = len(given.rows), self._in_force
+        if n > len(self._out.score):
+            self._out = columns.verdicts(max(n, 2 * len(self._out.score)))
+        out = columns.cleared(self._out, n)
+        hashes = np.empty((n, 2), np.int64)
+        said = self._said.of(given, known)
+        held = tallies.with_room(self.state.tallies, n)
         if held is not self.state.tallies:
             self.state = self.state._replace(tallies=held)
         of = given.columns
@@ -185,7 +184,7 @@ class Engine:
         if found & kernel.SKIPPED:
             numbers = given.numbers
             for at in np.flatnonzero(of.skip).tolist():
-                self._misplace(batch, rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
+                self._misplace(given.batch, given.rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         if found & (kernel.LINES | kernel.SUMMED):
             outcomes.counts = summing.told(self.state.tallies, given, out, known)
         self._journal.note(of.records[:, columns.PARTITION], of.key, of.call, hashes[:, 1])
@@ -203,7 +202,7 @@ class Engine:
             outcomes.misplaced.append((row, key, partition))
 
     def _answer_broken(self, batch: Batch, row: int, now_ms: int, outcomes: Outcomes) -> None:
-        found = codec.rescue(batch.values[row])
+        found = rescue(batch.values[row])
         if found is not None:
             outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self.policy)
 

@@ -11,7 +11,6 @@ import orjson
 
 from streamer import columns, features
 from streamer.calls.decisions import MODES, Policy
-from streamer.calls.events import Setup
 from streamer.columns import Verdicts
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
@@ -41,15 +40,14 @@ def _record(at: int, decision: bytes, key: str, text: bytes, given: Read, out: V
     verdict = out.columns[at].tolist()
     flags, word = verdict[columns.FLAGS], verdict[columns.VERSIONS]
     policy = known.versions.policy_of(word)
-    setup, row = given.events[at], given.rows[at]
-    assert isinstance(setup, Setup)
+    row = given.rows[at]
     control = bool(flags & columns.CONTROL)
     return orjson.dumps(
         {
             "decision": orjson.Fragment(decision),
             "caller_key": key,
-            "origin": "own_line" if setup.ingress == "subscriber" else "interconnect",
-            "trunk": setup.trunk,
+            "origin": "own_line" if given.columns.records[at, columns.INGRESS] == 0 else "interconnect",
+            "trunk": given.way_of(at).trunk,
             "partition": given.batch.partitions[row],
             "offset": given.batch.offsets[row],
             "features": orjson.Fragment(text),

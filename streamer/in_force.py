@@ -88,6 +88,8 @@ class InForce:
         Every policy and model that was in force, and which are.
     demotions : Demotions
         What is demoted where.
+    changes : int
+        How many records were taken in.
     """
 
     def __init__(self, plan: HomePlan, numbers: Numbers, partitions: int, secret: Secret) -> None:
@@ -97,6 +99,7 @@ class InForce:
         self.facts = facts.Register(secret, numbers.ids)
         self.operators = operators.Register(secret)
         self.trunks = trunks.Register(secret)
+        self.changes = 0
         self.signals = signals.Register(secret)
         self.demotions = Demotions(self.operators)
         self.versions = Versions()
@@ -126,6 +129,7 @@ class InForce:
         `kind`: lists, policy, operators, trunks, models, subscribers.location (line, sim, device, holder, network).
         Raises `MessageError` for a record that breaks the contract, which then changes nothing.
         """
+        self.changes += 1
         try:
             return self._apply(kind, key, value)
         except (TypeError, OverflowError, ArithmeticError) as error:

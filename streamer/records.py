@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from streamer import columns
+from streamer import columns, ways
+from streamer.calls import compiled_reading as reading
+from streamer.calls.codec import decode_call
 from streamer.calls.compiled_hashes import Words
 from streamer.calls.compiled_numbers import NumberColumns, Numbers
-from streamer.calls.events import Answer, CallEvent, End, Setup
-from streamer.calls.texts import Texts, laid_out
+from streamer.calls.events import CallEvent, Setup
+from streamer.calls.reading import Calls, Reader
+from streamer.calls.texts import ASSERTED, CALL_ID, DIVERTED, Texts
+from streamer.compiled import loop
 from streamer.in_force import InForce
 from streamer.registers import trunks
+from streamer.ways import Taken, Way, Ways
 from streamer.windows.hashing import hash_calls
-
-_KIND: Final = {Setup: columns.SETUP, Answer: columns.ANSWER, End: columns.END}
-_INGRESS: Final = {"subscriber": 0, "national": 1, "international": 2}
-_LONGEST_TRUNK: Final = 255
-"""Characters of a trunk's name by which it is counted, as many as `trunks.v1` admits; publishers may write any."""
-_ATTESTATION: Final = {None: 0, "C": 1, "B": 2, "A": 3}
 
 
 class Batch(NamedTuple):
@@ -40,99 +39,117 @@ class Batch(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The sound records of a batch: their rows in it, what they say, and that as columns.
-
-    `ids` holds the operators and then the call ids.
-    """
+    """The sound records of a batch: their rows in it, their texts, and what they say as columns."""
 
     batch: Batch
     rows: list[int]
-    events: list[CallEvent]
-    operators: list[str]
-    call_ids: list[str]
+    texts: Texts
+    taken: Taken
     numbers: NumberColumns
-    ids: Texts
     columns: columns.Columns
 
+    def call_ids(self) -> list[str]:
+        """The call id of each."""
+        return self.texts.of(CALL_ID)
 
-def read(batch: Batch, rows: list[int], events: list[Any], known: InForce, numbers: Numbers, secret: Words) -> Read:
-    """The columns of decoded events; `rows` says where in the batch they lie."""
-    n = len(events)
-    whole = n == len(batch.values)
-    operators, call_ids = [event.operator for event in events], [event.call_id for event in events]
-    row_of = {name: known.operators.row(name) for name in set(operators)}
-    records = np.zeros((n, columns.RECORD_COLUMNS), np.int64)
-    records[:, columns.KIND] = kinds = [_KIND[event.__class__] for event in events]
-    records[:, columns.AT] = [event.at for event in events]
-    records[:, columns.APPENDED] = batch.append_ms if whole else [batch.append_ms[row] for row in rows]
-    records[:, columns.OFFSET] = batch.offsets if whole else [batch.offsets[row] for row in rows]
-    records[:, columns.PARTITION] = batch.partitions if whole else [batch.partitions[row] for row in rows]
-    records[:, columns.OPERATOR] = [row_of[name] for name in operators]
-    if columns.SETUP in kinds:
-        of_setups = np.flatnonzero(records[:, columns.KIND] == columns.SETUP)
-        setups = events if of_setups.size == n else [events[at] for at in of_setups.tolist()]
-        _of_setups(records, of_setups, setups, known, numbers)
-        if batch.identities:
-            records[:, columns.IDENTITY] = [batch.identities[row] for row in rows]
-    if columns.END in kinds:
-        of_ends = np.flatnonzero(records[:, columns.KIND] == columns.END)
-        ends = [events[at] for at in of_ends.tolist()]
-        records[of_ends, columns.RING] = [-1 if end.ring_ms is None else end.ring_ms for end in ends]
-        records[of_ends, columns.TALK] = [end.talk_ms for end in ends]
-        records[of_ends, columns.CAUSE] = [-1 if end.cause is None else end.cause for end in ends]
-    found = numbers.resolve(
-        [event.caller for event in events], [event.callee for event in events], [event.asserted for event in events]
-    )
-    ids = laid_out([*operators, *call_ids])
-    hashes = np.empty(n, np.int64)
-    hash_calls(*ids, records[:, columns.PARTITION], secret, hashes)
-    return Read(
-        batch,
-        rows,
-        events,
-        operators,
-        call_ids,
-        found,
-        ids,
-        columns.Columns(
-            records, found.callee_id, found.key_id, found.key_status, found.key_region, found.key_kind,
-            found.callee_status, found.callee_region, found.callee_kind, found.withheld, hashes,
-            found.partition != records[:, columns.PARTITION],
-        ),
-    )  # fmt: skip
+    def call_id(self, at: int) -> str:
+        """The call id of one."""
+        return self.texts.text(CALL_ID, at) or ""
+
+    def way_of(self, at: int) -> Way:
+        """By which operator and trunk one came."""
+        return self.taken.ways[int(self.taken.way[at])]
+
+    def setup(self, at: int) -> Setup:
+        """All that a set-up says."""
+        event: CallEvent = decode_call(self.batch.values[self.rows[at]])
+        assert isinstance(event, Setup)
+        return event
 
 
-def trunk_of(setup: Any) -> str:
-    """The trunk that a set-up is counted by; empty where it names none."""
-    return (setup.trunk or "")[:_LONGEST_TRUNK]
+class Records:
+    """Turns batches into columns, for one secret and home country."""
+
+    def __init__(self, numbers: Numbers, secret: Words) -> None:
+        self._numbers = numbers
+        self._secret = secret
+        self._reader = Reader()
+        self._ways = Ways(secret)
+
+    def sound(self, values: Sequence[bytes | None]) -> Calls:
+        """The sound records of a batch, and those that are refused."""
+        return self._reader.read(values)
+
+    def read(self, batch: Batch, calls: Calls, known: InForce) -> Read:
+        """The columns of a batch's sound records, of which there is at least one."""
+        rows, texts, given, _ = calls
+        placed: Any = np.empty((4, len(batch.values)), np.int64)
+        placed[0], placed[1], placed[2] = batch.append_ms, batch.offsets, batch.partitions
+        placed[3] = batch.identities or 0
+        if len(rows) < len(batch.values):
+            placed = placed[:, rows]
+        taken = self._ways.of(texts, known)
+        records = np.zeros((len(rows), columns.RECORD_COLUMNS), np.int64)
+        hashes = np.empty(len(rows), np.int64)
+        diverted, asserted = _fill(
+            records, given, placed, taken.way, taken.known, known.trunks.compiled.kind, texts.spans
+        )
+        if diverted:
+            self._ids(records, texts, columns.DIVERTED, DIVERTED)
+        if asserted:
+            self._ids(records, texts, columns.ASSERTED, ASSERTED)
+        found = self._numbers.resolve(texts)
+        hash_calls(*texts, placed[2], self._secret, hashes)
+        return Read(
+            batch,
+            rows,
+            texts,
+            taken,
+            found,
+            columns.Columns(
+                records, found.callee_id, found.key_id, found.key_status, found.key_region, found.key_kind,
+                found.callee_status, found.callee_region, found.callee_kind, found.withheld, hashes,
+                found.partition != placed[2],
+            ),
+        )  # fmt: skip
+
+    def _ids(self, records: Any, texts: Texts, column: int, which: int) -> None:
+        """The ids of numbers that few set-ups have; those are marked by now."""
+        rows = np.flatnonzero(records[:, column])
+        records[rows, column] = self._numbers.ids([texts.text(which, row) or "" for row in rows.tolist()])
 
 
-def _of_setups(records: Any, rows: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
-    """The columns that set-ups alone have; `rows` int64[n] says where in `records` they lie."""
-    records[rows, columns.INGRESS] = [_INGRESS[event.ingress] for event in setups]
-    records[rows, columns.ATTESTATION] = [_ATTESTATION[event.attestation] for event in setups]
-    records[rows, columns.SCOPE] = records[rows, columns.OPERATOR]
-    if known.lists.trunks:
-        records[rows, columns.TRUNK] = [known.lists.trunks.get(event.trunk, 0) for event in setups]
-    if known.trunks.rows:
-        _of_trunks(records, rows, setups, known, numbers)
-    scopes = known.demotions.scopes
-    if scopes:
-        for row, event in zip(rows.tolist(), setups, strict=True):
-            scope = scopes.get((event.operator, trunk_of(event)))
-            if scope is not None:
-                records[row, columns.SCOPE] = scope
-    diverted = [at for at, event in enumerate(setups) if event.diverted_from]
-    if diverted:
-        records[rows[diverted], columns.DIVERTED] = numbers.ids([setups[at].diverted_from for at in diverted])
-
-
-def _of_trunks(records: Any, rows: Any, setups: list[Any], known: InForce, numbers: Numbers) -> None:
-    """The rows of registered trunks, and the network's own number of set-ups over an enterprise's."""
-    at = known.trunks.rows
-    of = [at.get((event.operator, event.trunk), 0) for event in setups]
-    records[rows, columns.REGISTERED] = of
-    kinds = known.trunks.compiled.kind
-    asserted = [at for at, event in enumerate(setups) if event.asserted and kinds[of[at]] == trunks.ENTERPRISE]
-    if asserted:
-        records[rows[asserted], columns.ASSERTED] = numbers.ids([setups[at].asserted for at in asserted])
+@loop
+def _fill(
+    records: Any, given: Any, placed: Any, way: Any, known: Any, trunk_kinds: Any, spans: Any
+) -> tuple[bool, bool]:
+    """Fill the columns of records; those of diverted numbers, and of numbers that a network asserts over an enterprise's trunk, with 1
+    where there is one. Gives whether there are any.
+    """
+    diverted = asserted = False
+    for row in range(records.shape[0]):
+        record = records[row]
+        kind = given[row, reading.KIND]
+        record[columns.KIND] = kind
+        record[columns.AT] = given[row, reading.AT]
+        record[columns.APPENDED], record[columns.OFFSET] = placed[0, row], placed[1, row]
+        record[columns.PARTITION] = placed[2, row]
+        at = known[way[row]]
+        record[columns.OPERATOR] = at[ways.OPERATOR_ROW]
+        if kind == reading.SETUP:
+            record[columns.INGRESS] = given[row, reading.INGRESS]
+            record[columns.ATTESTATION] = given[row, reading.ATTESTATION]
+            record[columns.SCOPE], record[columns.TRUNK] = at[ways.SCOPE], at[ways.LISTED]
+            record[columns.REGISTERED] = at[ways.REGISTERED]
+            if spans[DIVERTED, row, 1] > spans[DIVERTED, row, 0]:
+                record[columns.DIVERTED] = 1
+                diverted = True
+            if spans[ASSERTED, row, 1] > spans[ASSERTED, row, 0]:
+                if trunk_kinds[at[ways.REGISTERED]] == trunks.ENTERPRISE:
+                    record[columns.ASSERTED] = 1
+                    asserted = True
+            record[columns.IDENTITY] = placed[3, row]
+        elif kind == reading.END:
+            record[columns.RING], record[columns.TALK] = given[row, reading.RING], given[row, reading.TALK]
+            record[columns.CAUSE] = given[row, reading.CAUSE]
+    return diverted, asserted

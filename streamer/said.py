@@ -10,10 +10,9 @@ from streamer import columns
 from streamer.calls.codec import rescue
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.decisions import ACTIONS, Decision, Policy
-from streamer.calls.events import CallEvent
 from streamer.in_force import InForce, Versions
 from streamer.reasons import CODING
-from streamer.records import Batch
+from streamer.records import Read
 
 _NOTHING: Final = np.zeros((0, columns.SAID_COLUMNS), np.int64)
 _SIP_CODES: Final[dict[int | None, Literal[603, 607, 608]]] = {603: 603, 607: 607}
@@ -39,22 +38,23 @@ class Said:
         else:
             self._held.setdefault(partition, {}).setdefault(offset, decision)
 
-    def of(self, batch: Batch, rows: list[int], events: list[CallEvent], known: InForce) -> Any:
-        """`streamer.columns`' int64[n, SAID_COLUMNS] of events in these rows of the batch, or without rows when nothing was
-        said of any; what was asked for is forgotten.
+    def of(self, given: Read, known: InForce) -> Any:
+        """`streamer.columns`' int64[n, SAID_COLUMNS] of records, or without rows when nothing was said of any; what was asked
+        for is forgotten.
         """
         if not any(self._held.values()):
             return _NOTHING
-        found = np.zeros((len(rows), columns.SAID_COLUMNS), np.int64)
-        for at, row in enumerate(rows):
+        batch = given.batch
+        found = np.zeros((len(given.rows), columns.SAID_COLUMNS), np.int64)
+        for at, row in enumerate(given.rows):
             held = self._held.get(batch.partitions[row])
             if held:
-                offset, event = batch.offsets[row], events[at]
+                offset = batch.offsets[row]
                 decision = held.pop(offset, None)
                 revision = self._revised.get(batch.partitions[row], {}).pop(offset, None)
-                if decision is not None and _is_about(decision, event):
+                if decision is not None and _is_about(decision, given, at):
                     found[at] = _columns(decision, known.versions)
-                    found[at, columns.SAID_REVISED] = revision is not None and _is_about(revision, event)
+                    found[at, columns.SAID_REVISED] = revision is not None and _is_about(revision, given, at)
         return found if found[:, columns.STANDS].any() else _NOTHING
 
     def stands(self, partition: int, offset: int, value: bytes | None) -> bool:
@@ -69,8 +69,8 @@ class Said:
         self._revised.pop(partition, None)
 
 
-def _is_about(decision: Decision, event: CallEvent) -> bool:
-    return (decision.call_id, decision.operator) == (event.call_id, event.operator)
+def _is_about(decision: Decision, given: Read, at: int) -> bool:
+    return (decision.call_id, decision.operator) == (given.call_id(at), given.way_of(at).operator)
 
 
 def _columns(decision: Decision, versions: Versions) -> tuple[int, ...]:

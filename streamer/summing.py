@@ -10,7 +10,6 @@ import numpy as np
 from streamer import columns, features
 from streamer.calls import signals
 from streamer.calls.codec import encode
-from streamer.calls.events import Setup
 from streamer.calls.signals import BusyLine, Lure, Newcomer, SwappedSim
 from streamer.columns import Verdicts
 from streamer.in_force import InForce
@@ -65,10 +64,9 @@ def _busy_lines(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, b
     """What is told of the own lines of a pass that call many numbers, as (key, value) for `counts.v1`."""
     found = []
     for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.BUSY).tolist():
-        setup, line = given.events[at], given.numbers.key_of(at)
         if not 0 < given.columns.key[at] < E164:
             continue  # nobody calls it back
-        assert isinstance(setup, Setup)
+        setup, line = given.setup(at), given.numbers.key_of(at)
         attempts, distinct, answered = out.x[at, _IN_A_DAY].tolist()
         told = BusyLine(
             at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
@@ -84,14 +82,13 @@ def _swapped_sims(given: Read, out: Verdicts) -> list[tuple[str, bytes]]:
     """What is told of the own lines of a pass that call protected numbers with a new SIM, as (key, value) for `counts.v1`."""
     found = []
     for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.SWAPPED).tolist():
-        setup, line = given.events[at], given.numbers.key_of(at)
-        callee = int(given.columns.callee[at])
+        line, callee = given.numbers.key_of(at), int(given.columns.callee[at])
         digits = int(tallies.place_of(callee))
         if not (0 < given.columns.key[at] < E164 and digits):
             continue  # the bank would not know whom, or nobody whose bank
-        assert isinstance(setup, Setup)
         told = SwappedSim(
-            at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
+            at=int(out.columns[at, columns.SAID_AT]), operator=given.way_of(at).operator, line=line,
+            call_id=given.call_id(at),
             callee=f"+{digits}" if callee < E164 else f"{digits}", age_h=float(out.x[at, _SIM_AGE]),
         )  # fmt: skip
         found.append((line, encode(told)))
@@ -114,13 +111,12 @@ def _newcomers(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, by
     """What is told of the lines of a pass that were not seen before, as (key, value) for `counts.v1`."""
     found = []
     for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.NEWCOMER).tolist():
-        setup, line = given.events[at], given.numbers.key_of(at)
-        assert isinstance(setup, Setup)
+        line = given.numbers.key_of(at)
         own_line = given.columns.records[at, columns.INGRESS] == 0
         said_at = int(out.columns[at, columns.SAID_AT])
         age_s, attempts, distinct, answered, short, talk_s = out.x[at, _OF_NEW].tolist()
         told = Newcomer(
-            at=said_at, since=max(0, said_at - int(1_000 * age_s)), operator=setup.operator, line=line,
+            at=said_at, since=max(0, said_at - int(1_000 * age_s)), operator=given.way_of(at).operator, line=line,
             trunk=None if own_line else known.trunks.names[int(given.columns.records[at, columns.REGISTERED])][1],
             attempts=int(attempts), distinct=int(distinct), answered=int(answered), short=int(short), talk_s=talk_s,
         )  # fmt: skip

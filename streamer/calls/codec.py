@@ -1,5 +1,8 @@
 """Bytes to messages and back: the only validation there is.
 
+Batches of calls are read by `streamer.calls.reading`, which takes what is plainly sound without a message for each and asks here about
+all else.
+
 `decode_call` and its kin raise `MessageError` with a short reason code and a text that says what and where;
 they never raise anything else, whatever the bytes.
 """
@@ -78,8 +81,6 @@ def _decoder(kind: type[T]) -> Callable[[bytes | None], T]:
 _CALL: Any = Setup | Answer | End
 _COUNT: Any = Counted
 _decode_call: Callable[[bytes | None], CallEvent] = _decoder(_CALL)
-_decode_sound: Callable[[Any], CallEvent] = msgspec.json.Decoder(_CALL).decode
-"""Of records that are known to be small enough; a tombstone raises `TypeError`."""
 decode_fact = _decoder(SubscriberFact)
 decode_operator = _decoder(OperatorInfo)
 decode_trunk = _decoder(TrunkInfo)
@@ -110,26 +111,6 @@ def decode_call(value: bytes | None) -> CallEvent:
 def decode_counts(value: bytes | None) -> Counted:
     """One record of `counts.v1`."""
     return _decode_counts(value)
-
-
-def decode_calls(values: list[bytes | None]) -> tuple[list[int], list[CallEvent], list[tuple[int, MessageError]]]:
-    """The records of a batch: which rows are sound, what they say, and which rows are refused and why."""
-    try:
-        if max(map(len, filter(None, values)), default=0) <= MAX_BYTES:
-            return list(range(len(values))), list(map(_decode_sound, values)), []
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError, TypeError):
-        pass  # one of them is not sound: each by itself, then
-    rows: list[int] = []
-    events: list[CallEvent] = []
-    refused: list[tuple[int, MessageError]] = []
-    for row, value in enumerate(values):
-        try:
-            events.append(_decode_call(value))
-        except MessageError as error:
-            refused.append((row, error))
-        else:
-            rows.append(row)
-    return rows, events, refused
 
 
 def encode(message: msgspec.Struct) -> bytes:

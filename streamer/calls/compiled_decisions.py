@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from streamer.calls.texts import Texts, begin_of
-from streamer.compiled import loop
+from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR, PADDING, Texts, specials
+from streamer.compiled import loop, lowest_bit, put_word, word_at
 
 MILLIONTHS: Final = 1_000_000
 """A score is said in millionths."""
@@ -27,7 +27,7 @@ def _bytes(text: str) -> Any:
     return np.frombuffer(text.encode("ascii"), np.uint8).copy()
 
 
-_CALL_ID, _AT, _DECIDED_AT, _OPERATOR = map(_bytes, ('{"call_id":"', '","at":', ',"decided_at":', ',"operator":"'))
+_CALL_ID, _AT = map(_bytes, ('{"call_id":"', '","at":'))
 _CALLER, _CALLEE, _SCORE = map(_bytes, ('","caller":"', '","callee":"', '","score":'))
 _CACHE, _LATE, _NULL = map(_bytes, (',"cache_until":', ',"late":', "null"))
 _TRUE, _FALSE = _bytes("true"), _bytes("false")
@@ -85,17 +85,15 @@ class Writer:
         self._bytes = np.frombuffer(b"".join(self.closings.values()), np.uint8).copy()  # of the type it began with
         self._longest = max(map(len, self.closings.values()))
 
-    def write(self, ids: Texts, numbers: Texts, lines: Any, decided_at: int) -> list[bytes]:
-        """The decision of each line, empty where it could not be written.
-
-        `ids` holds the operators and then the call ids of the batch's n records, `numbers` the callers and then the called.
-        """
+    def write(self, texts: Texts, lines: Any, decided_at: int) -> list[bytes]:
+        """The decision of each line, empty where it could not be written; `texts` of the batch's records."""
         m = len(lines)
-        size = ids.data.size + numbers.data.size + m * (_FIXED_BYTES + self._longest)
+        size = texts.data.size + m * (_FIXED_BYTES + self._longest) + PADDING
         if size > len(self._out):
             self._out = np.empty(2 * size, np.uint8)
         places = np.empty((2, m), np.int64)
-        length = _write(ids, numbers, lines, decided_at, self._keys, self._ends, self._bytes, self._out, places)
+        between = np.frombuffer(b',"decided_at":%d,"operator":"' % decided_at, np.uint8)
+        length = _write(*texts, lines, between, self._keys, self._ends, self._bytes, self._out, places)
         written = self._out[:length].tobytes()
         return [written[begin:end] for begin, end in zip(*places.tolist(), strict=True)]
 
@@ -108,15 +106,16 @@ def _put(out: Any, at: int, text: Any) -> int:
 
 
 @loop
-def _copy(out: Any, at: int, texts: Any, which: int) -> int:
+def _copy(out: Any, at: int, data: Any, spans: Any, which: int, row: int) -> int:
     """Where the copy of a text ends; `_UNKNOWN` for one that JSON would not take as it is."""
-    begin = begin_of(texts.ends, which)
-    for place in range(begin, texts.ends[which]):
-        char = texts.data[place]
-        if char < 32 or char >= 127 or char == 34 or char == 92:
+    begin, end = spans[which, row, 0], spans[which, row, 1]
+    for place in range(begin, end, 8):
+        word = word_at(data, place)
+        special = specials(word)
+        if special != 0 and place + (lowest_bit(special) >> 3) < end:
             return _UNKNOWN
-        out[at + place - begin] = char
-    return int(at + texts.ends[which] - begin)
+        put_word(out, at + place - begin, word)  # what is behind the end is written over
+    return int(at + end - begin)
 
 
 @loop
@@ -162,27 +161,23 @@ def _closing(keys: Any, line: Any) -> int:
 
 
 @loop
-def _one(
-    ids: Any, numbers: Any, line: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, at: int
-) -> int:
+def _one(data: Any, spans: Any, line: Any, between: Any, keys: Any, ends: Any, closings: Any, out: Any, at: int) -> int:
     """Where the decision ends; `_UNKNOWN` when it cannot be written."""
     closing = _closing(keys, line)
     if closing < 0:
         return _UNKNOWN
     record = line[ROW]
-    n = ids.ends.shape[0] // 2
-    at = _copy(out, _put(out, at, _CALL_ID), ids, n + record)
+    at = _copy(out, _put(out, at, _CALL_ID), data, spans, CALL_ID, record)
     if at < 0:
         return _UNKNOWN
     at = _digits(out, _put(out, at, _AT), line[SAID_AT])
-    at = _digits(out, _put(out, at, _DECIDED_AT), decided_at)
-    at = _copy(out, _put(out, at, _OPERATOR), ids, record)
+    at = _copy(out, _put(out, at, between), data, spans, OPERATOR, record)
     if at < 0:
         return _UNKNOWN
-    at = _copy(out, _put(out, at, _CALLER), numbers, record)
+    at = _copy(out, _put(out, at, _CALLER), data, spans, CALLER, record)
     if at < 0:
         return _UNKNOWN
-    at = _copy(out, _put(out, at, _CALLEE), numbers, n + record)
+    at = _copy(out, _put(out, at, _CALLEE), data, spans, CALLEE, record)
     if at < 0:
         return _UNKNOWN
     at = _put(out, at, _SCORE)
@@ -197,13 +192,13 @@ def _one(
 
 @loop
 def _write(
-    ids: Any, numbers: Any, lines: Any, decided_at: int, keys: Any, ends: Any, closings: Any, out: Any, places: Any
+    data: Any, spans: Any, lines: Any, between: Any, keys: Any, ends: Any, closings: Any, out: Any, places: Any
 ) -> int:
     """Fill `out` and `places` int64[2, m], where each decision begins and ends; returns the length."""
     at = 0
     for row in range(lines.shape[0]):
         places[0, row] = at
-        end = _one(ids, numbers, lines[row], decided_at, keys, ends, closings, out, at)
+        end = _one(data, spans, lines[row], between, keys, ends, closings, out, at)
         if end >= 0:
             at = end
         places[1, row] = at

@@ -1,13 +1,13 @@
 """Whole batches of numbers at once: ids, partition and classification of caller, called and key number, compiled.
 
-Equal to the reference in `streamer.calls.numbers` for every text. All texts of a batch are laid end to end and read by one compiled loop;
+Equal to the reference in `streamer.calls.numbers` for every text. All texts of a batch lie in one array and are read by one compiled loop;
 texts that are not ASCII, which no signalling carries, go through the reference one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from streamer.calls.numbers import (
     utf8,
 )
 from streamer.calls.plan import NumberTable, PlanTable, classify, number_table
-from streamer.calls.texts import Texts, begin_of, laid_out
+from streamer.calls.texts import ASSERTED, CALLEE, CALLER, Texts, laid_out
 from streamer.compiled import loop
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
@@ -46,7 +46,7 @@ class NumberColumns(NamedTuple):
 
     `caller_id` (the shown number), `callee_id` and `key_id` (the caller key) int64; `partition` of the caller key int32; `withheld` bool;
     status, region and kind as `streamer.calls.plan.classify` gives them, int32, for the three numbers.
-    `texts` holds all callers and then all called numbers.
+    `texts` is what they were read from.
     """
 
     caller_id: Ints
@@ -63,9 +63,6 @@ class NumberColumns(NamedTuple):
     key_status: Codes
     key_region: Codes
     key_kind: Codes
-    callers: Sequence[str]
-    callees: Sequence[str]
-    asserted: Sequence[str | None]
     plan: HomePlan
     texts: Texts
 
@@ -74,7 +71,7 @@ class NumberColumns(NamedTuple):
         number = int(self.key_id[row])
         if number < SHORT:
             return f"+{number}"
-        return caller_key(self.callers[row], self.asserted[row], self.callees[row], self.plan)
+        return _key_of(self.texts, row, self.plan)
 
 
 class Numbers:
@@ -88,38 +85,36 @@ class Numbers:
         self.regions = table.regions
         self._words = np.array(secret, dtype=np.uint64)
         self._rules = rules_of(plan)
+        self._spelled: Bytes = np.empty(0, dtype=np.uint8)
 
     @classmethod
     def prepared(cls, plan: HomePlan, secret: tuple[int, int], partitions: int) -> Self:
         """Ready to run: table loaded, loops compiled (or read from numba's cache)."""
         numbers = cls(plan, secret, partitions, number_table(plan.region))
-        numbers.resolve(["", "+77011234567", "é"], ["112", "112", "112"], [None, None, None])
+        numbers.resolve(laid_out({CALLER: ["", "+77011234567", "é"], CALLEE: ["112", "112", "112"]}))
         numbers.ids(["112"])
         return numbers
 
-    def resolve(self, callers: Sequence[str], callees: Sequence[str], asserted: Sequence[str | None]) -> NumberColumns:
-        """All columns of a batch; the three sequences have one entry a record."""
-        n = len(callers)
+    def resolve(self, texts: Texts) -> NumberColumns:
+        """All columns of a batch, of its callers, called and asserted numbers."""
+        n = texts.spans.shape[1]
         ids = np.empty((3, n), dtype=np.int64)
         codes = np.empty((10, n), dtype=np.int32)
         withheld = np.empty(n, dtype=np.bool_)
-        both = [*callers, *callees]
-        texts = laid_out(both)
-        hidden = _resolve(
-            *texts, n, self._rules, self._words, self.partitions, self.table, ids, codes, withheld, _room(texts.data)
-        )
-        odd = {at % n for at in _not_ascii(both)}
-        if hidden or odd:
-            self._finish(callers, callees, asserted, ids, codes, withheld, odd)
-        return NumberColumns(*ids, codes[0], withheld, *codes[1:], callers, callees, asserted, self.plan, texts)
+        if _resolve(
+            *texts, self._rules, self._words, self.partitions, self.table, ids, codes, withheld, self._room(texts.data)
+        ):
+            self._finish(texts, ids, codes, withheld)
+        return NumberColumns(*ids, codes[0], withheld, *codes[1:], self.plan, texts)
 
     def ids(self, raw: Sequence[str]) -> Ints:
         """int64 ids of raw numbers, for those that no other column is needed of."""
         ids = np.empty(len(raw), dtype=np.int64)
-        texts = laid_out(raw)
-        _ids(*texts, self._rules, self._words, ids, _room(texts.data))
-        for at in _not_ascii(raw):
-            ids[at] = self._id_of(normalise(raw[at], self.plan))
+        texts = laid_out({CALLER: raw})
+        _ids(*texts, self._rules, self._words, ids, self._room(texts.data))
+        for at, text in enumerate(raw):
+            if not text.isascii():
+                ids[at] = self._id_of(normalise(text, self.plan))
         return ids
 
     def _id_of(self, normalised: str) -> int:
@@ -130,47 +125,38 @@ class Numbers:
             found = int(other_id(data, data.size, self._words))
         return found
 
-    def _finish(
-        self,
-        callers: Sequence[str],
-        callees: Sequence[str],
-        asserted: Sequence[str | None],
-        ids: Ints,
-        codes: Codes,
-        withheld: Flags,
-        odd: set[int],
-    ) -> None:
+    def _finish(self, texts: Texts, ids: Ints, codes: Codes, withheld: Flags) -> None:
         """Rows that the loop left: not ASCII (by the reference), and withheld callers with an asserted number."""
+        odd = np.flatnonzero(codes[0] == _LEFT).tolist()
         for row in odd:
-            shown = normalise(callers[row], self.plan)
-            called = normalise(callees[row], self.plan)
-            withheld[row] = is_withheld(callers[row])
-            key = caller_key(callers[row], asserted[row], callees[row], self.plan) if withheld[row] else shown
+            caller, callee = texts.text(CALLER, row) or "", texts.text(CALLEE, row) or ""
+            key = _key_of(texts, row, self.plan)
+            withheld[row] = is_withheld(caller)
             data = _utf8_bytes(key)
             codes[0, row] = partition_of_bytes(data, data.size, self.partitions)
-            for place, text in enumerate((shown, called, key)):
+            for place, text in enumerate((normalise(caller, self.plan), normalise(callee, self.plan), key)):
                 ids[place, row] = self._id_of(text)
                 codes[3 * place + 1 : 3 * place + 4, row] = classify(ids[place, row], self.table)
-        rows = [row for row in np.flatnonzero(withheld).tolist() if asserted[row] and row not in odd]
+        rows = [row for row in np.flatnonzero(withheld).tolist() if row not in odd and texts.text(ASSERTED, row)]
         if not rows:
             return
-        given = [asserted[row] or "" for row in rows]
-        found = self.resolve(given, ["0"] * len(rows), [None] * len(rows))
+        given = [texts.text(ASSERTED, row) for row in rows]
+        found = self.resolve(laid_out({CALLER: given, CALLEE: ["0"] * len(rows)}))
         for at, row in enumerate(rows):
             if not found.withheld[at]:
                 ids[2, row] = found.caller_id[at]
                 codes[0, row] = found.partition[at]
                 codes[7:10, row] = found.caller_status[at], found.caller_region[at], found.caller_kind[at]
 
+    def _room(self, data: Bytes) -> Bytes:
+        """Where a loop spells numbers out: none is longer than all texts together and a prefix."""
+        if self._spelled.size < data.size + 64:
+            self._spelled = np.empty(2 * data.size + 64, dtype=np.uint8)
+        return self._spelled
 
-def _not_ascii(texts: Sequence[str]) -> list[int]:
-    """Which texts go through the reference."""
-    return [] if all(map(str.isascii, texts)) else [at for at, text in enumerate(texts) if not text.isascii()]
 
-
-def _room(data: Bytes) -> Bytes:
-    """Where a loop spells numbers out: none is longer than all texts together and a prefix."""
-    return np.empty(data.size + 64, dtype=np.uint8)
+def _key_of(texts: Texts, row: int, plan: HomePlan) -> str:
+    return caller_key(texts.text(CALLER, row) or "", texts.text(ASSERTED, row), texts.text(CALLEE, row) or "", plan)
 
 
 def _utf8_bytes(text: str) -> Bytes:
@@ -178,24 +164,33 @@ def _utf8_bytes(text: str) -> Bytes:
 
 
 @loop
-def _ids(data: Bytes, ends: Ints, rules: PlanRules, secret: Words, ids: Ints, out: Bytes) -> None:
+def _ids(data: Bytes, spans: Ints, rules: PlanRules, secret: Words, ids: Ints, out: Bytes) -> None:
     for row in range(ids.size):
-        begin = begin_of(ends, row)
-        ids[row] = plain_number(data, begin, ends[row])
+        begin, end = spans[CALLER, row, 0], spans[CALLER, row, 1]
+        ids[row] = plain_number(data, begin, end)
         if ids[row] < 0:
-            first, last = trimmed(data, begin, ends[row])
+            first, last = trimmed(data, begin, end)
             user, stop = user_part(data, first, last)
             ids[row], _ = read_number(data, first, last, user, stop, rules, secret, out)
 
 
 _HIDDEN = np.frombuffer(WITHHELD_PREFIX.encode(), dtype=np.uint8).copy()
+_LEFT: Final = -1
+"""In the place of a partition: the row is left to the reference."""
+
+
+@loop
+def _is_ascii(data: Bytes, begin: int, end: int) -> bool:
+    for at in range(begin, end):
+        if data[at] >= 128:
+            return False
+    return True
 
 
 @loop
 def _resolve(
     data: Bytes,
-    ends: Ints,
-    n: int,
+    spans: Ints,
     rules: PlanRules,
     secret: Words,
     partitions: int,
@@ -205,16 +200,24 @@ def _resolve(
     withheld: Flags,
     out: Bytes,
 ) -> int:
-    """Fill all columns as if no number were asserted; the number of withheld callers."""
-    hidden = 0
-    for row in range(n):
-        begin = begin_of(ends, row)
-        number = plain_number(data, begin, ends[row])
+    """Fill all columns as if no number were asserted; the number of withheld callers, and of rows that are left."""
+    special = 0
+    for row in range(spans.shape[1]):
+        begin, end = spans[CALLER, row, 0], spans[CALLER, row, 1]
+        called, stops = spans[CALLEE, row, 0], spans[CALLEE, row, 1]
+        number = plain_number(data, begin, end)
+        other = plain_number(data, called, stops)
         hides = False
         if number >= 0:
-            partition = partition_of_bytes(data[begin:], ends[row] - begin, partitions)
-        else:
-            first, last = trimmed(data, begin, ends[row])
+            partition = partition_of_bytes(data[begin:], end - begin, partitions)
+        if number < 0 or other < 0:
+            if not (_is_ascii(data, begin, end) and _is_ascii(data, called, stops)):
+                codes[0, row] = _LEFT
+                withheld[row] = False
+                special += 1
+                continue
+        if number < 0:
+            first, last = trimmed(data, begin, end)
             user, stop = user_part(data, first, last)
             hides = says_withheld(data, user, stop, last, rules)
             number, length = read_number(data, first, last, user, stop, rules, secret, out)
@@ -223,16 +226,14 @@ def _resolve(
         ids[0, row] = number
         withheld[row] = hides
         codes[1, row], codes[2, row], codes[3, row] = status, region, kind
-        begin = begin_of(ends, n + row)
-        other = plain_number(data, begin, ends[n + row])
         if other < 0 or hides:
-            first, last = trimmed(data, begin, ends[n + row])
+            first, last = trimmed(data, called, stops)
             user, stop = user_part(data, first, last)
             other, length = read_number(data, first, last, user, stop, rules, secret, out)
         ids[1, row] = other
         codes[4, row], codes[5, row], codes[6, row] = classify(other, table)
         if hides:
-            hidden += 1
+            special += 1
             mark = _HIDDEN.size
             for at in range(length - 1, -1, -1):
                 out[mark + at] = out[at]
@@ -244,4 +245,4 @@ def _resolve(
         ids[2, row] = number
         codes[0, row] = partition
         codes[7, row], codes[8, row], codes[9, row] = status, region, kind
-    return hidden
+    return special

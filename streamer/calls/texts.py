@@ -1,51 +1,87 @@
-"""Many texts as one array of bytes, for loops that read them without a Python object a text."""
+"""The texts of many calls as one array of bytes, for loops that read them without a Python object a text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numba import uint64
 
-from streamer.compiled import inlined, loop
+from streamer.calls.numbers import utf8
+from streamer.compiled import inlined
 
-_MARK: Final = "\n"
+CALL_ID, OPERATOR, CALLER, CALLEE, TRUNK, ASSERTED, DIVERTED = range(7)
+"""Which texts of a call there are."""
+NAMES: Final = ("call_id", "operator", "caller", "callee", "trunk", "asserted", "diverted_from")
+"""The members of events that they are."""
+
+
+PADDING: Final = 16
+"""Bytes behind all texts, so that eight or sixteen from any place on can be looked at."""
+_ONES: Final = 0x0101010101010101
+_TOPS: Final = uint64(0x80 * _ONES)
+_QUOTES, _SLASHES, _SPACES, _DELETES = (uint64(char * _ONES) for char in b'"\\ \x7f')
 
 
 class Texts(NamedTuple):
-    """Texts end to end in UTF-8, a mark after each: `data` uint8, `ends` int64[n] the places of the marks."""
+    """`data` uint8, texts in UTF-8 with other bytes between and `PADDING` behind them; `spans` int64[7, n, 2], where each one of n
+    calls begins and ends in it, -1 and -1 for one that there is not.
+    """
 
     data: Any
-    ends: Any
+    spans: Any
+
+    def text(self, which: int, row: int) -> str | None:
+        """One text, None where there is none."""
+        begin, end = self.spans[which, row].tolist()
+        return None if begin < 0 else self.data[begin:end].tobytes().decode("utf-8", "surrogatepass")
+
+    def of(self, which: int) -> list[str]:
+        """All texts of a kind that every call has."""
+        begins, ends = self.spans[which].T.tolist()
+        whole = self.data.tobytes()
+        if whole.isascii():
+            text = whole.decode("ascii")
+            return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        return [whole[begin:end].decode("utf-8", "surrogatepass") for begin, end in zip(begins, ends, strict=True)]
 
 
-def laid_out(texts: Sequence[str]) -> Texts:
-    r"""The texts end to end.
+def spans_of(n: int) -> Any:
+    """int64[7, n, 2] that name no text at all."""
+    return np.full((len(NAMES), n, 2), -1, np.int64)
 
-    >>> found = laid_out(["ab", "", "é"])
-    >>> found.data.tobytes(), found.ends.tolist()
-    (b'ab\n\n\xc3\xa9\n', [2, 3, 6])
+
+def laid_out(texts: Mapping[int, Sequence[str | None]]) -> Texts:
+    r"""Some texts of n calls end to end, each kind a sequence of n.
+
+    >>> found = laid_out({CALLER: ["ab", "é"], ASSERTED: [None, ""]})
+    >>> found.data.tobytes()[:6], found.spans[CALLER].tolist(), found.spans[ASSERTED].tolist()
+    (b'ab\xc3\xa9\x00\x00', [[0, 2], [2, 4]], [[-1, -1], [4, 4]])
     """
-    data = np.frombuffer((_MARK.join(texts) + _MARK).encode("utf-8", "surrogatepass"), dtype=np.uint8)
-    ends = np.empty(len(texts), dtype=np.int64)
-    if _find_ends(data, ends) != len(texts):  # a text holds the mark itself
-        lengths = [len(text.encode("utf-8", "surrogatepass")) + 1 for text in texts]
-        ends = np.cumsum(np.array(lengths, dtype=np.int64)) - 1
-    return Texts(data, ends)
+    spans = spans_of(max(map(len, texts.values()), default=0))
+    pieces: list[bytes] = []
+    at = 0
+    for which, column in texts.items():
+        for row, text in enumerate(column):
+            if text is not None:
+                pieces.append(utf8(text))
+                spans[which, row] = at, at + len(pieces[-1])
+                at += len(pieces[-1])
+    pieces.append(bytes(PADDING))
+    return Texts(np.frombuffer(b"".join(pieces), np.uint8), spans)
 
 
 @inlined
-def begin_of(ends: Any, which: int) -> int:
-    """Where a text begins."""
-    return ends[which - 1] + 1 if which > 0 else 0
+def _zeros(word: Any) -> Any:
+    """The top bit of bytes of a word that are 0; the lowest such bit is right."""
+    return (word - uint64(_ONES)) & ~word & _TOPS
 
 
-@loop
-def _find_ends(data: Any, ends: Any) -> int:
-    found = 0
-    for at in range(data.size):
-        if data[at] == 10:
-            if found < ends.size:
-                ends[found] = at
-            found += 1
-    return found
+@inlined
+def specials(word: Any) -> Any:
+    """Of eight bytes, as a uint64, those that do not stand for themselves in JSON, or are no ASCII: the lowest bit that is set lies in the
+    first of them, and is its top bit.
+    """
+    found = _zeros(word ^ _QUOTES) | _zeros(word ^ _SLASHES) | _zeros(word ^ _DELETES)
+    return found | ((word - _SPACES) & ~word & _TOPS) | (word & _TOPS)

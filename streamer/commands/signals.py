@@ -26,9 +26,10 @@ def signals(
     """
     settings = load(bootstrap=bootstrap, prefix=prefix, partitions=partitions, signals_metrics_port=metrics_port)
     from streamer.merger.process import MergerProcess
-    from streamer.stream import logs
+    from streamer.stream import compiling, logs
 
     logs.configure(settings.log_format, settings.log_level)
+    compiling.ahead()
     process = MergerProcess(settings)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: process.stop())

@@ -46,8 +46,11 @@ class Health:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                try:
+                    self.end_headers()
+                    self.wfile.write(body)
+                except ConnectionError:  # whoever asked did not wait for the answer
+                    self.close_connection = True
 
             def log_message(self, *args: Any) -> None:
                 """Requests are not logged."""

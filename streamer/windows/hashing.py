@@ -16,7 +16,7 @@ import numpy as np
 from numba import uint64
 
 from streamer.calls.compiled_hashes import sip_rounds, sip_start
-from streamer.calls.texts import begin_of
+from streamer.calls.texts import CALL_ID, OPERATOR
 from streamer.compiled import loop
 
 Secret = np.ndarray[Any, np.dtype[np.uint64]]
@@ -73,15 +73,14 @@ def hash_bytes(buffer: Any, start: int, end: int, salt: int, secret: Secret) -> 
 
 
 @loop
-def hash_calls(data: Any, ends: Any, partitions: Any, secret: Secret, out: Any) -> None:
-    """Fill out int64[n] with the bits of the hash of (partition, operator, call id) of n calls.
-
-    The texts, as `streamer.calls.texts` lays them out: n operators, then n call ids.
+def hash_calls(data: Any, spans: Any, partitions: Any, secret: Secret, out: Any) -> None:
+    """Fill out int64[n] with the bits of the hash of (partition, operator, call id) of n calls, whose texts are as
+    `streamer.calls.texts` lays them out.
     """
-    n = out.shape[0]
-    for row in range(n):
-        operator = hash_bytes(data, begin_of(ends, row), ends[row], partitions[row], secret)
-        out[row] = np.int64(hash_bytes(data, begin_of(ends, n + row), ends[n + row], np.int64(operator), secret))
+    for row in range(out.shape[0]):
+        operator = hash_bytes(data, spans[OPERATOR, row, 0], spans[OPERATOR, row, 1], partitions[row], secret)
+        begin, end = spans[CALL_ID, row, 0], spans[CALL_ID, row, 1]
+        out[row] = np.int64(hash_bytes(data, begin, end, np.int64(operator), secret))
 
 
 def cells_for(slots: int) -> np.ndarray[Any, np.dtype[np.int32]]:

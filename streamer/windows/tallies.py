@@ -176,6 +176,29 @@ def note(tallies: Tallies, partition: int, clock_ms: int, callee: int, block: in
 
 
 @loop
+def _is_after(one: Any, other: Any) -> bool:
+    if one[BLOCK] != other[BLOCK]:
+        return bool(one[BLOCK] > other[BLOCK])
+    return bool(one[TRUNK] > other[TRUNK])
+
+
+@loop
+def _settle(rows: Any, order: Any) -> None:
+    """Bring rows that are in the order of their called numbers into that of their blocks and trunks too."""
+    for begin in range(1, order.shape[0]):
+        moving = order[begin]
+        place = begin
+        while (
+            place > 0
+            and rows[order[place - 1], CALLEE] == rows[moving, CALLEE]
+            and _is_after(rows[order[place - 1]], rows[moving])
+        ):
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = moving
+
+
+@loop
 def _add_up(rows: Any, order: Any, counts: Any) -> int:
     """Add equal rows up, in this order; `order` then begins with the first of each kind. Gives how many kinds there are."""
     kinds = 0
@@ -217,7 +240,8 @@ def take(tallies: Tallies, partition: int) -> list[Sums]:
     bounds = [0, *(np.flatnonzero(np.diff(rows[:done, NUMBER])) + 1).tolist(), done]
     for begin, end in itertools.pairwise(bounds):
         own = rows[begin:end]
-        order = np.lexsort((own[:, TRUNK], own[:, BLOCK], own[:, CALLEE]))
+        order = np.argsort(own[:, CALLEE])
+        _settle(own, order)
         counts = np.zeros((len(own), COUNTS), np.int64)
         kinds = _add_up(own, order, counts)
         first = own[order[:kinds]]

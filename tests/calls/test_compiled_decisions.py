@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamer.calls import compiled_decisions as written
 from streamer.calls.codec import decode_decision
-from streamer.calls.texts import laid_out
+from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR, laid_out
 
 CLOSING = b',"action":"allow","reasons":[],"shadow_action":"allow","sip_code":null,"sip_reason":null,"q850":null,"revises":false,"policy":"p","model":null}'
 text = st.one_of(st.text("+0123456789abc@.-", min_size=1, max_size=30), st.text(min_size=1, max_size=20))
@@ -25,14 +25,13 @@ call = st.tuples(
 
 
 def write(calls, known=True, decided_at=7):
-    ids = laid_out([*(c[1] for c in calls), *(c[0] for c in calls)])
-    numbers = laid_out([*(c[2] for c in calls), *(c[3] for c in calls)])
+    texts = laid_out({which: [c[which] for c in calls] for which in (CALL_ID, OPERATOR, CALLER, CALLEE)})
     lines = np.array([[row, c[4], c[5], c[6], c[7], 1, 2, 3] for row, c in enumerate(calls)], np.int64)
     writer = written.Writer()
     if known:
         writer.learn((0, 0, 0), b"wrong}")
         writer.learn((1, 2, 3), CLOSING)
-    return writer.write(ids, numbers, lines, decided_at)
+    return writer.write(texts, lines, decided_at)
 
 
 @settings(max_examples=300, deadline=None)

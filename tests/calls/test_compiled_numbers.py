@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.numbers import caller_key, home_plan, is_withheld, normalise, number_id, partition_of, utf8
 from streamer.calls.plan import classify
+from streamer.calls.texts import ASSERTED, CALLEE, CALLER, laid_out
 
 SECRET = (0x1234567890ABCDEF, 0xFEDCBA0987654321)
 HOMES = ("KZ", "GB", "US", "DE", "IT", "DK", "BR", "AU")
@@ -18,6 +19,10 @@ HOMES = ("KZ", "GB", "US", "DE", "IT", "DK", "BR", "AU")
 @functools.cache
 def numbers(home: str) -> Numbers:
     return Numbers.prepared(home_plan(home), SECRET, 24)
+
+
+def laid(callers, callees, asserted):
+    return laid_out({CALLER: callers, CALLEE: callees, ASSERTED: asserted})
 
 
 digits = st.text("0123456789", max_size=18)
@@ -84,7 +89,7 @@ def test_compiled_equals_reference(home, records):
     prepared = numbers(home)
     plan = prepared.plan
     callers, callees, asserted = (list(column) for column in zip(*records, strict=True))
-    found = prepared.resolve(callers, callees, asserted)
+    found = prepared.resolve(laid(callers, callees, asserted))
     for row, (caller, callee, given_number) in enumerate(records):
         key = caller_key(caller, given_number, callee, plan)
         assert found.key_of(row) == key
@@ -107,14 +112,14 @@ def test_compiled_equals_reference(home, records):
 def test_a_cut_batch_gives_the_same(records, cut):
     prepared = numbers("KZ")
     columns = [list(column) for column in zip(*records, strict=True)]
-    whole = prepared.resolve(*columns)
-    parts = [prepared.resolve(*(column[part] for column in columns)) for part in (slice(cut), slice(cut, None))]
+    whole = prepared.resolve(laid(*columns))
+    parts = [prepared.resolve(laid(*(column[part] for column in columns))) for part in (slice(cut), slice(cut, None))]
     for name in whole._fields[:14]:
         assert np.array_equal(getattr(whole, name), np.concatenate([getattr(part, name) for part in parts])), name
 
 
 def test_an_empty_batch():
-    found = numbers("KZ").resolve([], [], [])
+    found = numbers("KZ").resolve(laid([], [], []))
     assert len(found.key_id) == 0
     assert len(numbers("KZ").ids([])) == 0
 
@@ -122,6 +127,6 @@ def test_an_empty_batch():
 @pytest.mark.parametrize("text", ["8" * 64, "(" * 64, "sip:" * 16, "\n" * 64, "<" * 64, " " * 64, "@" * 64, "+" * 64])
 def test_longest_texts(text):
     prepared = numbers("KZ")
-    found = prepared.resolve([text], [text], [text])
+    found = prepared.resolve(laid([text], [text], [text]))
     assert found.key_of(0) == caller_key(text, text, text, prepared.plan)
     assert found.callee_id[0] == number_id(normalise(text, prepared.plan), SECRET)

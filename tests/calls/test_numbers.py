@@ -19,6 +19,7 @@ from streamer.calls.numbers import (
     partition_of,
     utf8,
 )
+from streamer.calls.texts import ASSERTED, CALLEE, CALLER, laid_out
 from streamer.calls.vectors import document, vectors
 
 KZ = home_plan("KZ")
@@ -105,9 +106,10 @@ def test_the_published_vectors_are_these():
 @pytest.mark.parametrize("home", sorted({vector["home"] for vector in vectors()}))
 def test_the_compiled_path_gives_the_vectors(home):
     cases = [vector for vector in vectors() if vector["home"] == home]
-    columns = [[case[name] for case in cases] for name in ("caller", "callee", "asserted")]
+    kinds = {CALLER: "caller", CALLEE: "callee", ASSERTED: "asserted"}
+    texts = laid_out({which: [case[name] for case in cases] for which, name in kinds.items()})
     for partitions in (4, 24):
-        found = Numbers.prepared(home_plan(home), SECRET, partitions).resolve(*columns)
+        found = Numbers.prepared(home_plan(home), SECRET, partitions).resolve(texts)
         assert [found.key_of(row) for row in range(len(cases))] == [case["key"] for case in cases]
         assert found.partition.tolist() == [case[f"partition_of_{partitions}"] for case in cases]
         assert found.withheld.tolist() == [case["withheld"] for case in cases]

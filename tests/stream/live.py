@@ -35,6 +35,7 @@ class Worker:
             "STREAMER_SIGNALS_GROUP": settings.signals_group,
             "STREAMER_MAX_CALLERS": "100000",
             "STREAMER_LOG_FORMAT": "text",
+            "STREAMER_SHED_LAG_S": "600",  # what is sampled comes, however busy the machine is
         }
         if tree is not None:
             own["PYTHONPATH"] = str(tree)

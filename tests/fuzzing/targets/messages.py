@@ -10,9 +10,12 @@ import orjson
 from confluent_kafka import Message
 
 from streamer.calls import codec
-from streamer.calls.codec import decode_call, decode_calls, decode_decision, decode_evidence, encode
-from streamer.calls.events import Setup
+from streamer.calls.codec import decode_call, decode_decision, decode_evidence, encode
+from streamer.calls.compiled_reading import CODES, KIND_OF
+from streamer.calls.events import End, Setup
 from streamer.calls.numbers import home_plan
+from streamer.calls.reading import Reader
+from streamer.calls.texts import NAMES
 from streamer.desk import entries, letters, operators, rules
 from streamer.desk.noted import Noted
 from streamer.doctor.sample import Sample
@@ -109,21 +112,58 @@ def judge():
     return Engine(partitions=1, max_callers=1_000, max_calls=2_000)
 
 
+def _read_alike(values, events):
+    """The compiled reading of a batch equals the codec's, record by record."""
+    read = Reader().read(values)
+    assert read.rows == [*events]
+    for at, event in enumerate(events.values()):
+        assert [read.texts.text(which, at) for which in range(len(NAMES))] == [
+            getattr(event, name, None) for name in NAMES
+        ]
+        kind, number, *rest = read.numbers[at].tolist()
+        assert (KIND_OF[type(event)], event.at) == (kind, number)
+        if isinstance(event, Setup):
+            assert rest[:2] == [CODES["ingress"][event.ingress], CODES["attestation"][event.attestation]]
+        elif isinstance(event, End):
+            assert rest == [
+                -1 if event.ring_ms is None else event.ring_ms,
+                event.talk_ms,
+                -1 if event.cause is None else event.cause,
+            ]
+
+
+def reading(data):
+    """A batch of lines, read by the compiled loop and by the codec."""
+    values = data.split(b"\n")[:20]
+    events, refused = _by_the_codec(values)
+    _read_alike(values, events)
+    return tuple(sorted({reason for _, reason, _ in refused})), len(events)
+
+
+def _by_the_codec(values):
+    events, refused = {}, []
+    for row, value in enumerate(values):
+        try:
+            events[row] = decode_call(value)
+        except MessageError as error:
+            refused.append((row, error.reason, str(error)))
+    return events, refused
+
+
 def records(data):
     """A batch of lines through the engine: each is judged, refused or both, and all that is said can be read."""
     values = data.split(b"\n")[:20]
     n = len(values)
     offsets = list(range(n))
     outcomes = judge().process(Batch([0] * n, offsets, [NOW] * n, values, [False] * n), NOW)
-    rows, events, refused = decode_calls(values)
-    assert sorted((*rows, *(row for row, _ in refused))) == offsets
-    assert [row for row, _, _ in outcomes.rejected] == [row for row, _ in refused]
+    events, refused = _by_the_codec(values)
+    assert outcomes.rejected == refused
     decided = {row for row, _, _ in outcomes.decisions}
     for row, call_id, value in outcomes.decisions:
         assert decode_decision(value).call_id == call_id == plainly(values[row])["call_id"]
     for _, _, value in outcomes.evidence:
         decode_evidence(value)
-    assert {row for row, event in zip(rows, events, strict=True) if isinstance(event, Setup)} <= decided
+    assert {row for row, event in events.items() if isinstance(event, Setup)} <= decided
     return tuple(sorted({reason for _, reason, _ in outcomes.rejected})), tuple(sorted(outcomes.reasons)), len(decided)
 
 
@@ -296,6 +336,9 @@ def desk(data):
 
 TARGETS = (
     *(_message(name) for name in MESSAGES),
+    Target("calls-read", reading, lambda: [SETUPS, *samples("setup", "answer", "end")], 60_000,
+           "a batch is read as the codec reads each record of it",
+           (b'"caller"', b'"type":"end"', b'"', b"\\", b"{", b"}", b":", b",", b"null", b"true", b"false", b"0", b"\x7f", b"\xc3\xa9"), compiled=True),
     Target("records-in-the-engine", records, lambda: [SETUPS, *samples("setup", "answer", "end")], 3_000,
            "judged, refused, or answered though broken; every decision and evidence decodes", (b'"caller"', b'"asserted"'), compiled=True),
     Target("control-records", Registers().apply, control_seeds, 20_000,

@@ -11,7 +11,7 @@ from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.numbers import caller_key, home_plan, is_withheld, normalise, number_id, utf8
 from streamer.calls.partitioner import partition_of
 from streamer.calls.plan import classify
-from streamer.calls.texts import laid_out
+from streamer.calls.texts import ASSERTED, CALL_ID, CALLEE, CALLER, OPERATOR, laid_out
 from tests.fuzzing.target import Target
 
 SECRET = (0x1234567890ABCDEF, 0xFEDCBA0987654321)
@@ -38,7 +38,7 @@ def read(data):
     texts += [""] * (-len(texts) % 3)
     callers, callees = texts[::3], texts[1::3]
     asserted = [None if text == "-" else text for text in texts[2::3]]
-    found = prepared.resolve(callers, callees, asserted)
+    found = prepared.resolve(laid_out({CALLER: callers, CALLEE: callees, ASSERTED: asserted}))
     answer = []
     for row, (caller, callee, given) in enumerate(zip(callers, callees, asserted, strict=True)):
         key = caller_key(caller, given, callee, plan)
@@ -85,7 +85,9 @@ def write(data):
     writer = written.Writer()
     writer.learn((0, 0, 0), b"wrong}")
     writer.learn((1, 2, 3), CLOSING)
-    (value,) = writer.write(laid_out([operator, call_id]), laid_out([caller, callee]), lines, 7)
+    (value,) = writer.write(
+        laid_out({CALL_ID: [call_id], OPERATOR: [operator], CALLER: [caller], CALLEE: [callee]}), lines, 7
+    )
     plain = written.plain(call_id, at, 7, operator, caller, callee, score, cache, late, CLOSING)
     if value:
         assert orjson.loads(value) == orjson.loads(plain)

@@ -1,0 +1,28 @@
+"""Whoever asks for the metrics and does not wait for the answer."""
+
+import socket
+import struct
+import threading
+
+from prometheus_client import CollectorRegistry
+
+from streamer.stream.health import Health
+from tests.stream.live import get
+
+
+def test_a_client_that_hangs_up_is_no_error(capfd):
+    gone = threading.Event()
+    health = Health("127.0.0.1", 0, CollectorRegistry(), lambda: {} if gone.wait(10) else {"gone": "no"}, dict)
+    with socket.create_connection(("127.0.0.1", health.port)) as client:
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.set()
+
+    status, _ = get(health.port, "/readyz")
+
+    served = [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+    for thread in served:
+        thread.join(10)
+    health.close()
+    assert status == 200
+    assert capfd.readouterr().err == ""
