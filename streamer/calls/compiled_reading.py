@@ -51,7 +51,7 @@ class _Named(NamedTuple):
     def add(self, name: str) -> int:
         """Enter one; gives its bytes."""
         data = name.encode("ascii") + b'"'
-        assert len(data) <= 16
+        assert len(data) <= 16, "two words hold no longer name"
         mask = b"\xff" * len(data)
         halves = [int.from_bytes(part, "little") for part in (data[:8], data[8:], mask[:8], mask[8:])]
         self.words.append(halves)
@@ -81,7 +81,7 @@ def _member(name: str, kind: Any, words: _Named, codes: list[list[int]]) -> list
         form = _WORD
         codes += [[CODES.get(name, {}).get(str(word), 0), words.add(str(word))] for word in kind.values]
     else:
-        assert isinstance(kind, inspect.BoolType)
+        assert isinstance(kind, inspect.BoolType), "what is no text, number, word or truth has to be read otherwise"
     text = NAMES.index(name) if name in NAMES else _NOWHERE
     return [form, least, most, int(null), _COLUMN.get(name, _NOWHERE), text, first, len(codes)]
 
