@@ -87,7 +87,7 @@ class Records:
         placed[0], placed[1], placed[2] = batch.append_ms, batch.offsets, batch.partitions
         placed[3] = batch.identities or 0
         if len(rows) < len(batch.values):
-            placed = placed[:, rows]
+            placed = np.ascontiguousarray(placed[:, rows])
         taken = self._ways.of(texts, known)
         records = np.zeros((len(rows), columns.RECORD_COLUMNS), np.int64)
         hashes = np.empty(len(rows), np.int64)

@@ -31,6 +31,11 @@ for kind in ("direct", "enterprise"):
 waits = [setup(f"w{n}", "+77030000001", f"+7705000000{n}", NOW + n, trunk=("direct", "enterprise")[n % 2]) for n in range(4)]
 odd = [setup("\\u00e9", "\\u0663", "+77010000001"), setup("a", "anonymous", "112", asserted="+77010000001", diverted_from="+77010000009")]
 held.process(batch([*traffic(3, 200), *odd, *waits, end("zz", "+77010000001", "1")]), NOW)
+for place, values in enumerate(([None, b"{"], [b"{"], [None])):  # beside sound ones, and alone
+    sound = batch([setup(f"s{place}{n}", "+77010000001", "+77010000002", NOW, trunk=f"t{n}") for n in range(2 - place)])
+    held.process(sound._replace(**{name: [*getattr(sound, name), *more] for name, more in {
+        "partitions": [0] * len(values), "offsets": [10**6 + 10 * place + n for n in range(len(values))],
+        "append_ms": [NOW] * len(values), "values": values, "rekeyed": [False] * len(values)}.items()}), NOW)
 for partition in range(4):
     held.delivered(held.tick(partition, NOW + 1_000_000).revisions)
     state = held.export(partition)

@@ -70,7 +70,8 @@ def _with_left(values: Sequence[bytes | None], whole: bytes, spans: Any, numbers
     if not refused:
         return Calls(list(range(len(values))), texts, numbers, [])
     sound = np.flatnonzero(numbers[:, compiled.KIND] != compiled.LEFT)
-    return Calls(sound.tolist(), texts._replace(spans=spans[:, sound]), numbers[sound], refused)
+    # Of the layout of all others, so that no loop is compiled for another one while calls come.
+    return Calls(sound.tolist(), texts._replace(spans=np.ascontiguousarray(spans[:, sound])), numbers[sound], refused)
 
 
 def _numbers_of(event: CallEvent) -> list[int]:
