@@ -266,6 +266,8 @@ def _record(data: Any, at: int, end: int, guesses: Any, numbers: Any, spans: Any
             return False
         if data[at] == 125:
             kind = numbers[row, KIND]
+            if kind == LEFT:
+                return False
             if kind == END:
                 if there & _RING_BIT == 0:
                     numbers[row, RING] = -1
