@@ -1,6 +1,6 @@
 """``make soak``, or ``python -m tests.chaos.soak --minutes 30``: lab traffic at a steady rate, and faults all the while.
 
-One worker is left alone and watched: memory, file handles, threads, lag and latency of it must stay flat; the others are
+The traffic comes round, see `tests.chaos.rounds`. One worker is left alone and watched: memory, file handles, threads, lag and latency of it must stay flat; the others are
 killed, frozen, replaced, and the broker stalls. Afterwards every set-up has its decision, and what is saved is what one undisturbed
 engine holds. Writes docs/soak.svg and the figures in docs/reliability.md, between its marks.
 """
@@ -40,6 +40,8 @@ PAGE = ROOT / "docs/reliability.md"
 PICTURE = ROOT / "docs/soak.svg"
 CALLERS, SUBSCRIBERS = 2_000_000, 60_000
 """Room for all, so that none is evicted; few enough subscribers that most of them have called after a while."""
+BLOCK_S = 240
+"""After so long the same callers call again."""
 FAULTS = ("kill", "freeze", "replace", "stall")
 
 
@@ -235,7 +237,8 @@ def told_of(samples, faults, rate, account):
         return f"{first:,.0f} and {last:,.0f}"
 
     text = (
-        f"{samples[-1].at_s / 60:.0f} minutes at {rate:,} set-ups a second of lab traffic, {len(faults)} faults on the other worker and "
+        f"{samples[-1].at_s / 60:.0f} minutes at {rate:,} set-ups a second of lab traffic, whose first {BLOCK_S // 60} minutes come round, "
+        f"each time as new calls of the same callers, {len(faults)} faults on the other worker and "
         f"the broker ({', '.join(FAULTS)}). Of {records:,} set-ups {missing} have no decision and {again} have it twice; "
         f"{len(differences)} windows, counters, remembered calls or revisions differ from an undisturbed engine's. The worker that was "
         f"left alone, medians of the first and the last third: file handles {flat('handles')}, threads {flat('threads')}, lag "
@@ -271,9 +274,9 @@ def main():
             for worker in (alone, *others):
                 ready(worker)
             traffic = subprocess.Popen(
-                [sys.executable, "-m", "streamer", "simulate", "--to", "kafka", "--rate", str(told.rate), "--seconds",
-                 str(int(60 * told.minutes)), "--subscribers", str(SUBSCRIBERS), "--bootstrap", settings.bootstrap],
-                env=_environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [sys.executable, "-m", "tests.chaos.rounds", "--rate", str(told.rate), "--seconds", str(int(60 * told.minutes)),
+                 "--block", str(BLOCK_S), "--subscribers", str(SUBSCRIBERS)],
+                env=_environment(settings), stdout=subprocess.DEVNULL, cwd=ROOT,
             )  # fmt: skip
             watch, began = Watch(alone, page), time.monotonic()
             next_fault = began + 60
@@ -310,7 +313,9 @@ def main():
 
 
 def _environment(settings):
-    return os.environ | {"STREAMER_PREFIX": settings.prefix, "STREAMER_PARTITIONS": str(settings.partitions)}
+    return os.environ | {
+        "STREAMER_BOOTSTRAP": settings.bootstrap, "STREAMER_PREFIX": settings.prefix, "STREAMER_PARTITIONS": str(settings.partitions),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
