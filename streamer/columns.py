@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer import features
-from streamer.calls import compiled_reading
+from streamer.calls import members
 from streamer.detectors import DETECTORS
 
-SETUP: Final = compiled_reading.SETUP
-ANSWER: Final = compiled_reading.ANSWER
-END: Final = compiled_reading.END
+SETUP: Final = members.SETUP
+ANSWER: Final = members.ANSWER
+END: Final = members.END
 
 # columns of `records`, int64[n, RECORD_COLUMNS]
 KIND, AT, APPENDED, PARTITION, OPERATOR = 0, 1, 2, 3, 4

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 from llvmlite import ir
 from numba import njit, typeof, types
 from numba.core import imputils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -30,7 +31,14 @@ inlined: Final[Any] = _compile(inline="always", _nrt=False)
 """Compile a function of a line or two into each of its callers."""
 
 
+def _of_bytes(data: Any) -> None:
+    if not (isinstance(data, types.Array) and (data.dtype, data.ndim, data.layout) == (types.uint8, 1, "C")):
+        raise TypingError(f"bytes that lie one behind another, not {data}")
+
+
 def _word_at(typing: Any, data: Any, at: Any) -> Any:
+    _of_bytes(data)
+
     def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         held = _array(signature.args[0])(context, builder, arguments[0])
         place = builder.gep(held.data, [arguments[1]])
@@ -41,6 +49,8 @@ def _word_at(typing: Any, data: Any, at: Any) -> Any:
 
 
 def _put_word(typing: Any, data: Any, at: Any, word: Any) -> Any:
+    _of_bytes(data)
+
     def store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         held = _array(signature.args[0])(context, builder, arguments[0])
         place = builder.gep(held.data, [arguments[1]])

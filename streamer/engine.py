@@ -131,7 +131,7 @@ class Engine:
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
         """Judge a batch. `now_ms` becomes `decided_at` and tells which records are a backlog; `shed`: no sampled evidence."""
         calls = self._records.sound(batch.values)
-        outcomes = Outcomes(rejected=[(row, error.reason, str(error)) for row, error in calls.refused])
+        outcomes = Outcomes(rejected=calls.refused)
         if calls.rows:
             self._judge(self._records.read(batch, calls, self._in_force), now_ms, shed, outcomes)
         if outcomes.rejected:

@@ -73,6 +73,7 @@ class Versions:
 CHAMPION: Final = "champion"
 """The one model that is scored with; what is published of others (challengers) is ignored."""
 _MODEL_KEY: Final = f"{CHAMPION}@"
+_OF_WAYS: Final = frozenset({"lists", "operators", "policy", "trunks"})
 
 
 class InForce:
@@ -88,8 +89,8 @@ class InForce:
         Every policy and model that was in force, and which are.
     demotions : Demotions
         What is demoted where.
-    changes : int
-        How many records were taken in.
+    told_of_ways : int
+        How many records there were that may change what is known of an operator, a trunk, or what is demoted there.
     """
 
     def __init__(self, plan: HomePlan, numbers: Numbers, partitions: int, secret: Secret) -> None:
@@ -99,7 +100,7 @@ class InForce:
         self.facts = facts.Register(secret, numbers.ids)
         self.operators = operators.Register(secret)
         self.trunks = trunks.Register(secret)
-        self.changes = 0
+        self.told_of_ways = 0
         self.signals = signals.Register(secret)
         self.demotions = Demotions(self.operators)
         self.versions = Versions()
@@ -129,7 +130,8 @@ class InForce:
         `kind`: lists, policy, operators, trunks, models, subscribers.location (line, sim, device, holder, network).
         Raises `MessageError` for a record that breaks the contract, which then changes nothing.
         """
-        self.changes += 1
+        if kind in _OF_WAYS:
+            self.told_of_ways += 1
         try:
             return self._apply(kind, key, value)
         except (TypeError, OverflowError, ArithmeticError) as error:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamer import columns, ways
-from streamer.calls import compiled_reading as reading
+from streamer.calls import members
 from streamer.calls.codec import decode_call
 from streamer.calls.compiled_hashes import Words
 from streamer.calls.compiled_numbers import NumberColumns, Numbers
@@ -129,16 +129,16 @@ def _fill(
     diverted = asserted = False
     for row in range(records.shape[0]):
         record = records[row]
-        kind = given[row, reading.KIND]
+        kind = given[row, members.KIND]
         record[columns.KIND] = kind
-        record[columns.AT] = given[row, reading.AT]
+        record[columns.AT] = given[row, members.AT]
         record[columns.APPENDED], record[columns.OFFSET] = placed[0, row], placed[1, row]
         record[columns.PARTITION] = placed[2, row]
         at = known[way[row]]
         record[columns.OPERATOR] = at[ways.OPERATOR_ROW]
-        if kind == reading.SETUP:
-            record[columns.INGRESS] = given[row, reading.INGRESS]
-            record[columns.ATTESTATION] = given[row, reading.ATTESTATION]
+        if kind == members.SETUP:
+            record[columns.INGRESS] = given[row, members.INGRESS]
+            record[columns.ATTESTATION] = given[row, members.ATTESTATION]
             record[columns.SCOPE], record[columns.TRUNK] = at[ways.SCOPE], at[ways.LISTED]
             record[columns.REGISTERED] = at[ways.REGISTERED]
             if spans[DIVERTED, row, 1] > spans[DIVERTED, row, 0]:
@@ -149,7 +149,7 @@ def _fill(
                     record[columns.ASSERTED] = 1
                     asserted = True
             record[columns.IDENTITY] = placed[3, row]
-        elif kind == reading.END:
-            record[columns.RING], record[columns.TALK] = given[row, reading.RING], given[row, reading.TALK]
-            record[columns.CAUSE] = given[row, reading.CAUSE]
+        elif kind == members.END:
+            record[columns.RING], record[columns.TALK] = given[row, members.RING], given[row, members.TALK]
+            record[columns.CAUSE] = given[row, members.CAUSE]
     return diverted, asserted

@@ -136,9 +136,9 @@ class Reporter:
 def _count_ways(given: Read, lines: Any, by_name: Any, counted: list[int], outcomes: Outcomes) -> None:
     """Count by operator and trunk; `by_name` see `_lines`."""
     names = given.taken.operators
-    for name, (times, delay) in zip(names, by_name.tolist(), strict=True):
-        if times:
-            outcomes.setups[name], outcomes.delays[name] = times, delay
+    present = np.flatnonzero(by_name[:, 0])
+    for name, (times, delay) in zip(present.tolist(), by_name[present].tolist(), strict=True):
+        outcomes.setups[names[name]], outcomes.delays[names[name]] = times, delay
     if counted[_REASONED]:
         unjudged = lines[lines[:, REASONS_SAID] & THROTTLED != 0, _NAME].tolist()
         outcomes.throttled.update(names[name] for name in unjudged)

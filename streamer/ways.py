@@ -9,19 +9,20 @@ import numpy as np
 from streamer.calls.texts import OPERATOR, TRUNK, Texts
 from streamer.compiled import loop
 from streamer.in_force import InForce
+from streamer.registers import trunks
 from streamer.registers.index import Index, get, grown, index, put, widened
 from streamer.windows.hashing import Secret, hash_bytes
 
-MOST: Final = 4_096
+MOST: Final = 2 * trunks.CAPACITY
 """Pairs that are kept from one batch to the next; beyond, all are forgotten,"""
 _MOST_CHARACTERS: Final = 1_000_000
 """and beyond so long names together: publishers may write any."""
 _LONGEST: Final = 255
 """Characters of a trunk's name by which it is counted, as many as `trunks.v1` admits."""
 
-OPERATOR_ROW, SCOPE, LISTED, REGISTERED, NAME, _CHANGES = range(6)
+OPERATOR_ROW, SCOPE, LISTED, REGISTERED, NAME, _TOLD = range(6)
 """What is known of a way, int64[ways, 6]: the rows of its operator, of what is demoted on it, of its trunk in lists, and among the
-registered trunks; the number of its operator's name; and after how many changes of what is in force that was so."""
+registered trunks; the number of its operator's name; and what `InForce.told_of_ways` was then."""
 
 
 class Way(NamedTuple):
@@ -67,7 +68,7 @@ class Ways:
             self._forget()
         way = np.empty(texts.spans.shape[1], np.int64)
         row = 0
-        while (row := int(_find(*texts, self._numbers, self._known, known.changes, way, row))) >= 0:
+        while (row := int(_find(*texts, self._numbers, self._known, known.told_of_ways, way, row))) >= 0:
             number = int(way[row])
             if number < 0:
                 number = self._enter(texts, row)
@@ -95,7 +96,7 @@ class Ways:
             0 if trunk is None else known.lists.trunks.get(trunk, 0),
             0 if trunk is None else known.trunks.rows.get((way.operator, trunk), 0),
             self._operators[way.operator],
-            known.changes,
+            known.told_of_ways,
         )
 
 
@@ -109,11 +110,11 @@ def _hash(data: Any, spans: Any, row: int, secret: Any) -> int:
 
 
 @loop
-def _find(data: Any, spans: Any, numbers: Index, known: Any, changes: int, way: Any, begin: int) -> int:
+def _find(data: Any, spans: Any, numbers: Index, known: Any, told: int, way: Any, begin: int) -> int:
     """Fill `way` from a call on; gives the first whose way has no number, or of which too little is known, -1 if there is none."""
     for row in range(begin, way.shape[0]):
         number = get(numbers, _hash(data, spans, row, numbers.secret), 0)
         way[row] = number
-        if number < 0 or known[number, _CHANGES] != changes:
+        if number < 0 or known[number, _TOLD] != told:
             return row
     return -1

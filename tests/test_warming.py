@@ -28,6 +28,7 @@ held.apply("policy", "current", b'{"version":"w"}')
 for kind in ("direct", "enterprise"):
     told = {"trunk": kind, "operator": "op-a", "partner": "o", "kind": kind, "ranges": ["+7703"]}
     held.apply("trunks", f"op-a/{kind}", orjson.dumps(told))
+held.process(batch([setup("first", "+77010000001", "+77010000002", trunk="\\u00e9")]), NOW)  # the loop leaves it
 waits = [setup(f"w{n}", "+77030000001", f"+7705000000{n}", NOW + n, trunk=("direct", "enterprise")[n % 2]) for n in range(4)]
 odd = [setup("\\u00e9", "\\u0663", "+77010000001"), setup("a", "anonymous", "112", asserted="+77010000001", diverted_from="+77010000009")]
 held.process(batch([*traffic(3, 200), *odd, *waits, end("zz", "+77010000001", "1")]), NOW)

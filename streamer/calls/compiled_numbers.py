@@ -127,7 +127,7 @@ class Numbers:
 
     def _finish(self, texts: Texts, ids: Ints, codes: Codes, withheld: Flags) -> None:
         """Rows that the loop left: not ASCII (by the reference), and withheld callers with an asserted number."""
-        odd = np.flatnonzero(codes[0] == _LEFT).tolist()
+        odd = set(np.flatnonzero(codes[0] == _LEFT).tolist())
         for row in odd:
             caller, callee = texts.text(CALLER, row) or "", texts.text(CALLEE, row) or ""
             key = _key_of(texts, row, self.plan)

@@ -63,11 +63,14 @@ def laid_out(texts: Mapping[int, Sequence[str | None]]) -> Texts:
     pieces: list[bytes] = []
     at = 0
     for which, column in texts.items():
-        for row, text in enumerate(column):
-            if text is not None:
-                pieces.append(utf8(text))
-                spans[which, row] = at, at + len(pieces[-1])
-                at += len(pieces[-1])
+        found = [None if text is None else utf8(text) for text in column]
+        pieces += filter(None, found)
+        places = []
+        for piece in found:
+            places.append((-1, -1) if piece is None else (at, at + len(piece)))
+            at += len(piece or b"")
+        if places:
+            spans[which, : len(places)] = places
     pieces.append(bytes(PADDING))
     return Texts(np.frombuffer(b"".join(pieces), np.uint8), spans)
 

@@ -1,7 +1,11 @@
 """The compiled reading of call events against the codec, on every record there is: what it reads, the codec reads the same."""
 
+import ctypes
+import gc
 import json
+import mmap
 import random
+import weakref
 
 import msgspec
 import numpy as np
@@ -11,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamer.calls import compiled_reading as compiled
-from streamer.calls import texts
+from streamer.calls import members, texts
 from streamer.calls.codec import MAX_BYTES, decode_call, encode
 from streamer.calls.events import LATEST_MS, Answer, End, Setup
 from streamer.calls.reading import Reader
@@ -27,11 +31,11 @@ END = {**{name: SETUP[name] for name in SETUP if name != "ingress"}, "type": "en
 
 def left(values):
     """Which records the loop leaves to the codec."""
-    spans, numbers = texts.spans_of(len(values)), np.zeros((len(values), compiled.NUMBERS), np.int64)
+    spans, numbers = texts.spans_of(len(values)), np.zeros((len(values), members.NUMBERS), np.int64)
     data = np.frombuffer(b"".join([*values, bytes(texts.PADDING)]), np.uint8)
     bounds = np.cumsum([0, *map(len, values)])
     compiled.read_records(data, bounds, np.zeros(compiled.MEMBERS, np.int64), numbers, spans)
-    return np.flatnonzero(numbers[:, compiled.KIND] == compiled.LEFT).tolist()
+    return np.flatnonzero(numbers[:, members.KIND] == members.LEFT).tolist()
 
 
 def expected(value):
@@ -40,7 +44,7 @@ def expected(value):
         event = decode_call(value)
     except MessageError as error:
         return error.reason, str(error)
-    kind = {Setup: compiled.SETUP, Answer: compiled.ANSWER, End: compiled.END}[type(event)]
+    kind = {Setup: members.SETUP, Answer: members.ANSWER, End: members.END}[type(event)]
     numbers = [kind, event.at]
     if isinstance(event, Setup):
         numbers += [["subscriber", "national", "international"].index(event.ingress)]
@@ -56,8 +60,8 @@ def expected(value):
 def found(values, reader=None):
     """The same, as a batch is read."""
     calls = (reader or Reader()).read(values)
-    answers = {row: (error.reason, str(error)) for row, error in calls.refused}
-    columns = {compiled.SETUP: 4, compiled.ANSWER: 3, compiled.END: 5}
+    answers = {row: (reason, text) for row, reason, text in calls.refused}
+    columns = {members.SETUP: 4, members.ANSWER: 3, members.END: 5}
     for at, row in enumerate(calls.rows):
         numbers = calls.numbers[at].tolist()
         answers[row] = (
@@ -178,8 +182,9 @@ def test_every_member_of_the_contract_is_read_by_the_loop_in_any_order():
         orjson.dumps(SETUP | {"at": LATEST_MS + 1}), orjson.dumps(SETUP | {"at": -1}), orjson.dumps(SETUP | {"at": 1.0}),
         orjson.dumps(SETUP | {"operator": None}), orjson.dumps(SETUP | {"ingress": "nationa"}), orjson.dumps(SETUP | {"type": "Setup"}),
         orjson.dumps(SETUP | {"cached": 1}), orjson.dumps(SETUP | {"attestation": "D"}), orjson.dumps(SETUP | {"x": {}}),
-        orjson.dumps(SETUP | {"x": 1.5}), orjson.dumps(SETUP | {"x": -1}), orjson.dumps(SETUP | {"x": "é"}), plain(SETUP | {"é": 1}),
-        orjson.dumps(SETUP)[:-1] + b',"x":nul}', orjson.dumps(SETUP)[:-1] + b',"x":true1}', orjson.dumps(SETUP)[:-1] + b',"x":00}',
+        orjson.dumps(SETUP | {"x": []}), orjson.dumps(SETUP | {"x": "é"}), plain(SETUP | {"é": 1}),
+        orjson.dumps(SETUP)[:-1] + b',"x":nul}', orjson.dumps(SETUP)[:-1] + b',"x":true1}',
+        *(orjson.dumps(SETUP)[:-1] + b',"x":%s}' % number for number in (b"00", b"-", b"-01", b"1.", b".5", b"1e", b"1e+", b"1.e1", b"0x1", b"--1")),
         orjson.dumps(SETUP | {"talk_ms": 1}), orjson.dumps(END | {"cause": 128}), orjson.dumps(END | {"talk_ms": None}),
         orjson.dumps(SETUP | {"user_agent": "a\\b"}), orjson.dumps(SETUP | {"user_agent": "é"}),
         orjson.dumps(SETUP)[:-1] + b',"caller":"+1"}', orjson.dumps(SETUP) + b"x", orjson.dumps(SETUP) + b"}", orjson.dumps(SETUP)[1:],
@@ -218,3 +223,54 @@ def test_a_record_that_ends_early_takes_nothing_of_the_next_one(cut):
     values = [orjson.dumps(SETUP)[:cut], orjson.dumps(SETUP), orjson.dumps(END)]
     assert left(values) == [0]
     assert found(values) == [expected(value) for value in values]
+
+
+def test_nothing_behind_the_padding_is_looked_at():
+    """A page that may not be read lies behind it."""
+    page = mmap.PAGESIZE
+    held = mmap.mmap(-1, 64 * page)
+    begin = ctypes.addressof(ctypes.c_char.from_buffer(held))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(begin + 63 * page), page, 0) == 0
+    whole = np.frombuffer(held, np.uint8, 63 * page)
+    value = plain(SETUP | {"attestation": "A", "cached": False, "x": "y" * 20, "n": -1.5e9})
+    for cut in range(1, len(value) + 1):
+        part = value[:cut]
+        data = whole[len(whole) - len(part) - texts.PADDING :]
+        data[: len(part)] = np.frombuffer(part, np.uint8)
+        data[len(part) :] = 0
+        numbers, spans = np.zeros((1, members.NUMBERS), np.int64), texts.spans_of(1)
+        readable = data.view()
+        readable.flags.writeable = False
+        left = compiled.read_records(readable, np.array([0, cut]), np.zeros(compiled.MEMBERS, np.int64), numbers, spans)
+        assert left == (cut < len(value))
+
+
+def test_a_refused_record_keeps_nothing_of_its_batch():
+    gc.collect()
+    gc.disable()
+    try:
+        values = [orjson.dumps(SETUP), b"{", None]
+        calls = Reader().read(values)
+        gone = weakref.ref(calls.texts.spans)
+        refused = calls.refused
+        del calls, values
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert [(row, reason) for row, reason, _ in refused] == [(1, "not_json"), (2, "not_json")]
+
+
+def test_what_is_too_large_is_refused_and_not_copied():
+    values = [b"x" * (MAX_BYTES + 1), orjson.dumps(SETUP)]
+    calls = Reader().read(values)
+    assert [(row, reason) for row, reason, _ in calls.refused] == [(0, "too_large")]
+    assert calls.rows == [1]
+    assert calls.texts.data.size < 1_000
+
+
+@pytest.mark.parametrize("name", ["ingress", "attestation"])
+def test_every_word_of_the_contract_has_its_code(name):
+    (of,) = (field.type for field in msgspec.inspect.type_info(Setup).fields if field.name == name)
+    words = of.types[0].values if isinstance(of, msgspec.inspect.UnionType) else of.values
+    assert set(words) == members.CODES[name].keys() - {None}

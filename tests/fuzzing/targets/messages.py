@@ -11,8 +11,8 @@ from confluent_kafka import Message
 
 from streamer.calls import codec
 from streamer.calls.codec import decode_call, decode_decision, decode_evidence, encode
-from streamer.calls.compiled_reading import CODES, KIND_OF
 from streamer.calls.events import End, Setup
+from streamer.calls.members import CODES, KIND_OF
 from streamer.calls.numbers import home_plan
 from streamer.calls.reading import Reader
 from streamer.calls.texts import NAMES
