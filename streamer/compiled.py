@@ -31,13 +31,13 @@ inlined: Final[Any] = _compile(inline="always", _nrt=False)
 """Compile a function of a line or two into each of its callers."""
 
 
-def _of_bytes(data: Any) -> None:
+def _must_be_bytes(data: Any) -> None:
     if not (isinstance(data, types.Array) and (data.dtype, data.ndim, data.layout) == (types.uint8, 1, "C")):
         raise TypingError(f"bytes that lie one behind another, not {data}")
 
 
 def _word_at(typing: Any, data: Any, at: Any) -> Any:
-    _of_bytes(data)
+    _must_be_bytes(data)
 
     def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         held = _array(signature.args[0])(context, builder, arguments[0])
@@ -49,7 +49,7 @@ def _word_at(typing: Any, data: Any, at: Any) -> Any:
 
 
 def _put_word(typing: Any, data: Any, at: Any, word: Any) -> Any:
-    _of_bytes(data)
+    _must_be_bytes(data)
 
     def store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         held = _array(signature.args[0])(context, builder, arguments[0])

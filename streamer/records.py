@@ -54,7 +54,7 @@ class Read(NamedTuple):
 
     def call_id(self, at: int) -> str:
         """The call id of one."""
-        return self.texts.text(CALL_ID, at) or ""
+        return self.texts.required(CALL_ID, at)
 
     def way_of(self, at: int) -> Way:
         """By which operator and trunk one came."""
@@ -116,7 +116,7 @@ class Records:
     def _ids(self, records: Any, texts: Texts, column: int, which: int) -> None:
         """The ids of numbers that few set-ups have; those are marked by now."""
         rows = np.flatnonzero(records[:, column])
-        records[rows, column] = self._numbers.ids([texts.text(which, row) or "" for row in rows.tolist()])
+        records[rows, column] = self._numbers.ids([texts.required(which, row) for row in rows.tolist()])
 
 
 @loop

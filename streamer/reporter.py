@@ -40,8 +40,8 @@ _STANDS: Final = LINE_COLUMNS + 1
 """Whether it was said before a restart: it is not said again."""
 _WAITS: Final = LINE_COLUMNS + 2
 """Whether the call waits for its origination."""
-_NAME: Final = LINE_COLUMNS + 3
-"""The number of its operator's name."""
+_OPERATOR: Final = LINE_COLUMNS + 3
+"""Which of the operators that were met it is of."""
 _LINE_COLUMNS: Final = LINE_COLUMNS + 4
 
 # what is counted of a pass: verdicts by action, by shadow action from `_SHADOW` on, and then
@@ -68,10 +68,10 @@ class Reporter:
         """
         lines = np.empty((len(given.rows), _LINE_COLUMNS), np.int64)
         counts = np.zeros(_COUNTS, np.int64)
-        by_name = np.zeros((len(given.taken.operators), 2), np.int64)
+        by_operator = np.zeros((len(given.taken.operators), 2), np.int64)
         deadlines = known.operators.compiled.deadline_ms
         lines = lines[
-            : _lines(given.columns, given.taken.of_name, out, deadlines, now_ms, shed, lines, counts, by_name)
+            : _lines(given.columns, given.taken.operator, out, deadlines, now_ms, shed, lines, counts, by_operator)
         ]
         counted = counts.tolist()
         if counted[_CLAMPED]:
@@ -101,7 +101,7 @@ class Reporter:
             outcomes.said_before = counted[_SAID_BEFORE]
             stands = lines[:, _STANDS].tolist()
             outcomes.decisions = [one for one, stand in zip(outcomes.decisions, stands, strict=True) if not stand]
-        _count_ways(given, lines, by_name, counted, outcomes)
+        _count_ways(given, lines, by_operator, counted, outcomes)
         if counted[_WITH_EVIDENCE] or counted[_WAITING]:
             told = np.flatnonzero(lines[:, _EVIDENCE] | lines[:, _WAITS]).tolist()
             _tell(given, out, known, [(lines[line], places[line], values[line]) for line in told], outcomes)
@@ -125,7 +125,7 @@ class Reporter:
             closing = closing_of(actions & 0xFF, actions >> 8, reasons, policy, model)
             self._writer.learn(key, closing)
         call_id, operator, caller, callee = (
-            given.texts.text(which, line[ROW]) or "" for which in (CALL_ID, OPERATOR, CALLER, CALLEE)
+            given.texts.required(which, line[ROW]) for which in (CALL_ID, OPERATOR, CALLER, CALLEE)
         )
         return plain(
             call_id, line[SAID_AT], now_ms, operator, caller, callee, line[SCORE], line[CACHE_UNTIL], bool(line[LATE]),
@@ -133,15 +133,15 @@ class Reporter:
         )  # fmt: skip
 
 
-def _count_ways(given: Read, lines: Any, by_name: Any, counted: list[int], outcomes: Outcomes) -> None:
-    """Count by operator and trunk; `by_name` see `_lines`."""
-    names = given.taken.operators
-    present = np.flatnonzero(by_name[:, 0])
-    for name, (times, delay) in zip(present.tolist(), by_name[present].tolist(), strict=True):
-        outcomes.setups[names[name]], outcomes.delays[names[name]] = times, delay
+def _count_ways(given: Read, lines: Any, by_operator: Any, counted: list[int], outcomes: Outcomes) -> None:
+    """Count by operator and trunk; `by_operator` see `_lines`."""
+    operators = given.taken.operators
+    present = np.flatnonzero(by_operator[:, 0])
+    for which, (times, delay) in zip(present.tolist(), by_operator[present].tolist(), strict=True):
+        outcomes.setups[operators[which]], outcomes.delays[operators[which]] = times, delay
     if counted[_REASONED]:
-        unjudged = lines[lines[:, REASONS_SAID] & THROTTLED != 0, _NAME].tolist()
-        outcomes.throttled.update(names[name] for name in unjudged)
+        unjudged = lines[lines[:, REASONS_SAID] & THROTTLED != 0, _OPERATOR].tolist()
+        outcomes.throttled.update(operators[which] for which in unjudged)
     if counted[BLOCK]:
         blocked = lines[lines[:, ACTIONS_SAID] & 0xFF == BLOCK]
         over, reasons = given.taken.way[blocked[:, ROW]].tolist(), blocked[:, REASONS_SAID].tolist()
@@ -166,9 +166,17 @@ def _tell(given: Read, out: Verdicts, known: InForce, told: list[tuple[Any, int,
 
 @loop
 def _lines(
-    batch: Any, of_name: Any, out: Any, deadlines: Any, now_ms: int, shed: bool, lines: Any, counts: Any, by_name: Any
+    batch: Any,
+    operator: Any,
+    out: Any,
+    deadlines: Any,
+    now_ms: int,
+    shed: bool,
+    lines: Any,
+    counts: Any,
+    by_operator: Any,
 ) -> int:
-    """Fill `lines` int64[n, _LINE_COLUMNS] with what is said of each set-up, `counts` int64[_COUNTS], and `by_name`, int64[names, 2]:
+    """Fill `lines` int64[n, _LINE_COLUMNS] with what is said of each set-up, `counts` int64[_COUNTS], and `by_operator`, int64[operators, 2]:
     how many set-ups an operator has, and append time less `at` of its last one; returns how many lines there are.
     """
     m = 0
@@ -199,9 +207,9 @@ def _lines(
         line[REASONS_SAID] = out.reasons[row]
         line[VERSIONS_SAID] = verdict[columns.VERSIONS]
         line[_EVIDENCE] = evidence
-        line[_NAME] = of_name[row]
-        by_name[of_name[row], 0] += 1
-        by_name[of_name[row], 1] = record[columns.APPENDED] - record[columns.AT]
+        line[_OPERATOR] = operator[row]
+        by_operator[operator[row], 0] += 1
+        by_operator[operator[row], 1] = record[columns.APPENDED] - record[columns.AT]
         line[_STANDS] = flags & columns.SAID_BEFORE != 0
         line[_WAITS] = flags & columns.WAITS != 0
         counts[_WAITING] += line[_WAITS]

@@ -38,12 +38,12 @@ class Way(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """By which of `ways` each of n calls came, int64[n], and what is `known` of each way; of which of `operators` it is, int64[n]."""
+    """By which of `ways` each of n calls came, int64[n], and what is `known` of each way; by which of `operators`, int64[n]."""
 
     way: Any
     ways: list[Way]
     known: Any
-    of_name: Any
+    operator: Any
     operators: list[str]
 
 
@@ -76,7 +76,7 @@ class Ways:
         return Taken(way, self._ways, self._known, self._known[way, NAME], self._names)
 
     def _enter(self, texts: Texts, row: int) -> int:
-        way = Way(texts.text(OPERATOR, row) or "", texts.text(TRUNK, row))
+        way = Way(texts.required(OPERATOR, row), texts.text(TRUNK, row))
         number = len(self._ways)
         self._ways.append(way)
         if way.operator not in self._operators:

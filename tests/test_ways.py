@@ -43,7 +43,7 @@ def said(held, pairs, known):
     taken = held.of(texts(pairs), known)
     return [
         (taken.ways[which], taken.known[which, : ways.NAME].tolist(), taken.operators[name])
-        for which, name in zip(taken.way.tolist(), taken.of_name.tolist(), strict=True)
+        for which, name in zip(taken.way.tolist(), taken.operator.tolist(), strict=True)
     ]
 
 

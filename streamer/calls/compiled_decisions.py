@@ -88,7 +88,7 @@ class Writer:
     def write(self, texts: Texts, lines: Any, decided_at: int) -> list[bytes]:
         """The decision of each line, empty where it could not be written; `texts` of the batch's records."""
         m = len(lines)
-        size = texts.data.size + m * (_FIXED_BYTES + self._longest) + PADDING
+        size = texts.data.size + m * (_FIXED_BYTES + self._longest) + len(PADDING)
         if size > len(self._out):
             self._out = np.empty(2 * size, np.uint8)
         places = np.empty((2, m), np.int64)

@@ -129,7 +129,7 @@ class Numbers:
         """Rows that the loop left: not ASCII (by the reference), and withheld callers with an asserted number."""
         odd = set(np.flatnonzero(codes[0] == _LEFT).tolist())
         for row in odd:
-            caller, callee = texts.text(CALLER, row) or "", texts.text(CALLEE, row) or ""
+            caller, callee = texts.required(CALLER, row), texts.required(CALLEE, row)
             key = _key_of(texts, row, self.plan)
             withheld[row] = is_withheld(caller)
             data = _utf8_bytes(key)
@@ -156,7 +156,7 @@ class Numbers:
 
 
 def _key_of(texts: Texts, row: int, plan: HomePlan) -> str:
-    return caller_key(texts.text(CALLER, row) or "", texts.text(ASSERTED, row), texts.text(CALLEE, row) or "", plan)
+    return caller_key(texts.required(CALLER, row), texts.text(ASSERTED, row), texts.required(CALLEE, row), plan)
 
 
 def _utf8_bytes(text: str) -> Bytes:

@@ -15,8 +15,6 @@ from numba import uint64
 
 from streamer.calls.codec import MAX_BYTES
 from streamer.calls.members import (
-    CAUSE,
-    END,
     FIRST_WORD,
     FORM,
     KIND,
@@ -27,7 +25,6 @@ from streamer.calls.members import (
     MOST,
     NULL,
     NUMBER,
-    RING,
     TEXT,
     TO_COLUMN,
     TO_TEXT,
@@ -39,7 +36,8 @@ from streamer.calls.texts import specials
 from streamer.compiled import inlined, loop, lowest_bit, word_at
 
 _DIGITS: Final = 15
-_SPELLED, _MEMBERS, _WORDS, _WORD_CODES, _MAY, _MUST, _RING_BIT, _CAUSE_BIT = tables()
+"""An integer has so many at most: more than any member of the contract, fewer than 64 bits hold."""
+_SPELLED, _MEMBERS, _WORDS, _WORD_CODES, _MAY, _MUST = tables()
 MEMBERS: Final = len(_MEMBERS)
 """How many members there are, all kinds together."""
 _NULL_WORD, _TRUE_WORD, _FALSE_WORD = (int.from_bytes(word, "little") for word in (b"null", b"true", b"fals"))
@@ -94,17 +92,6 @@ def _word_end(data: Any, at: int) -> int:
 
 @loop
 def _digits_end(data: Any, at: int, end: int) -> int:
-    """Where a whole number ends, -1 for one that begins with a needless 0 or is very long."""
-    begin = at
-    while at < end and 48 <= data[at] <= 57 and at - begin <= _DIGITS:
-        at += 1
-    if at - begin > _DIGITS or (data[begin] == 48 and at - begin > 1):
-        return -1
-    return at
-
-
-@loop
-def _run_end(data: Any, at: int, end: int) -> int:
     """Where some digits end, -1 where there are none."""
     begin = at
     while at < end and 48 <= data[at] <= 57:
@@ -113,21 +100,23 @@ def _run_end(data: Any, at: int, end: int) -> int:
 
 
 @loop
+def _whole_end(data: Any, at: int, end: int) -> int:
+    """Where a whole number ends, -1 for what is none or begins with a needless 0."""
+    stop = _digits_end(data, at, end)
+    return -1 if stop > at + 1 and data[at] == 48 else stop
+
+
+@loop
 def _number_end(data: Any, at: int, end: int) -> int:
     """Where a number of any kind ends, -1 for what is none."""
-    if data[at] == 45:
-        at += 1
-    begin = at
-    at = _run_end(data, at, end)
-    if at < 0 or (data[begin] == 48 and at - begin > 1):
-        return -1
-    if at < end and data[at] == 46:
-        at = _run_end(data, at + 1, end)
+    at = _whole_end(data, at + 1 if data[at] == 45 else at, end)
+    if 0 <= at < end and data[at] == 46:
+        at = _digits_end(data, at + 1, end)
     if 0 <= at < end and (data[at] == 101 or data[at] == 69):
         at += 1
         if at < end and (data[at] == 43 or data[at] == 45):
             at += 1
-        at = _run_end(data, at, end)
+        at = _digits_end(data, at, end)
     return at
 
 
@@ -143,7 +132,7 @@ def _other_value(data: Any, at: int, end: int) -> int:
 
 
 @loop
-def _value(data: Any, at: int, end: int, which: int, numbers: Any, spans: Any, row: int) -> tuple[int, bool]:
+def _value(data: Any, at: int, end: int, which: int, integers: Any, spans: Any, row: int) -> tuple[int, bool]:
     """Read a member's value: where it ends, -1 for one that is left, and whether it is there, which null is not."""
     member = _MEMBERS[which]
     form = member[FORM]
@@ -162,17 +151,19 @@ def _value(data: Any, at: int, end: int, which: int, numbers: Any, spans: Any, r
         for word in range(member[FIRST_WORD], member[LAST_WORD]):
             if _is(first, second, _WORDS, word):
                 if member[TO_COLUMN] >= 0:
-                    numbers[row, member[TO_COLUMN]] = _WORD_CODES[word, 0]
+                    integers[row, member[TO_COLUMN]] = _WORD_CODES[word, 0]
                 return at + 1 + _WORD_CODES[word, 1], True
         return -1, False
     if 48 <= char <= 57 and form == NUMBER:
-        stop = _digits_end(data, at, end)
+        stop = _whole_end(data, at, end)
+        if stop < 0 or stop - at > _DIGITS:
+            return -1, False
         value = np.int64(0)
         for place in range(at, stop):
             value = value * 10 + np.int64(data[place] - 48)
-        if stop < 0 or value > member[MOST]:
+        if value > member[MOST]:
             return -1, False
-        numbers[row, member[TO_COLUMN]] = value
+        integers[row, member[TO_COLUMN]] = value
         return stop, True
     if char == 110 and member[NULL]:
         return _word_end(data, at), False
@@ -182,7 +173,7 @@ def _value(data: Any, at: int, end: int, which: int, numbers: Any, spans: Any, r
 
 
 @loop
-def _record(data: Any, at: int, end: int, guesses: Any, numbers: Any, spans: Any, row: int) -> bool:
+def _record(data: Any, at: int, end: int, guesses: Any, integers: Any, spans: Any, row: int) -> bool:
     """Read one record, data[at:end]; False for one that is left."""
     seen, there = 0, 0
     at = _skip(data, at, end)
@@ -214,7 +205,7 @@ def _record(data: Any, at: int, end: int, guesses: Any, numbers: Any, spans: Any
         if which < 0:
             at = _other_value(data, at, end)
         else:
-            at, is_there = _value(data, at, end, which, numbers, spans, row)
+            at, is_there = _value(data, at, end, which, integers, spans, row)
             if is_there:
                 there |= 1 << which
         if at < 0:
@@ -223,30 +214,25 @@ def _record(data: Any, at: int, end: int, guesses: Any, numbers: Any, spans: Any
         if at >= end:
             return False
         if data[at] == 125:
-            kind = numbers[row, KIND]
-            if kind == LEFT:
+            kind = integers[row, KIND]
+            if kind == LEFT or seen & ~_MAY[kind] != 0 or _MUST[kind] & ~there != 0:
                 return False
-            if kind == END:
-                if there & _RING_BIT == 0:
-                    numbers[row, RING] = -1
-                if there & _CAUSE_BIT == 0:
-                    numbers[row, CAUSE] = -1
-            return bool(_skip(data, at + 1, end) == end and seen & ~_MAY[kind] == 0 and _MUST[kind] & ~there == 0)
+            return bool(_skip(data, at + 1, end) == end)
         if data[at] != 44:
             return False
 
 
 @loop
-def read_records(data: Any, bounds: Any, guesses: Any, numbers: Any, spans: Any) -> int:
+def read_records(data: Any, bounds: Any, guesses: Any, integers: Any, spans: Any) -> int:
     """Read n records, data[bounds[i] : bounds[i + 1]], after which there are `PADDING` bytes more; gives how many are left.
 
-    To fill: `numbers` int64[n, NUMBERS], of zeros, and `spans` int64[7, n, 2], as of `streamer.calls.texts.spans_of`; where `KIND`
-    is `LEFT` afterwards they may be of any value. `guesses` int64[MEMBERS]: in which order members came last.
+    To fill: `integers` int64[n, 5], as of `streamer.calls.members.unsaid`, and `spans` int64[7, n, 2], as of `streamer.calls.texts.spans_of`;
+    where `KIND` is `LEFT` afterwards they may be of any value. `guesses` int64[MEMBERS]: in which order members came last.
     """
     left = 0
     for row in range(bounds.shape[0] - 1):
         begin, end = bounds[row], bounds[row + 1]
-        if end - begin > MAX_BYTES or not _record(data, begin, end, guesses, numbers, spans, row):
-            numbers[row, KIND] = LEFT
+        if end - begin > MAX_BYTES or not _record(data, begin, end, guesses, integers, spans, row):
+            integers[row, KIND] = LEFT
             left += 1
     return left

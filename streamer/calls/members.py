@@ -15,25 +15,32 @@ from streamer.calls.texts import NAMES
 KIND, AT = 0, 1
 INGRESS, ATTESTATION = 2, 3
 RING, TALK, CAUSE = 2, 3, 4
-NUMBERS: Final = 5
-"""Columns of `numbers`: a set-up has the first four, an end all of them (-1: not said), an answer the first three (0: not said)."""
+"""Columns of the integers of a call: a set-up has the first four, an answer the first three, an end all."""
 LEFT, SETUP, ANSWER, END = range(4)
 """Kinds; `LEFT`: not read."""
+_UNSAID: Final = (LEFT, 0, -1, 0, -1)
+"""A call of which nothing is said: no ringing time, no attestation or talk, no cause."""
 KIND_OF: Final[dict[type[msgspec.Struct], int]] = {Setup: SETUP, Answer: ANSWER, End: END}
-CODES: Final[dict[str, dict[str | None, int]]] = {
+CODES: Final[dict[str, dict[str, int]]] = {
     "type": {str(kind.__struct_config__.tag): code for kind, code in KIND_OF.items()},
     "ingress": {"subscriber": 0, "national": 1, "international": 2},
-    "attestation": {None: 0, "C": 1, "B": 2, "A": 3},
+    "attestation": {"C": 1, "B": 2, "A": 3},
 }
 """What is kept of members that say one of a few words."""
-_COLUMN: Final = {"type": KIND, "at": AT, "ingress": INGRESS, "attestation": ATTESTATION, "ring_ms": RING, "talk_ms": TALK, "cause": CAUSE}  # fmt: skip
+COLUMN: Final = {"type": KIND, "at": AT, "ingress": INGRESS, "attestation": ATTESTATION, "ring_ms": RING, "talk_ms": TALK, "cause": CAUSE}  # fmt: skip
+"""Where members go that are kept as integers."""
 
 TEXT, NUMBER, WORD, TRUTH = range(4)
 """Forms of values."""
 FORM, LEAST, MOST, NULL, TO_COLUMN, TO_TEXT, FIRST_WORD, LAST_WORD, LENGTH = range(9)
 """Columns of the table of members: the form; the fewest and most characters of a text, the most of a number; whether null is
-one; to which column of `numbers` and which text it goes, -1 for none; its words; and the bytes of its name with the quote behind it."""
+one; to which column of the integers and which text it goes, -1 for none; its words; and the bytes of its name with the quote behind it."""
 _NOWHERE: Final = -1
+
+
+def unsaid(n: int) -> Any:
+    """int64[n, 5]: the integers of n calls of which nothing is said."""
+    return np.full((n, len(_UNSAID)), _UNSAID, np.int64)
 
 
 class Spellings(NamedTuple):
@@ -76,14 +83,14 @@ def _member(name: str, kind: Any, words: Spellings, codes: list[list[int]]) -> l
         codes += [[CODES[name][word] if name in CODES else 0, words.add(word)] for word in map(str, kind.values)]
     else:
         assert isinstance(kind, inspect.BoolType), "what is no text, number, word or truth has to be read otherwise"
-    assert form != NUMBER or name in _COLUMN, "a number has a column"
+    assert form != NUMBER or name in COLUMN, "a number has a column"
     text = NAMES.index(name) if name in NAMES else _NOWHERE
-    return [form, least, most, int(null), _COLUMN.get(name, _NOWHERE), text, first, len(codes)]
+    return [form, least, most, int(null), COLUMN.get(name, _NOWHERE), text, first, len(codes)]
 
 
 def tables() -> tuple[Any, ...]:
     """Members by number: their names and int64[m, 9]; all words, their codes and lengths, int64[w, 2]; and by kind the members that there
-    may be and those that there have to be, as bits, int64[4]; and the bits of those whose absence is -1.
+    may be and those that there have to be, as bits, int64[4].
     """
     names, words, codes = Spellings([]), Spellings([]), list[list[int]]()
     kinds: dict[str, Any] = {"type": inspect.LiteralType(tuple(str(word) for word in CODES["type"]))}
@@ -100,5 +107,4 @@ def tables() -> tuple[Any, ...]:
             may[code] |= bit
             must[code] |= bit if field.required else 0
     rows = [[*_member(name, kind, words, codes), names.add(name)] for name, kind in kinds.items()]
-    bits = [1 << list(kinds).index(name) for name in ("ring_ms", "cause")]
-    return names.table(), np.array(rows), words.table(), np.array(codes), np.array(may), np.array(must), *bits
+    return names.table(), np.array(rows), words.table(), np.array(codes), np.array(may), np.array(must)

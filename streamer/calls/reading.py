@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from streamer.calls import compiled_reading as compiled
 from streamer.calls import members
 from streamer.calls.codec import MAX_BYTES, decode_call
-from streamer.calls.events import Answer, CallEvent, Setup
+from streamer.calls.events import CallEvent
 from streamer.calls.texts import NAMES, PADDING, Texts, laid_out, spans_of
 from streamer.errors import MessageError
 
-_PADDING: Final = bytes(PADDING)
-
 
 class Calls(NamedTuple):
-    """`rows` of n sound records in their batch; `texts` and `numbers` int64[n, NUMBERS] of them, see
+    """`rows` of n sound records in their batch; `texts` and `integers` int64[n, 5] of them, see
     `streamer.calls.members`; and of those that are `refused` the row, the reason's code, and what is wrong.
     """
 
     rows: list[int]
     texts: Texts
-    numbers: Any
+    integers: Any
     refused: list[tuple[int, str, str]]
 
 
@@ -40,20 +38,20 @@ class Reader:
         n = len(values)
         # What is too large is refused by the codec, and not copied before.
         given = [b"" if value is None or len(value) > MAX_BYTES else value for value in values]
-        whole = b"".join([*given, _PADDING])
+        whole = b"".join([*given, PADDING])
         bounds = np.fromiter(itertools.accumulate(map(len, given), initial=0), np.int64, n + 1)
         texts = Texts(np.frombuffer(whole, np.uint8), spans_of(n))
-        numbers = np.zeros((n, members.NUMBERS), np.int64)
-        if not compiled.read_records(texts.data, bounds, self._guesses, numbers, texts.spans):
-            return Calls(list(range(n)), texts, numbers, [])
-        return _completed(values, whole, texts.spans, numbers)
+        integers = members.unsaid(n)
+        if not compiled.read_records(texts.data, bounds, self._guesses, integers, texts.spans):
+            return Calls(list(range(n)), texts, integers, [])
+        return _completed(values, whole, texts.spans, integers)
 
 
-def _completed(values: Sequence[bytes | None], whole: bytes, spans: Any, numbers: Any) -> Calls:
-    """What was read, and what the codec reads of what was left, which goes into `spans` and `numbers` too."""
+def _completed(values: Sequence[bytes | None], whole: bytes, spans: Any, integers: Any) -> Calls:
+    """What was read, and what the codec reads of what was left, which goes into `spans` and `integers` too."""
     events: dict[int, CallEvent] = {}
     refused = []
-    for row in np.flatnonzero(numbers[:, members.KIND] == members.LEFT).tolist():
+    for row in np.flatnonzero(integers[:, members.KIND] == members.LEFT).tolist():
         try:
             events[row] = decode_call(values[row])
         except MessageError as error:  # not kept: it holds all that was at hand where it was raised
@@ -62,25 +60,22 @@ def _completed(values: Sequence[bytes | None], whole: bytes, spans: Any, numbers
     found = laid_out(
         {which: [getattr(event, name, None) for event in events.values()] for which, name in enumerate(NAMES)}
     )
-    numbers[rows] = [*map(_numbers_of, events.values())] or np.zeros((0, members.NUMBERS), np.int64)
+    for row, event in events.items():
+        integers[row] = _integers_of(event)
     spans[:, rows] = np.where(found.spans < 0, -1, found.spans + len(whole))
     texts = Texts(np.frombuffer(whole + found.data.tobytes(), np.uint8), spans)
     if not refused:
-        return Calls(list(range(len(values))), texts, numbers, [])
-    sound = np.flatnonzero(numbers[:, members.KIND] != members.LEFT)
+        return Calls(list(range(len(values))), texts, integers, [])
+    sound = np.flatnonzero(integers[:, members.KIND] != members.LEFT)
     # Of the layout of all others, so that no loop is compiled for another one while calls come.
-    return Calls(sound.tolist(), texts._replace(spans=np.ascontiguousarray(spans[:, sound])), numbers[sound], refused)
+    return Calls(sound.tolist(), texts._replace(spans=np.ascontiguousarray(spans[:, sound])), integers[sound], refused)
 
 
-def _numbers_of(event: CallEvent) -> list[int]:
-    found = [members.KIND_OF[type(event)], event.at, 0, 0, 0]
-    if isinstance(event, Setup):
-        found[members.INGRESS] = members.CODES["ingress"][event.ingress]
-        found[members.ATTESTATION] = members.CODES["attestation"][event.attestation]
-    elif isinstance(event, Answer):
-        found[members.RING] = event.ring_ms or 0
-    else:
-        found[members.RING] = -1 if event.ring_ms is None else event.ring_ms
-        found[members.TALK] = event.talk_ms
-        found[members.CAUSE] = -1 if event.cause is None else event.cause
+def _integers_of(event: CallEvent) -> Any:
+    (found,) = members.unsaid(1)
+    found[members.KIND] = members.KIND_OF[type(event)]
+    for name, column in members.COLUMN.items():
+        value = getattr(event, name, None)
+        if value is not None:
+            found[column] = members.CODES[name][value] if name in members.CODES else value
     return found

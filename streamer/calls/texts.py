@@ -17,8 +17,8 @@ NAMES: Final = ("call_id", "operator", "caller", "callee", "trunk", "asserted", 
 """The members of events that they are."""
 
 
-PADDING: Final = 16
-"""Bytes behind all texts, so that eight or sixteen from any place on can be looked at."""
+PADDING: Final = bytes(16)
+"""Stands behind all texts, so that eight or sixteen bytes from any place on can be looked at."""
 _ONES: Final = 0x0101010101010101
 _TOPS: Final = uint64(0x80 * _ONES)
 _QUOTES, _SLASHES, _SPACES, _DELETES = (uint64(char * _ONES) for char in b'"\\ \x7f')
@@ -36,6 +36,12 @@ class Texts(NamedTuple):
         """One text, None where there is none."""
         begin, end = self.spans[which, row].tolist()
         return None if begin < 0 else self.data[begin:end].tobytes().decode("utf-8", "surrogatepass")
+
+    def required(self, which: int, row: int) -> str:
+        """One text of a kind that every call has."""
+        found = self.text(which, row)
+        assert found is not None
+        return found
 
     def of(self, which: int) -> list[str]:
         """All texts of a kind that every call has."""
@@ -71,7 +77,7 @@ def laid_out(texts: Mapping[int, Sequence[str | None]]) -> Texts:
             at += len(piece or b"")
         if places:
             spans[which, : len(places)] = places
-    pieces.append(bytes(PADDING))
+    pieces.append(PADDING)
     return Texts(np.frombuffer(b"".join(pieces), np.uint8), spans)
 
 

@@ -183,7 +183,7 @@ def _is_after(one: Any, other: Any) -> bool:
 
 
 @loop
-def _settle(rows: Any, order: Any) -> None:
+def _order_ties(rows: Any, order: Any) -> None:
     """Bring rows that are in the order of their called numbers into that of their blocks and trunks too."""
     for begin in range(1, order.shape[0]):
         moving = order[begin]
@@ -241,7 +241,7 @@ def take(tallies: Tallies, partition: int) -> list[Sums]:
     for begin, end in itertools.pairwise(bounds):
         own = rows[begin:end]
         order = np.argsort(own[:, CALLEE])
-        _settle(own, order)
+        _order_ties(own, order)
         counts = np.zeros((len(own), COUNTS), np.int64)
         kinds = _add_up(own, order, counts)
         first = own[order[:kinds]]

@@ -16,61 +16,17 @@ from hypothesis import strategies as st
 
 from streamer.calls import compiled_reading as compiled
 from streamer.calls import members, texts
-from streamer.calls.codec import MAX_BYTES, decode_call, encode
+from streamer.calls.codec import MAX_BYTES, encode
 from streamer.calls.events import LATEST_MS, Answer, End, Setup
 from streamer.calls.reading import Reader
-from streamer.errors import MessageError
 from streamer.lab.traffic import Traffic
+from tests.calls.reading import as_decoded, as_read, left
 
 SETUP = {
     "type": "setup", "call_id": "c1", "at": 1_763_953_200_000, "operator": "op-a", "caller": "+77010000001",
     "callee": "+77010000002", "ingress": "national",
 }  # fmt: skip
 END = {**{name: SETUP[name] for name in SETUP if name != "ingress"}, "type": "end"}
-
-
-def left(values):
-    """Which records the loop leaves to the codec."""
-    spans, numbers = texts.spans_of(len(values)), np.zeros((len(values), members.NUMBERS), np.int64)
-    data = np.frombuffer(b"".join([*values, bytes(texts.PADDING)]), np.uint8)
-    bounds = np.cumsum([0, *map(len, values)])
-    compiled.read_records(data, bounds, np.zeros(compiled.MEMBERS, np.int64), numbers, spans)
-    return np.flatnonzero(numbers[:, members.KIND] == members.LEFT).tolist()
-
-
-def expected(value):
-    """What the codec makes of a record: why it is refused, or its kind, numbers and texts."""
-    try:
-        event = decode_call(value)
-    except MessageError as error:
-        return error.reason, str(error)
-    kind = {Setup: members.SETUP, Answer: members.ANSWER, End: members.END}[type(event)]
-    numbers = [kind, event.at]
-    if isinstance(event, Setup):
-        numbers += [["subscriber", "national", "international"].index(event.ingress)]
-        numbers += [[None, "C", "B", "A"].index(event.attestation)]
-    elif isinstance(event, Answer):
-        numbers += [event.ring_ms or 0]
-    else:
-        numbers += [-1 if event.ring_ms is None else event.ring_ms, event.talk_ms]
-        numbers += [-1 if event.cause is None else event.cause]
-    return numbers, [getattr(event, name, None) for name in texts.NAMES]
-
-
-def found(values, reader=None):
-    """The same, as a batch is read."""
-    calls = (reader or Reader()).read(values)
-    answers = {row: (reason, text) for row, reason, text in calls.refused}
-    columns = {members.SETUP: 4, members.ANSWER: 3, members.END: 5}
-    for at, row in enumerate(calls.rows):
-        numbers = calls.numbers[at].tolist()
-        answers[row] = (
-            numbers[: columns[numbers[0]]],
-            [calls.texts.text(which, at) for which in range(len(texts.NAMES))],
-        )
-    for which in (texts.CALL_ID, texts.OPERATOR, texts.CALLER, texts.CALLEE):
-        assert calls.texts.of(which) == [calls.texts.text(which, at) for at in range(len(calls.rows))]
-    return [answers[row] for row in range(len(values))]
 
 
 blank = st.text(" \t\r\n", max_size=2)
@@ -133,7 +89,7 @@ def damaged(draw):
 @example([orjson.dumps(SETUP), None, b"", b"{", b'{"":""}', b'{"type":"answer"}', orjson.dumps(END)])
 @example([orjson.dumps(SETUP | {"caller": "é"}), orjson.dumps(SETUP | {"trunk": "\x7f", "asserted": ""})])
 def test_a_batch_is_read_as_the_codec_reads_it(values):
-    assert found(values) == [expected(value) for value in values]
+    assert as_read(values) == [as_decoded(value) for value in values]
 
 
 @settings(max_examples=200, deadline=None)
@@ -141,7 +97,7 @@ def test_a_batch_is_read_as_the_codec_reads_it(values):
 def test_what_was_read_before_changes_nothing(batches):
     reader = Reader()
     for values in batches:
-        assert found(values, reader) == [expected(value) for value in values]
+        assert as_read(values, reader) == [as_decoded(value) for value in values]
 
 
 @pytest.mark.parametrize("write", [encode, msgspec.json.encode, lambda event: plain(msgspec.to_builtins(event))])
@@ -150,7 +106,7 @@ def test_traffic_as_publishers_write_it_is_read_by_the_loop(write):
     values = [write(event) for event in events]
     assert {type(event) for event in events} == {Setup, Answer, End}
     assert left(values) == []
-    assert found(values) == [expected(value) for value in values]
+    assert as_read(values) == [as_decoded(value) for value in values]
 
 
 def test_every_member_of_the_contract_is_read_by_the_loop_in_any_order():
@@ -172,7 +128,7 @@ def test_every_member_of_the_contract_is_read_by_the_loop_in_any_order():
             orjson.dumps(absent),
             orjson.dumps(whole | {name: None for name in optional if name != "talk_ms"}),
         ):
-            assert found([value]) == [expected(value)]
+            assert as_read([value]) == [as_decoded(value)]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +151,7 @@ def test_every_member_of_the_contract_is_read_by_the_loop_in_any_order():
 def test_what_the_loop_is_not_sure_of_is_left(value):
     sound = orjson.dumps(SETUP)
     assert left([sound, value, sound]) == [1]
-    assert found([sound, value, sound]) == [expected(each) for each in (sound, value, sound)]
+    assert as_read([sound, value, sound]) == [as_decoded(each) for each in (sound, value, sound)]
 
 
 def test_plain_members_that_the_contract_does_not_know_are_passed_over():
@@ -212,9 +168,9 @@ def test_plain_members_that_the_contract_does_not_know_are_passed_over():
     values = [orjson.dumps({**more, **SETUP}), orjson.dumps({**END, **more})]
     assert left(values) == []
     assert (
-        found(values)
-        == [expected(value) for value in values]
-        == [expected(orjson.dumps(each)) for each in (SETUP, END)]
+        as_read(values)
+        == [as_decoded(value) for value in values]
+        == [as_decoded(orjson.dumps(each)) for each in (SETUP, END)]
     )
 
 
@@ -222,7 +178,7 @@ def test_plain_members_that_the_contract_does_not_know_are_passed_over():
 def test_a_record_that_ends_early_takes_nothing_of_the_next_one(cut):
     values = [orjson.dumps(SETUP)[:cut], orjson.dumps(SETUP), orjson.dumps(END)]
     assert left(values) == [0]
-    assert found(values) == [expected(value) for value in values]
+    assert as_read(values) == [as_decoded(value) for value in values]
 
 
 def test_nothing_behind_the_padding_is_looked_at():
@@ -236,14 +192,16 @@ def test_nothing_behind_the_padding_is_looked_at():
     value = plain(SETUP | {"attestation": "A", "cached": False, "x": "y" * 20, "n": -1.5e9})
     for cut in range(1, len(value) + 1):
         part = value[:cut]
-        data = whole[len(whole) - len(part) - texts.PADDING :]
+        data = whole[len(whole) - len(part) - len(texts.PADDING) :]
         data[: len(part)] = np.frombuffer(part, np.uint8)
         data[len(part) :] = 0
-        numbers, spans = np.zeros((1, members.NUMBERS), np.int64), texts.spans_of(1)
+        integers, spans = members.unsaid(1), texts.spans_of(1)
         readable = data.view()
         readable.flags.writeable = False
-        left = compiled.read_records(readable, np.array([0, cut]), np.zeros(compiled.MEMBERS, np.int64), numbers, spans)
-        assert left == (cut < len(value))
+        unread = compiled.read_records(
+            readable, np.array([0, cut]), np.zeros(compiled.MEMBERS, np.int64), integers, spans
+        )
+        assert unread == (cut < len(value))
 
 
 def test_a_refused_record_keeps_nothing_of_its_batch():
@@ -273,4 +231,4 @@ def test_what_is_too_large_is_refused_and_not_copied():
 def test_every_word_of_the_contract_has_its_code(name):
     (of,) = (field.type for field in msgspec.inspect.type_info(Setup).fields if field.name == name)
     words = of.types[0].values if isinstance(of, msgspec.inspect.UnionType) else of.values
-    assert set(words) == members.CODES[name].keys() - {None}
+    assert set(words) == members.CODES[name].keys()

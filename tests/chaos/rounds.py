@@ -16,7 +16,9 @@ from pathlib import Path
 
 import msgspec
 from confluent_kafka import Producer
+from msgspec import structs
 
+from streamer.calls.codec import decode_call
 from streamer.calls.numbers import caller_key, home_plan, utf8
 from streamer.kafka import clients, topics
 from streamer.lab.traffic import Traffic
@@ -24,7 +26,6 @@ from streamer.settings import load
 
 FRAME = struct.Struct("<qHI")
 """Of a record in a file: ms since the round began, and the bytes of its key and value, which follow."""
-_CALL_ID, _AT = b'"call_id":"', b'","at":'
 TICK_S = 0.005
 
 
@@ -38,21 +39,13 @@ def recorded(file, traffic, home):
 
 def coming(path, number, block_ms, shift_ms):
     """The records of one round, (ms since the first round began, key, value): its calls have ids and times of their own."""
-    begins = number * block_ms
-    with Path(path).open("rb", buffering=1 << 20) as file:
+    begins, encode = number * block_ms, msgspec.json.encode
+    with path.open("rb") as file:
         while head := file.read(FRAME.size):
             at, key, value = FRAME.unpack(head)
-            key, value = file.read(key), file.read(value)
-            first = value.index(_CALL_ID) + len(_CALL_ID)
-            last = value.index(_AT, first)
-            digits = last + len(_AT)
-            rest = value.index(b",", digits)
-            own = int(value[digits:rest]) + shift_ms + begins
-            yield (
-                begins + at,
-                key,
-                b"%sr%d.%s%s%d%s" % (value[:first], number, value[first:last], _AT, own, value[rest:]),
-            )
+            key, event = file.read(key), decode_call(file.read(value))
+            own = structs.replace(event, call_id=f"r{number}.{event.call_id}", at=event.at + shift_ms + begins)
+            yield begins + at, key, encode(own)
 
 
 def main():
@@ -77,7 +70,7 @@ def main():
         rounds = range(-(-told.seconds // told.block))
         shift_ms = began_ms - traffic.start_ms
         records = heapq.merge(
-            *(coming(file.name, number, block_ms, shift_ms) for number in rounds), key=lambda record: record[0]
+            *(coming(Path(file.name), number, block_ms, shift_ms) for number in rounds), key=lambda record: record[0]
         )
         for due, key, value in itertools.takewhile(lambda record: record[0] < 1000 * told.seconds, records):
             wait = (began_ms + due) / 1000 - time.time()
