@@ -20,6 +20,7 @@ from streamer.stream.pointers import Pointer, written
 from streamer.stream.polling import Poller
 from streamer.stream.restoring import Restorer
 from streamer.stream.state_log import Order, StateLog
+from streamer.stream.turns import whose
 
 log = logging.getLogger("streamer.checkpoints")
 
@@ -227,21 +228,22 @@ class Checkpoints:
                 held.copy_after = _COPY_AFTER_BEHIND if behind else _COPY_AFTER
 
     async def run(self) -> None:
-        """Copy one partition after the other, each every `checkpoint_s` while it changes, sooner where much changes."""
+        """Copy partitions in turns, each every `checkpoint_s` while it changes, sooner where much changes."""
         while self._keeping is not None:
             turn_s = self._every_s / max(len(self._held), 1) / 2
             await asyncio.sleep(min(max(turn_s, _SHORTEST_TURN_S), _LONGEST_TURN_S))
             now = time.monotonic()
-            due = [
+            waiting = [
                 held
                 for held in self._held.values()
-                if held.awake
-                and held.position != held.saved
-                and (now - held.copied_at >= self._every_s or held.position - held.saved >= held.copy_after)
-                and not self._under_way(held)
+                if held.awake and held.position != held.saved and not self._under_way(held)
             ]
-            if due:
-                self._copy(min(due, key=lambda held: held.copied_at))
+            turn = whose([self._waited(held, now) for held in waiting])
+            if turn is not None:
+                self._copy(waiting[turn])
+
+    def _waited(self, held: _Held, now: float) -> float:
+        return max((now - held.copied_at) / self._every_s, (held.position - held.saved) / held.copy_after)
 
     def committed(self, partition: int, offset: int) -> None:
         """The broker has this input offset of a partition. From any thread."""
