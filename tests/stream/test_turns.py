@@ -1,5 +1,7 @@
 """Partitions that change at one pace are copied at even distances, each no later than its time."""
 
+import itertools
+
 import pytest
 
 from streamer.stream.turns import whose
@@ -24,7 +26,7 @@ def copies(paces, turns, step=0.002):
 def test_copies_of_one_pace_become_evenly_spaced(n):
     found = copies([1.0] * n, 10_000)
     turns = [turn for turn, _ in found if turn > 5_000]
-    gaps = [after - before for before, after in zip(turns, turns[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(turns)]
     even = 500 / n
     assert abs(sum(gaps) / len(gaps) - even) <= 1
     assert max(gaps) < 3 * even
