@@ -142,7 +142,7 @@ def _notes(results: Results, sizes: dict[str, Any]) -> list[str]:
     )
     lines = [
         (
-            f"Medians of {sizes['repeats']} round(s){' on a broker that one more visit has warmed up' if results.get('warmed') else ', the first on a cold broker'}; in each round every worker is started once, catches up with a backlog of its own "
+            f"Medians of {sizes['repeats']} round(s) on a broker that {results['warmed']} visits before have warmed up; in each round every worker is started once, catches up with a backlog of its own "
             f"({sizes['measured']:,} set-ups are timed after {sizes['warm']:,}; {sizes['slow_measured']:,} after {sizes['slow_warm']:,} for the agent per event) "
             f"and then answers paced set-ups. Set-ups of {results['setup_bytes']:.0f} bytes on average come from the simulated traffic. "
             "All decode, count the caller and send one decision, with the same settings of librdkafka "
