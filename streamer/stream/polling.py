@@ -6,7 +6,7 @@ committed only behind a contiguous run of finished batches, and where state is k
 with it. Partitions that are gained rest until their state is there.
 
 A worker that was stopped (SIGSTOP, a paused machine) for longer than its session has lost its partitions without knowing
-it. Every turn, and every send (`Poller.holds`), looks at the monotonic clock: such a worker forgets what it held and joins
+it. Every turn, and every send (`Poller.held_until`), looks at the monotonic clock: such a worker forgets what it held and joins
 anew. What belongs to an earlier membership carries an older `epoch`.
 """
 
@@ -99,10 +99,12 @@ class Poller:
         """Batches handed over and not finished."""
         return len(self._in_flight)
 
-    def holds(self, batch: Batch) -> bool:
-        """Whether what came of `batch` may still be sent: not after this worker was silent beyond its session."""
-        # The order matters: the thread moves the epoch before it says that it is alive again.
-        return time.monotonic() - self._alive_at < self._session_s and batch.epoch == self.epoch
+    def held_until(self, batch: Batch) -> float:
+        """Until when by the monotonic clock what came of `batch` may be sent, to be asked again then: not after this worker was
+        silent beyond its session; 0 where others have its partitions.
+        """
+        alive_at = self._alive_at  # first: the thread moves the epoch before it says that it is alive again
+        return alive_at + self._session_s if batch.epoch == self.epoch else 0.0
 
     def stop(self, *, abandon: bool = False) -> None:
         """Begin to drain; with `abandon` what is in flight is not waited for."""

@@ -231,8 +231,8 @@ class Scoring:
         if self._identities is not None:
             columns = await self._identities.look(columns)
         await self._apply_control()
-        holds = partial(self._poller.holds, batch)
-        if not holds():
+        held_until = partial(self._poller.held_until, batch)
+        if time.monotonic() >= held_until():
             return  # taken in before this worker lost its partitions: whoever has them now judges it
         self._log_clock.met(columns.append_ms[-1])
         now = int(time.time() * 1000)
@@ -240,8 +240,8 @@ class Scoring:
         outcomes = self.judge.process(columns, now, shed)
         self.checkpoints.judged(batch.spans, now / 1000)
         demotions = self.governing.observe(outcomes.standing, self.judge.policy, self.judge.demotions)
-        messages = [*self._messages(records, headers, columns, outcomes), *demotions]
-        await self.deliveries.send(messages, batch.finish, holds)
+        messages = [*self._decisions(columns, outcomes), *self._beside(records, headers, columns, outcomes), *demotions]
+        await self.deliveries.send(messages, batch.finish, held_until)
         self.metrics.observe(columns, outcomes, time.time() * 1000, shed=shed)
         for partition, span in batch.spans.items():
             self.metrics.age(partition, time.time() - span[-1].timestamp()[1] / 1000)
@@ -249,14 +249,16 @@ class Scoring:
             self._tell_of_misplaced(columns, outcomes)
         self.metrics.bad_share.set(self._brake.judged(len(records), len(outcomes.rejected)))
 
-    def _messages(
-        self, records: list[Any], given: list[Any], columns: Records, outcomes: Outcomes
-    ) -> Iterator[Message]:
-        topics, partitions, offsets, of = self.topics, columns.partitions, columns.offsets, self._partition_headers
-        decisions = topics.decisions
-        for row, call_id, value in outcomes.decisions:
-            partition = partitions[row]
-            yield decisions, value, call_id, partition, [of[partition], ("source.offset", b"%d" % offsets[row])]
+    def _decisions(self, columns: Records, outcomes: Outcomes) -> list[Message]:
+        topic, of = self.topics.decisions, self._partition_headers
+        partitions, offsets = columns.partitions, columns.offsets
+        return [
+            (topic, value, call_id, partitions[row], [of[partitions[row]], ("source.offset", b"%d" % offsets[row])])
+            for row, call_id, value in outcomes.decisions
+        ]
+
+    def _beside(self, records: list[Any], given: list[Any], columns: Records, outcomes: Outcomes) -> Iterator[Message]:
+        topics, partitions, offsets = self.topics, columns.partitions, columns.offsets
         for row, key, value in outcomes.evidence:
             yield topics.evidence, value, key, partitions[row], None
         yield from self._revisions(outcomes)
