@@ -2,15 +2,16 @@
 
 import asyncio
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from streamer.errors import DeliveryError
 from streamer.kafka import topics
-from streamer.kafka.clients import admin, producer
+from streamer.kafka.clients import admin, consumer_config, producer
 from streamer.stream.deliveries import Deliveries, Parcel
 from tests.stream.live import read, wait_until
 
@@ -65,6 +66,22 @@ def test_batches_are_finished_when_all_their_runs_are_delivered(kafka_settings):
     assert sorted(finished) == [0, 1, 2, 3, 4]
     assert not failed
     assert len(read(kafka_settings, topic, 4, wanted=2 * 508 + 40)) == 2 * 508 + 40
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(("until", "sent"), [([3], 3), ([3, 6], 5), ([3, 1_000], 7), ([0], 0)])
+def test_what_may_be_sent_no_more_stays_here_in_the_middle_of_a_batch(kafka_settings, monkeypatch, until, sent):
+    topic = topics.Topics(kafka_settings).decisions
+    done, failed, answers = [], [], iter([*until, 0])
+    deliveries = Deliveries(kafka_settings, failed.append)
+    monkeypatch.setattr("streamer.stream.deliveries.time", SimpleNamespace(monotonic=partial(next, count())))
+    asyncio.run(deliveries.send(run_of(topic, 1, [SMALL] * 7), partial(done.append, 7), lambda: next(answers)))
+    assert deliveries.close(20)
+    looking = Consumer(consumer_config(kafka_settings, "looking"))
+    assert looking.get_watermark_offsets(TopicPartition(topic, 1), timeout=10)[1] == sent
+    looking.close()
+    assert done == ([7] if sent == 7 else [])
+    assert not failed
 
 
 def take_little(settings, topic):
