@@ -68,6 +68,17 @@ def test_batches_are_finished_when_all_their_runs_are_delivered(kafka_settings):
     assert len(read(kafka_settings, topic, 4, wanted=2 * 508 + 40)) == 2 * 508 + 40
 
 
+def end_of(settings, topic, partition):
+    """Where the log of a partition ends; None while its leader is not known yet."""
+    looking = Consumer(consumer_config(settings, "looking") | {"log_level": 0})
+    try:
+        return looking.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+    except KafkaException:
+        return None
+    finally:
+        looking.close()
+
+
 @pytest.mark.broker
 @pytest.mark.parametrize(("until", "sent"), [([3], 3), ([3, 6], 5), ([3, 1_000], 7), ([0], 0)])
 def test_what_may_be_sent_no_more_stays_here_in_the_middle_of_a_batch(kafka_settings, monkeypatch, until, sent):
@@ -77,9 +88,8 @@ def test_what_may_be_sent_no_more_stays_here_in_the_middle_of_a_batch(kafka_sett
     monkeypatch.setattr("streamer.stream.deliveries.time", SimpleNamespace(monotonic=partial(next, count())))
     asyncio.run(deliveries.send(run_of(topic, 1, [SMALL] * 7), partial(done.append, 7), lambda: next(answers)))
     assert deliveries.close(20)
-    looking = Consumer(consumer_config(kafka_settings, "looking"))
-    assert looking.get_watermark_offsets(TopicPartition(topic, 1), timeout=10)[1] == sent
-    looking.close()
+    wait_until(lambda: end_of(kafka_settings, topic, 1) is not None)
+    assert end_of(kafka_settings, topic, 1) == sent
     assert done == ([7] if sent == 7 else [])
     assert not failed
 
