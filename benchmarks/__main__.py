@@ -80,19 +80,25 @@ def visit_all(
     First visits are thrown away, of the first peer and of one with all kinds of records: until the broker has compiled its own
     code, it takes up to three times the processor time for a set-up, which would be charged to whoever came first.
     """
+
+    def visited(peer: Peer, wanted: Sizes, when: str) -> dict[str, Any] | None:
+        try:
+            return Visit(peer, bootstrap, corpus, wanted, folder).measure()
+        except (BenchmarkError, KafkaException, StreamerError, subprocess.SubprocessError, ValueError) as reason:
+            results["left_out"][peer.name] = f"{when}: {reason}"
+            console.print(f"[red]failed:[/] {reason}", markup=True, highlight=False)
+            return None
+
     first = [chosen[0], *[peer for peer in chosen if peer.mixed and peer is not chosen[0]]]
-    for peer in first:
-        for warming in (QUICK, sizes):
-            Visit(peer, bootstrap, corpus, warming, folder).measure()
-    results["warmed"] = len(first) * 2
+    warming = [QUICK] if results["quick"] else [QUICK, sizes]
+    results["warmed"] = sum(
+        visited(peer, wanted, "while the broker was warmed up") is not None for peer in first for wanted in warming
+    )
     for turn in range(sizes.repeats):
         for peer in chosen[turn % len(chosen) :] + chosen[: turn % len(chosen)]:
             console.print(f"  round {turn + 1} of {sizes.repeats}: {peer.title} … ", end="")
-            try:
-                found = Visit(peer, bootstrap, corpus, sizes, folder).measure()
-            except (BenchmarkError, KafkaException, StreamerError, subprocess.SubprocessError, ValueError) as reason:
-                results["left_out"][peer.name] = f"round {turn + 1}: {reason}"
-                console.print(f"[red]failed:[/] {reason}", markup=True, highlight=False)
+            found = visited(peer, sizes, f"round {turn + 1}")
+            if found is None:
                 continue
             held = results["peers"].setdefault(peer.name, {"title": peer.title, "visits": []})
             held["visits"].append({"round": turn, **found})

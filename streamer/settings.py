@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     batch_timeout_s: float = Field(60.0, gt=0, description="a batch that is not finished by then stops the worker")
     drain_s: float = Field(10.0, gt=0, description="how long a leaving worker may take to finish what is in flight")
     checkpoint_s: float = Field(
-        5.0, ge=0.2, le=3_600, description="each partition's state is saved so often while calls come"
+        5.0, ge=0.2, le=3_600, description="each partition's state is saved about so often while calls come"
     )
     begin_empty: bool = Field(
         False, description="begin with empty windows where state cannot be restored, instead of stopping"

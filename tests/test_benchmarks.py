@@ -24,6 +24,7 @@ def results(**peers: list[float]) -> dict[str, Any]:
         "setup_bytes": 370.0,
         "records_a_setup": 2.6,
         "left_out": {},
+        "warmed": 4,
         "peers": {
             name: {
                 "title": name,

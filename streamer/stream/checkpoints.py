@@ -50,7 +50,7 @@ class _Held:
         self.answered = wish.origin.offset  # before it lie the records that others' decisions answer
         self.next_bucket = 0
         self.saved = -1  # the position of the newest copy
-        self.copied_at = 0.0
+        self.copied_at = self.since
         self.copy_after = _COPY_AFTER
         self.order: Order | None = None
 
@@ -208,7 +208,8 @@ class Checkpoints:
         ready = [held for held in self._held.values() if not held.awake and held.restored is not None]
         for held in ready:
             if self._control.reached >= held.facts:
-                held.awake, held.since = True, time.monotonic()
+                held.awake = True
+                held.since = held.copied_at = time.monotonic()
                 number, restored = held.wish.partition, held.restored
                 if self._keeping is not None and restored is not None:
                     self._keeping.state.watch(number)
@@ -233,12 +234,10 @@ class Checkpoints:
             turn_s = self._every_s / max(len(self._held), 1) / 2
             await asyncio.sleep(min(max(turn_s, _SHORTEST_TURN_S), _LONGEST_TURN_S))
             now = time.monotonic()
-            waiting = [
-                held
-                for held in self._held.values()
-                if held.awake and held.position != held.saved and not self._under_way(held)
-            ]
-            turn = whose([self._waited(held, now) for held in waiting])
+            changed = [held for held in self._held.values() if held.awake and held.position != held.saved]
+            waiting = [held for held in changed if not self._under_way(held)]
+            others = [self._waited(held, now) for held in changed if self._under_way(held)]
+            turn = whose([self._waited(held, now) for held in waiting], others)
             if turn is not None:
                 self._copy(waiting[turn])
 

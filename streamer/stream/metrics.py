@@ -23,7 +23,6 @@ MOST_TRUNKS: Final = 2_000
 """Trunks that have labels of their own, all operators together."""
 _SMOOTHED: Final = 0.05
 """Part of the clock skew shown that the newest batch makes up."""
-_row: Final = itemgetter(0)
 _MOST_SKEW_S: Final = 600.0
 """Skew beyond which it makes no difference; one absurd time must not hide what comes after it."""
 
@@ -219,7 +218,7 @@ class Metrics:
         counted, n = self._counted, len(batch.values)
         counted[self.records, ()] += n
         self.batch.observe({n: 1})
-        appended = Tally(map(batch.append_ms.__getitem__, map(_row, outcomes.decisions)))
+        appended = Tally(map(batch.append_ms.__getitem__, map(itemgetter(0), outcomes.decisions)))
         self.latency.observe({max(now_ms - at, 0.0) / 1000: times for at, times in appended.items()})
         for alone, times in (
             (self.shed, shed),

@@ -99,12 +99,12 @@ class Poller:
         """Batches handed over and not finished."""
         return len(self._in_flight)
 
-    def held_until(self, batch: Batch) -> float:
-        """Until when by the monotonic clock what came of `batch` may be sent, to be asked again then: not after this worker was
-        silent beyond its session; 0 where others have its partitions.
+    def held_until(self, epoch: int) -> float:
+        """Until when by the monotonic clock what came of that membership may be sent, to be asked again then: not after this
+        worker was silent beyond its session; 0 where the group went on without it.
         """
         alive_at = self._alive_at  # first: the thread moves the epoch before it says that it is alive again
-        return alive_at + self._session_s if batch.epoch == self.epoch else 0.0
+        return alive_at + self._session_s if epoch == self.epoch else 0.0
 
     def stop(self, *, abandon: bool = False) -> None:
         """Begin to drain; with `abandon` what is in flight is not waited for."""

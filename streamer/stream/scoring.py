@@ -7,7 +7,7 @@ import collections
 import itertools
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -169,19 +169,20 @@ class Scoring:
 
     async def _settle(self, partitions: set[int], now_ms: int) -> None:
         """Revise what was said of calls whose time is up, where all is judged that was appended before `now_ms`."""
+        held_until = partial(self._poller.held_until, self._poller.epoch)
         ends = await self._ends.of(partitions) if partitions else {}
         for partition, end in ends.items():
             if partition in self._owned and self.checkpoints.position(partition) == end:
-                await self._revise(self.judge.tick(partition, now_ms))
+                await self._revise(self.judge.tick(partition, now_ms), held_until)
 
-    async def _revise(self, outcomes: Outcomes) -> None:
+    async def _revise(self, outcomes: Outcomes, held_until: Callable[[], float]) -> None:
         self.metrics.waited(outcomes)
         if outcomes.revisions:
 
             def delivered() -> None:
                 self._loop.call_soon_threadsafe(self.judge.delivered, outcomes.revisions)
 
-            await self.deliveries.send([*self._revisions(outcomes)], delivered)
+            await self.deliveries.send([*self._revisions(outcomes)], delivered, held_until)
 
     def _revisions(self, outcomes: Outcomes) -> Iterator[Message]:
         topics = self.topics
@@ -231,8 +232,9 @@ class Scoring:
         if self._identities is not None:
             columns = await self._identities.look(columns)
         await self._apply_control()
-        held_until = partial(self._poller.held_until, batch)
-        if time.monotonic() >= held_until():
+        held_until = partial(self._poller.held_until, batch.epoch)
+        until = held_until()
+        if time.monotonic() >= until:
             return  # taken in before this worker lost its partitions: whoever has them now judges it
         self._log_clock.met(columns.append_ms[-1])
         now = int(time.time() * 1000)

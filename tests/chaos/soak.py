@@ -43,9 +43,9 @@ CALLERS, SUBSCRIBERS = 2_000_000, 60_000
 BLOCK_S = 240
 """After so long the same callers call again."""
 FAULTS = ("kill", "freeze", "replace", "stall")
-FILLED_S, SETTLED_S = 540, 660
-"""From when on the tables hold what they hold of such traffic (calls of eight minutes): the next fault is one after which the worker
-holds everything for the first time. Figures are compared from when that is over.
+FILLED_S = 540
+"""From when on the tables hold what they hold of such traffic (calls of eight minutes): the next fault is one in which the worker
+takes everything over. Figures are compared from when that is done.
 """
 
 
@@ -228,10 +228,13 @@ def picture(samples, faults):
     return "\n".join(lines)
 
 
-def told_of(samples, faults, rate, account):
-    """The section of the page."""
+def told_of(samples, faults, rate, account, filled_s):
+    """The section of the page; `filled_s` is when all was held with full tables for the first time, None for a short run."""
     records, missing, again, differences = account
-    settled = [sample for sample in samples if sample.at_s > min(SETTLED_S, samples[-1].at_s / 3)]
+    settled = [sample for sample in samples if sample.at_s > (filled_s or samples[-1].at_s / 6)]
+    since = (
+        f" after minute {filled_s / 60:.0f}, when it had held all partitions once with full tables" if filled_s else ""
+    )
     third = len(settled) // 3
 
     def flat(name):
@@ -245,8 +248,7 @@ def told_of(samples, faults, rate, account):
         f"each time as new calls of the same callers, {len(faults)} faults on the other worker and "
         f"the broker ({', '.join(FAULTS)}). Of {records:,} set-ups {missing} have no decision and {again} have it twice; "
         f"{len(differences)} windows, counters, remembered calls or revisions differ from an undisturbed engine's. The worker that was "
-        f"left alone, medians of the first and the last third after minute {settled[0].at_s / 60:.0f}, when it had held all partitions "
-        f"once with all tables full: file handles {flat('handles')}, threads {flat('threads')}, lag "
+        f"left alone, medians of the first and the last third{since}: file handles {flat('handles')}, threads {flat('threads')}, lag "
         f"{flat('lag_records')} records, p50 {flat('p50_ms')} ms, p99 {flat('p99_ms')} ms, memory {flat('memory_mib')} MiB with "
         f"{flat('callers')} callers held, {max(sample.callers for sample in samples):,} at most at one moment, whose windows last for "
         f"28 hours, and the calls of eight minutes. What that memory is the next section says."
@@ -284,17 +286,18 @@ def main():
                 env=_environment(settings), stdout=subprocess.DEVNULL, cwd=ROOT,
             )  # fmt: skip
             watch, began = Watch(alone, page), time.monotonic()
-            next_fault, filled = began + 60, False
+            next_fault, filled_s = began + 60, None
             while traffic.poll() is None:
                 time.sleep(5)
                 watch.look()
                 if time.monotonic() > next_fault and time.monotonic() < began + 60 * told.minutes - 30:
                     faults.append(time.monotonic() - began)
                     how = draw.choice(FAULTS)
-                    if not filled and time.monotonic() > began + FILLED_S:
-                        how, filled = "freeze", True
+                    full = filled_s is None and faults[-1] > FILLED_S
+                    how = "freeze" if full else how
                     print(f"{faults[-1]:6.0f} s {how}; {watch.samples[-1]}", flush=True)
                     disturb(how, settings, others, environment, broker, draw)
+                    filled_s = time.monotonic() - began if full else filled_s
                     next_fault = time.monotonic() + draw.uniform(20, 60)
             time.sleep(10)
             for worker in (alone, *others):
@@ -306,7 +309,7 @@ def main():
             for worker in (alone, *others):
                 worker.kill()
             broker.stop(delete_data=True)
-    text = told_of(watch.samples, faults, told.rate, account)
+    text = told_of(watch.samples, faults, told.rate, account, filled_s)
     for difference in account[3]:
         print(difference)
     print(text)

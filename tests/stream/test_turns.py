@@ -1,4 +1,4 @@
-"""Partitions that change at one pace are copied at even distances, each no later than its time."""
+"""Partitions that change at one pace are copied at even distances, each hardly later than its time."""
 
 import itertools
 
@@ -39,3 +39,11 @@ def test_each_has_its_own_pace():
     times = [sum(1 for _, chosen in found if chosen == n) for n in range(3)]
     assert times[0] / times[1] == pytest.approx(4, rel=0.2)
     assert times[2] == 0
+
+
+def test_who_is_slow_to_be_written_does_not_make_the_others_come_more_often():
+    waits = [0.7, 0.8, 0.9]
+    assert whose(waits) == 2
+    assert whose(waits, [0.1, 0.2]) is None
+    assert whose(waits, [0.1, 5.0]) == 2
+    assert whose([], [0.5, 2.0]) is None
