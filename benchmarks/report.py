@@ -31,7 +31,7 @@ CAUSES: Final = {
         "1.7 go into handing the decision to librdkafka's queue, 1.9 into the work that all peers do, 0.8 into the thread that polls, "
         "the rest into records becoming columns and decisions messages. On a broker that has compiled its own code all peers gain more than "
         "that: Bytewax' source and sink are compiled, it waits for no delivery, and its two cores are never one interpreter's. The ratios to it, to "
-        "Quix Streams and to the agent per event lie within 5 % of what is promised, and differ by 10 % between rounds."
+        "Quix Streams and to the agent per event differ by 10 % between rounds."
     ),
     3: (
         "at 5,000/s a batch of nine set-ups takes the judging thread about a millisecond, three quarters of the time there is: the engine a third of "
