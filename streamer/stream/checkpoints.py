@@ -235,11 +235,9 @@ class Checkpoints:
             await asyncio.sleep(min(max(turn_s, _SHORTEST_TURN_S), _LONGEST_TURN_S))
             now = time.monotonic()
             changed = [held for held in self._held.values() if held.awake and held.position != held.saved]
-            waiting = [held for held in changed if not self._under_way(held)]
-            others = [self._waited(held, now) for held in changed if self._under_way(held)]
-            turn = whose([self._waited(held, now) for held in waiting], others)
+            turn = whose([(self._waited(held, now), self._under_way(held)) for held in changed])
             if turn is not None:
-                self._copy(waiting[turn])
+                self._copy(changed[turn])
 
     def _waited(self, held: _Held, now: float) -> float:
         return max((now - held.copied_at) / self._every_s, (held.position - held.saved) / held.copy_after)

@@ -1,8 +1,9 @@
 """What stands for the delivery of a batch: the last message of each run of a partition, and nothing less."""
 
 import asyncio
+import math
 from functools import partial
-from itertools import count
+from itertools import chain, count, repeat
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,8 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from streamer.errors import DeliveryError
 from streamer.kafka import topics
 from streamer.kafka.clients import admin, consumer_config, producer
+from streamer.settings import load
+from streamer.stream.deliveries import _SETTINGS as SETTINGS
 from streamer.stream.deliveries import Deliveries, Parcel
 from tests.stream.live import read, wait_until
 
@@ -91,6 +94,18 @@ def test_what_may_be_sent_no_more_stays_here_in_the_middle_of_a_batch(kafka_sett
     wait_until(lambda: end_of(kafka_settings, topic, 1) is not None)
     assert end_of(kafka_settings, topic, 1) == sent
     assert done == ([7] if sent == 7 else [])
+    assert not failed
+
+
+def test_who_waits_for_room_asks_again_whether_the_rest_may_go(monkeypatch):
+    monkeypatch.setitem(SETTINGS, "queue.buffering.max.messages", 3)  # nobody answers there, so that it stays full
+    done, failed, answers = [], [], chain([math.inf], repeat(0.0))
+    deliveries = Deliveries(load(bootstrap="127.0.0.1:1"), failed.append)
+    sending = deliveries.send(run_of("t", 1, [SMALL] * 7), partial(done.append, 7), lambda: next(answers))
+    asyncio.run(asyncio.wait_for(sending, 20))
+    assert len(deliveries._producer) == 3
+    assert not deliveries.close(0.1)
+    assert not done
     assert not failed
 
 

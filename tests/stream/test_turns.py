@@ -14,7 +14,7 @@ def copies(paces, turns, step=0.002):
         waited = [done + pace * step for done, pace in zip(waited, paces, strict=True)]
         longest = max(waited)
         assert longest <= 1 + max(paces) * step * len(paces)
-        chosen = whose(waited)
+        chosen = whose([(wait, False) for wait in waited])
         if chosen is not None:
             assert waited[chosen] == longest
             found.append((turn, chosen))
@@ -42,8 +42,8 @@ def test_each_has_its_own_pace():
 
 
 def test_who_is_slow_to_be_written_does_not_make_the_others_come_more_often():
-    waits = [0.7, 0.8, 0.9]
-    assert whose(waits) == 2
-    assert whose(waits, [0.1, 0.2]) is None
-    assert whose(waits, [0.1, 5.0]) == 2
-    assert whose([], [0.5, 2.0]) is None
+    waiting = [(0.7, False), (0.8, False), (0.9, False)]
+    assert whose(waiting) == 2
+    assert whose([*waiting, (0.1, True), (0.2, True)]) is None
+    assert whose([*waiting, (0.1, True), (5.0, True)]) == 2
+    assert whose([(0.5, True), (2.0, True)]) is None
