@@ -146,7 +146,7 @@ def main() -> int:
     if chosen or "restore" in wanted:
         with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as name:
             folder = Path(name)
-            broker = LocalBroker(folder / "broker", port=told.port, heap="512m")
+            broker = LocalBroker(folder / "broker", port=told.port)
             console.print("starting a broker and simulating traffic …")
             broker.start(dies_with_parent=True, show=True)
             try:

