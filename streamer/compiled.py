@@ -92,14 +92,14 @@ class Straight:
 
     def __init__(self, function: Any) -> None:
         self._function = function
-        self._known: tuple[Any, ...] = ()
+        self._known: tuple[Any, ...] | None = None
         self._types: tuple[Any, ...] = ()
         self._enter: Any = None
 
     def __call__(self, seldom: tuple[Any, ...], *given: Any) -> Any:
         """What the loop returns for `seldom` and then `given`."""
         known = self._known
-        if len(known) == len(seldom) and all(map(is_, known, seldom)):
+        if known is not None and len(known) == len(seldom) and all(map(is_, known, seldom)):
             if self.checked and self._types[len(seldom) :] != _types_of(given):
                 raise TypeError(f"entered with {_types_of(given)}, before with {self._types[len(seldom) :]}")
             return self._enter(*seldom, *given)

@@ -166,7 +166,8 @@ class Engine:
         waiting, journal = self.state.waiting, self._journal
         for partition in partitions:
             found = self._revisions.collect(waiting, journal, partition, now_ms, self.policy, saying=saying)
-            outcomes.came.update(found.came)
+            for came in found.came:
+                outcomes.came[came] += 1
             outcomes.revisions += found.revisions
 
     def _judge(self, given: Read, now_ms: int, shed: bool, outcomes: Outcomes) -> None:
@@ -183,7 +184,7 @@ class Engine:
         found = self._run((self.state, self._surroundings.at(now_ms)), of, said, out, hashes, self._filled)
         if found & kernel.SKIPPED:
             numbers = given.numbers
-            for at in np.flatnonzero(of.skip).tolist():
+            for at in of.skip.nonzero()[0].tolist():
                 self._misplace(given.batch, given.rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         if found & (kernel.LINES | kernel.SUMMED):
             outcomes.counts = summing.told(self.state.tallies, given, out, known)
@@ -192,7 +193,7 @@ class Engine:
         for pended in outcomes.pended:
             self._revisions.add(*pended)
         if found & kernel.SETTLED:
-            self._collect(np.flatnonzero(self.state.waiting.settled).tolist(), now_ms, outcomes, saying=False)
+            self._collect(self.state.waiting.settled.nonzero()[0].tolist(), now_ms, outcomes, saying=False)
 
     def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
         if batch.rekeyed[row]:

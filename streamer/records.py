@@ -15,7 +15,7 @@ from streamer.calls.compiled_numbers import NumberColumns, Numbers
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.reading import Calls, Reader
 from streamer.calls.texts import ASSERTED, CALL_ID, DIVERTED, Texts
-from streamer.compiled import loop
+from streamer.compiled import Straight, loop
 from streamer.in_force import InForce
 from streamer.registers import trunks
 from streamer.ways import Taken, Way, Ways
@@ -75,6 +75,8 @@ class Records:
         self._secret = secret
         self._reader = Reader()
         self._ways = Ways(secret)
+        self._fill = Straight(_fill)
+        self._hash = Straight(hash_calls)
 
     def sound(self, values: Sequence[bytes | None]) -> Calls:
         """The sound records of a batch, and those that are refused."""
@@ -91,15 +93,14 @@ class Records:
         taken = self._ways.of(texts, known)
         records = np.zeros((len(rows), columns.RECORD_COLUMNS), np.int64)
         hashes = np.empty(len(rows), np.int64)
-        diverted, asserted = _fill(
-            records, given, placed, taken.way, taken.known, known.trunks.compiled.kind, texts.spans
-        )
+        kinds = known.trunks.compiled.kind
+        diverted, asserted = self._fill((kinds,), records, given, placed, taken.way, taken.known, texts.spans)
         if diverted:
             self._ids(records, texts, columns.DIVERTED, DIVERTED)
         if asserted:
             self._ids(records, texts, columns.ASSERTED, ASSERTED)
         found = self._numbers.resolve(texts)
-        hash_calls(*texts, placed[2], self._secret, hashes)
+        self._hash((), *texts, placed[2], self._secret, hashes)
         return Read(
             batch,
             rows,
@@ -121,7 +122,7 @@ class Records:
 
 @loop
 def _fill(
-    records: Any, given: Any, placed: Any, way: Any, known: Any, trunk_kinds: Any, spans: Any
+    trunk_kinds: Any, records: Any, given: Any, placed: Any, way: Any, known: Any, spans: Any
 ) -> tuple[bool, bool]:
     """Fill the columns of records; those of diverted numbers, and of numbers that a network asserts over an enterprise's trunk, with 1
     where there is one. Gives whether there are any.

@@ -24,7 +24,7 @@ from streamer.calls.compiled_decisions import (
 from streamer.calls.decisions import ACTIONS
 from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR
 from streamer.columns import Verdicts
-from streamer.compiled import loop
+from streamer.compiled import Straight, loop
 from streamer.evidence import evidence_of
 from streamer.in_force import InForce, Versions
 from streamer.outcomes import Outcomes, closing_of
@@ -58,6 +58,7 @@ class Reporter:
 
     def __init__(self) -> None:
         self._writer = Writer()
+        self._lines = Straight(_lines)
 
     def report(
         self, given: Read, out: Verdicts, hashes: Any, known: InForce, now_ms: int, shed: bool, outcomes: Outcomes
@@ -70,9 +71,8 @@ class Reporter:
         counts = np.zeros(_COUNTS, np.int64)
         by_operator = np.zeros((len(given.taken.operators), 2), np.int64)
         deadlines = known.operators.compiled.deadline_ms
-        lines = lines[
-            : _lines(given.columns, given.taken.operator, out, deadlines, now_ms, shed, lines, counts, by_operator)
-        ]
+        of = given.columns, given.taken.operator
+        lines = lines[: self._lines((deadlines,), *of, out, now_ms, shed, lines, counts, by_operator)]
         counted = counts.tolist()
         if counted[_CLAMPED]:
             for at in np.flatnonzero(out.columns[:, columns.FLAGS] & columns.CLAMPED).tolist():
@@ -136,12 +136,12 @@ class Reporter:
 def _count_ways(given: Read, lines: Any, by_operator: Any, counted: list[int], outcomes: Outcomes) -> None:
     """Count by operator and trunk; `by_operator` see `_lines`."""
     operators = given.taken.operators
-    present = np.flatnonzero(by_operator[:, 0])
+    (present,) = by_operator[:, 0].nonzero()
     for which, (times, delay) in zip(present.tolist(), by_operator[present].tolist(), strict=True):
         outcomes.setups[operators[which]], outcomes.delays[operators[which]] = times, delay
     if counted[_REASONED]:
-        unjudged = lines[lines[:, REASONS_SAID] & THROTTLED != 0, _OPERATOR].tolist()
-        outcomes.throttled.update(operators[which] for which in unjudged)
+        for which in lines[lines[:, REASONS_SAID] & THROTTLED != 0, _OPERATOR].tolist():
+            outcomes.throttled[operators[which]] += 1
     if counted[BLOCK]:
         blocked = lines[lines[:, ACTIONS_SAID] & 0xFF == BLOCK]
         over, reasons = given.taken.way[blocked[:, ROW]].tolist(), blocked[:, REASONS_SAID].tolist()
@@ -166,10 +166,10 @@ def _tell(given: Read, out: Verdicts, known: InForce, told: list[tuple[Any, int,
 
 @loop
 def _lines(
+    deadlines: Any,
     batch: Any,
     operator: Any,
     out: Any,
-    deadlines: Any,
     now_ms: int,
     shed: bool,
     lines: Any,

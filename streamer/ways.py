@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.calls.texts import OPERATOR, TRUNK, Texts
-from streamer.compiled import loop
+from streamer.compiled import Straight, loop
 from streamer.in_force import InForce
 from streamer.registers import trunks
 from streamer.registers.index import Index, get, grown, index, put, widened
@@ -52,6 +52,7 @@ class Ways:
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
+        self._find = Straight(_find)
         self._forget()
 
     def _forget(self) -> None:
@@ -68,7 +69,7 @@ class Ways:
             self._forget()
         way = np.empty(texts.spans.shape[1], np.int64)
         row = 0
-        while (row := int(_find(*texts, self._numbers, self._known, known.told_of_ways, way, row))) >= 0:
+        while (row := self._find((self._numbers, self._known), *texts, known.told_of_ways, way, row)) >= 0:
             number = int(way[row])
             if number < 0:
                 number = self._enter(texts, row)
@@ -110,7 +111,7 @@ def _hash(data: Any, spans: Any, row: int, secret: Any) -> int:
 
 
 @loop
-def _find(data: Any, spans: Any, numbers: Index, known: Any, told: int, way: Any, begin: int) -> int:
+def _find(numbers: Index, known: Any, data: Any, spans: Any, told: int, way: Any, begin: int) -> int:
     """Fill `way` from a call on; gives the first whose way has no number, or of which too little is known, -1 if there is none."""
     for row in range(begin, way.shape[0]):
         number = get(numbers, _hash(data, spans, row, numbers.secret), 0)

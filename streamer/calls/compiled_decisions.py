@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR, PADDING, Texts, specials
-from streamer.compiled import loop, lowest_bit, put_word, word_at
+from streamer.compiled import Straight, loop, lowest_bit, put_word, word_at
 
 MILLIONTHS: Final = 1_000_000
 """A score is said in millionths."""
@@ -66,6 +66,7 @@ class Writer:
         self._out = np.empty(
             0, np.uint8
         )  # made seldom: memory that is new to a process has to be cleared by the system
+        self._write = Straight(_write)
         self._forget()
 
     def _forget(self) -> None:
@@ -93,7 +94,8 @@ class Writer:
             self._out = np.empty(2 * size, np.uint8)
         places = np.empty((2, m), np.int64)
         between = np.frombuffer(b',"decided_at":%d,"operator":"' % decided_at, np.uint8)
-        length = _write(*texts, lines, between, self._keys, self._ends, self._bytes, self._out, places)
+        seldom = self._keys, self._ends, self._bytes
+        length = self._write(seldom, *texts, lines, between, self._out, places)
         written = self._out[:length].tobytes()
         return [written[begin:end] for begin, end in zip(*places.tolist(), strict=True)]
 
@@ -192,7 +194,7 @@ def _one(data: Any, spans: Any, line: Any, between: Any, keys: Any, ends: Any, c
 
 @loop
 def _write(
-    data: Any, spans: Any, lines: Any, between: Any, keys: Any, ends: Any, closings: Any, out: Any, places: Any
+    keys: Any, ends: Any, closings: Any, data: Any, spans: Any, lines: Any, between: Any, out: Any, places: Any
 ) -> int:
     """Fill `out` and `places` int64[2, m], where each decision begins and ends; returns the length."""
     at = 0

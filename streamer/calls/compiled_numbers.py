@@ -35,7 +35,7 @@ from streamer.calls.numbers import (
 )
 from streamer.calls.plan import NumberTable, PlanTable, classify, number_table
 from streamer.calls.texts import ASSERTED, CALLEE, CALLER, Texts, laid_out
-from streamer.compiled import loop
+from streamer.compiled import Straight, loop
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -86,6 +86,7 @@ class Numbers:
         self._words = np.array(secret, dtype=np.uint64)
         self._rules = rules_of(plan)
         self._spelled: Bytes = np.empty(0, dtype=np.uint8)
+        self._resolve = Straight(_resolve)
 
     @classmethod
     def prepared(cls, plan: HomePlan, secret: tuple[int, int], partitions: int) -> Self:
@@ -101,9 +102,8 @@ class Numbers:
         ids = np.empty((3, n), dtype=np.int64)
         codes = np.empty((10, n), dtype=np.int32)
         withheld = np.empty(n, dtype=np.bool_)
-        if _resolve(
-            *texts, self._rules, self._words, self.partitions, self.table, ids, codes, withheld, self._room(texts.data)
-        ):
+        seldom = self._rules, self._words, self.table
+        if self._resolve(seldom, *texts, self.partitions, ids, codes, withheld, self._room(texts.data)):
             self._finish(texts, ids, codes, withheld)
         return NumberColumns(*ids, codes[0], withheld, *codes[1:], self.plan, texts)
 
@@ -189,12 +189,12 @@ def _is_ascii(data: Bytes, begin: int, end: int) -> bool:
 
 @loop
 def _resolve(
-    data: Bytes,
-    spans: Ints,
     rules: PlanRules,
     secret: Words,
-    partitions: int,
     table: PlanTable,
+    data: Bytes,
+    spans: Ints,
+    partitions: int,
     ids: Ints,
     codes: Codes,
     withheld: Flags,

@@ -20,6 +20,7 @@ LEFT, SETUP, ANSWER, END = range(4)
 """Kinds; `LEFT`: not read."""
 _UNSAID: Final = (LEFT, 0, -1, 0, -1)
 """A call of which nothing is said: no ringing time, no attestation or talk, no cause."""
+_UNSAID_ROW: Final = np.array(_UNSAID, np.int64)
 KIND_OF: Final[dict[type[msgspec.Struct], int]] = {Setup: SETUP, Answer: ANSWER, End: END}
 CODES: Final[dict[str, dict[str, int]]] = {
     "type": {str(kind.__struct_config__.tag): code for kind, code in KIND_OF.items()},
@@ -40,7 +41,9 @@ _NOWHERE: Final = -1
 
 def unsaid(n: int) -> Any:
     """int64[n, 5]: the integers of n calls of which nothing is said."""
-    return np.full((n, len(_UNSAID)), _UNSAID, np.int64)
+    found: Any = np.empty((n, len(_UNSAID)), np.int64)
+    found[:] = _UNSAID_ROW  # np.full takes four times as long
+    return found
 
 
 class Spellings(NamedTuple):

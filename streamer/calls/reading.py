@@ -13,6 +13,7 @@ from streamer.calls import members
 from streamer.calls.codec import MAX_BYTES, decode_call
 from streamer.calls.events import CallEvent
 from streamer.calls.texts import NAMES, PADDING, Texts, laid_out, spans_of
+from streamer.compiled import Straight
 from streamer.errors import MessageError
 
 
@@ -32,6 +33,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._guesses = np.zeros(compiled.MEMBERS, np.int64)
+        self._read = Straight(compiled.read_records)
 
     def read(self, values: Sequence[bytes | None]) -> Calls:
         """The records of a batch."""
@@ -42,7 +44,7 @@ class Reader:
         bounds = np.fromiter(itertools.accumulate(map(len, given), initial=0), np.int64, n + 1)
         texts = Texts(np.frombuffer(whole, np.uint8), spans_of(n))
         integers = members.unsaid(n)
-        if not compiled.read_records(texts.data, bounds, self._guesses, integers, texts.spans):
+        if not self._read((), texts.data, bounds, self._guesses, integers, texts.spans):
             return Calls(list(range(n)), texts, integers, [])
         return _completed(values, whole, texts.spans, integers)
 

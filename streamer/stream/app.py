@@ -23,7 +23,7 @@ from streamer.stream.health import Health
 from streamer.stream.judge import Judge, KeepsState
 from streamer.stream.offsets import Offsets
 from streamer.stream.scoring import Scoring
-from streamer.stream.transport import Transport
+from streamer.stream.transport import AsItIs, Transport
 from streamer.warming import warm
 
 log = logging.getLogger("streamer.app")
@@ -54,6 +54,12 @@ class App(faust.App):
     failure: BaseException | None = None
     scoring: Scoring | None = None
     health: Health | None = None
+
+    def on_init_dependencies(self) -> Any:
+        """Faust's monitor is told of no message: nobody asks it, and it would take a twentieth of a batch's time."""
+        found = super().on_init_dependencies()
+        self.sensors.remove(self.monitor)
+        return found
 
     def fail(self, reason: BaseException) -> None:
         """End the worker with an error; called on the event loop, by whoever cannot go on."""
@@ -109,7 +115,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
         warm()  # a compiler at work on the first call would make it wait
     judging = judge if judge is not None else Engine.of(settings)
     made.offsets = Offsets(checkpointed=isinstance(judging, KeepsState))
-    calls = made.topic(Topics(settings).calls, value_serializer="raw", key_serializer="raw")
+    calls = made.topic(Topics(settings).calls, schema=AsItIs())
 
     begun = asyncio.Event()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from confluent_kafka import Consumer as Client
@@ -26,12 +26,12 @@ class Backpressure:
         self.paused = False
         """Whether all partitions are paused that do not rest anyway."""
 
-    def holds(self, client: Client, owned: Iterable[Place], waiting: int, now: float) -> bool:
+    def holds(self, client: Client, owned: Callable[[], Iterable[Place]], waiting: int, now: float) -> bool:
         """Whether to take nothing for the moment (it waits a little then); what librdkafka prefetched stays where it is."""
         if waiting < HOLD_AT:
             self._since = 0.0
             if self.paused and waiting <= HOLD_AT // 2:
-                client.resume([TopicPartition(*place) for place in owned])
+                client.resume([TopicPartition(*place) for place in owned()])
                 self.paused = False
             return False
         if not self._since:
@@ -40,6 +40,6 @@ class Backpressure:
             time.sleep(_TURN_S)
             return True
         if not self.paused:
-            client.pause([TopicPartition(*place) for place in owned])
+            client.pause([TopicPartition(*place) for place in owned()])
             self.paused = True
         return False

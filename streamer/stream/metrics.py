@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections import defaultdict
-from operator import itemgetter
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
+from streamer.outcomes import Tally
 from streamer.reasons import names_of
 from streamer.stream.distribution import Distribution
 from streamer.stream.identity_metrics import IdentityMetrics
@@ -218,7 +217,9 @@ class Metrics:
         counted, n = self._counted, len(batch.values)
         counted[self.records, ()] += n
         self.batch.observe({n: 1})
-        appended = Tally(map(batch.append_ms.__getitem__, map(itemgetter(0), outcomes.decisions)))
+        append_ms, appended = batch.append_ms, Tally[int]()
+        for row, _, _ in outcomes.decisions:
+            appended[append_ms[row]] += 1
         self.latency.observe({max(now_ms - at, 0.0) / 1000: times for at, times in appended.items()})
         for alone, times in (
             (self.shed, shed),

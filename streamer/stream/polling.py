@@ -152,8 +152,7 @@ class Poller:
             self._second_at = now
             self._each_second(now)
         self.arrivals.resume(self._client, self.epoch, self.positions, held=self._backpressure.paused)
-        moving = self.positions.keys() - self.arrivals.resting
-        if self._backpressure.holds(self._client, moving, len(self._in_flight), now):
+        if self._backpressure.holds(self._client, self._moving, len(self._in_flight), now):
             return
         first = self._client.poll(_BUSY_POLL_S if self._in_flight else _IDLE_POLL_S)
         self._lookout.check()
@@ -170,6 +169,9 @@ class Poller:
             self._lookout.trouble = None
         for topic, spans in found.items():
             self._hand_over("records", topic, spans)
+
+    def _moving(self) -> set[Place]:
+        return self.positions.keys() - self.arrivals.resting
 
     def _hand_over(
         self, kind: str, topic: str, spans: dict[int, list[Any]], origins: dict[int, Origin] | None = None

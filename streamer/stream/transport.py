@@ -15,9 +15,11 @@ import threading
 import time
 from typing import Any, Final
 
+import faust
 from faust.transport.base import Producer as FaustProducer
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka
+from faust.transport.producer import ProducerBuffer
 from faust.types import TP, ConsumerMessage
 
 from streamer.errors import TransportError
@@ -28,7 +30,7 @@ from streamer.stream.polling import Poller
 _LOOP_S: Final = 5.0
 """An event loop that does nothing for so long after a failure hangs."""
 
-__all__ = ["Batch", "Consumer", "Producer", "Transport"]
+__all__ = ["AsItIs", "Batch", "Consumer", "Producer", "Transport"]
 
 
 class Consumer(FaustConsumer):
@@ -42,6 +44,7 @@ class Consumer(FaustConsumer):
         self.poller: Poller | None = None
         self._queue: collections.deque[Batch] = collections.deque()
         self._waiting: asyncio.Future[None] | None = None
+        self._introduced: asyncio.Task[None] | None = None
         self._shown: list[str] = []
         self._serial = 0
 
@@ -58,7 +61,7 @@ class Consumer(FaustConsumer):
         self.poller = Poller(self.settings, self._shown, self._take, self._fail, self.app.held_up, offsets)
         self.app.consumer_generation_id = 1
         self.app.on_rebalance_start()
-        self.app.loop.create_task(self.on_partitions_assigned(self.assignment(), 1))
+        self._introduced = self.app.loop.create_task(self.on_partitions_assigned(self.assignment(), 1))
 
     async def drain(self) -> bool:
         """Take nothing in any more, wait until what is in flight is finished and committed, leave the group.
@@ -101,19 +104,25 @@ class Consumer(FaustConsumer):
 
     # -- the event loop ------------------------------------------------------------------------------------
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
-        if not self._queue:
-            self._waiting = self._home.create_future()
-            late = self._home.call_later(timeout, self._wake)
-            try:
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Show Faust every batch as it comes; ends when Faust stops `fetcher`, which calls this.
+
+        Faust's own loop makes two tasks, a timer and five turns of the event loop of each message, to heed rebalances and
+        offsets that it is not shown here. Nothing comes before Faust knows its partitions.
+        """
+        while not (self.should_stop or fetcher.should_stop):
+            if not self._queue:
+                self._waiting = self._home.create_future()
                 await self._waiting
-            finally:
-                late.cancel()
-        found: dict[TP, list[Batch]] = {}
-        while self._queue:
-            batch = self._queue.popleft()
-            found.setdefault(TP(batch.topic, 0), []).append(batch)
-        return found
+            if self._introduced is not None and not self._introduced.done():
+                await asyncio.shield(self._introduced)
+            while self._queue:
+                batch = self._queue.popleft()
+                await self.callback(self._to_message(TP(batch.topic, 0), batch))
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
+        """Asked by nobody: `_drain_messages` takes what comes."""
+        return {}
 
     def _to_message(self, tp: TP, batch: Any) -> ConsumerMessage:
         self._serial += 1
@@ -190,8 +199,32 @@ class Consumer(FaustConsumer):
         """Topics are made by `streamer.kafka.topics`."""
 
 
+class AsItIs(faust.Schema[Any, Any]):
+    """The schema of a topic whose messages are `Batch`es: nothing is decoded."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        """What makes an event of a message."""
+
+        async def decode(message: Any, **_: Any) -> faust.Event:
+            return faust.Event(app, None, message.value, None, message)
+
+        return decode
+
+
+class _NothingWaits(ProducerBuffer):
+    """The buffer of a producer that sends nothing."""
+
+    async def wait_until_ebb(self) -> None:
+        """It is never full; asked before each message."""
+
+
 class Producer(FaustProducer):
     """Faust's producer, which refuses: everything leaves by `streamer.stream.deliveries`, the one client that sends."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.buffer = _NothingWaits(loop=self.loop, beacon=self.beacon)
+        self.buffer.app = self.app
 
     async def send(self, topic: str, *args: Any, **kwargs: Any) -> Any:
         """Always raises `TransportError`."""

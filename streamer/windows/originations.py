@@ -169,7 +169,8 @@ def _look_again(waiting: Waiting, partition: int) -> None:
 
 def shares_of(on_time: OnTime, partition: int) -> list[tuple[int, int, int, int]]:
     """(operator's row, step, in time, late) of all that is counted of a partition."""
-    rows, places = np.nonzero(on_time.counts[partition].any(axis=2))
+    # Both counts as one word: looked at one by one they took a tenth of a copy.
+    rows, places = on_time.counts[partition].view(np.int64)[:, :, 0].nonzero()
     return [
         (row, int(on_time.step[partition, row, place]), *on_time.counts[partition, row, place].tolist())
         for row, place in zip(rows.tolist(), places.tolist(), strict=True)
