@@ -195,10 +195,17 @@ def mark_buckets(callers: Callers, partition: int, wanted: Any, marked: Any) -> 
     """Mark the slots of a partition in the buckets that bool[BUCKETS] wants. A caller's bucket follows from his key, all
     origin classes in the same; it is the same everywhere.
     """
-    for slot in range(marked.shape[0]):
-        if callers.partition[slot] == partition:
-            if wanted[np.int64((np.uint64(callers.key[slot]) * _SPREAD) >> _BUCKET_SHIFT)]:
-                marked[slot] = True
+    word = np.uint64(0)
+    for bucket in range(BUCKETS):
+        if wanted[bucket]:
+            word |= np.uint64(1) << np.uint64(bucket)
+    keys, partitions = callers.key, callers.partition
+    for slot in range(
+        marked.shape[0]
+    ):  # without a branch, so that some are looked at at once: this goes through all slots
+        bucket = (np.uint64(keys[slot]) * _SPREAD) >> _BUCKET_SHIFT
+        wants = (word >> bucket) & np.uint64(1) != np.uint64(0)
+        marked[slot] |= (partitions[slot] == partition) & wants
 
 
 def copy_out(callers: Callers, slots: Any) -> dict[str, Any]:
