@@ -146,7 +146,7 @@ def main() -> int:
     if chosen or "restore" in wanted:
         with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as name:
             folder = Path(name)
-            broker = LocalBroker(folder / "broker", port=told.port)
+            broker = LocalBroker(folder / "broker", port=told.port, heap="1g")  # as with Kafka's own script
             console.print("starting a broker and simulating traffic …")
             broker.start(dies_with_parent=True, show=True)
             try:

@@ -83,8 +83,9 @@ class Straight:
     """A loop that is entered without a look at the types of its arguments.
 
     Numba picks a loop's version by the types of all arrays that it is given, which takes some 20 µs for a hundred of them, as long
-    as a pass over ten calls. Here they are looked at when one of `seldom`, tuples of arrays, is another object than last
-    time; what else is given has to be of the same types at every call.
+    as a pass over ten calls. Here they are looked at when one of `seldom`, arrays or tuples of them, is another object than last
+    time. What else is given has to be of the same types at every call, or memory is written over: arrays of the same dtype and
+    number of dimensions, as contiguous and as writable as before. Whoever takes a part of an array gives leading rows, or a copy.
     """
 
     checked: ClassVar[bool] = False

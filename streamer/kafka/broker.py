@@ -30,7 +30,7 @@ from streamer.kafka.processes import HOST, alone, born, die_with, free_port, is_
 
 DEFAULT_FOLDER: Final = Path(".run/broker")
 DEFAULT_PORT: Final = 9092
-DEFAULT_HEAP: Final = "1g"
+DEFAULT_HEAP: Final = "512m"
 
 _POLL_S: Final = 0.02
 _STATE: Final = frozenset({"pid", "born", "address", "version", "java"})

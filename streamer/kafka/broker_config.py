@@ -47,7 +47,7 @@ def server_properties(*, port: int, controller_port: int, data: Path, listeners:
         "num.network.threads": str(min(max(cores // 2, 1), 3)),
         "num.io.threads": str(min(max(cores, 2), 8)),
         "num.recovery.threads.per.data.dir": "2",
-        # The default of 128 MiB would take a sixth of the heap before the first record.
+        # The default of 128 MiB would take a quarter of the heap before the first record.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
         "log.retention.check.interval.ms": "60000",
         "log.cleaner.backoff.ms": "5000",

@@ -61,6 +61,11 @@ class App(faust.App):
         self.sensors.remove(self.monitor)
         return found
 
+    def on_rebalance_start(self) -> None:
+        """The one that Faust is shown. It would warn of one at which no sensor has anything to remember."""
+        super().on_rebalance_start()
+        self._rebalancing_sensor_state = {None: None}
+
     def fail(self, reason: BaseException) -> None:
         """End the worker with an error; called on the event loop, by whoever cannot go on."""
         if self.failure is None:

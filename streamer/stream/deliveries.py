@@ -30,6 +30,7 @@ from streamer.settings import Settings
 log = logging.getLogger("streamer.deliveries")
 
 _LOOK_S: Final = 0.005
+"""Between looks of the thread; it leaves out what comes within `_PASSING_S` of somebody else's."""
 _PASSING_S: Final = 0.002
 """Between two looks of whoever sends: each lets the interpreter go, which costs as much as sending ten messages."""
 _ROOM_S: Final = 0.002

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import shlex
 import time
-from collections import Counter as Tally
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -25,6 +24,7 @@ from streamer.identity.folder import Folder
 from streamer.identity.passport import host_of
 from streamer.identity.results import NOTHING, name_of
 from streamer.identity.verification import Verifier
+from streamer.outcomes import Tally
 from streamer.records import Batch
 from streamer.settings import Settings
 from streamer.stream.identity_metrics import IdentityMetrics

@@ -192,6 +192,13 @@ def test_only_loopback_is_listened_on(tmp_path: Path) -> None:
     assert found["group.min.session.timeout.ms"] == "1000"
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, ("1", "2")), (2, ("1", "2")), (4, ("2", "4")), (64, ("3", "8"))])
+def test_the_broker_has_threads_for_the_cores_there_are(monkeypatch, tmp_path, cores, threads) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    found = server_properties(port=1, controller_port=2, data=tmp_path, listeners={})
+    assert (found["num.network.threads"], found["num.io.threads"]) == threads
+
+
 # -- Java and jars ------------------------------------------------------------------------------
 
 

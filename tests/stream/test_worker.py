@@ -46,6 +46,16 @@ def test_verdicts_control_bad_input_and_misplaced_records(kafka_settings):
         assert worker.stop() == 0, worker.log
 
 
+def test_a_worker_that_starts_and_stops_in_order_warns_of_nothing(kafka_settings):
+    calls = Calls(kafka_settings)
+    calls.publish(setup("c", "+77010000001"))
+    with Worker(kafka_settings, STREAMER_LOG_FORMAT="json", STREAMER_SECRET="of this test") as worker:
+        assert not calls.until({"c"}), worker.log
+        assert worker.stop() == 0, worker.log
+        said = [orjson.loads(line) for line in worker.log.splitlines()]
+        assert {line["level"] for line in said} == {"info"}, worker.log
+
+
 def test_control_takes_effect_at_once_on_an_idle_worker_and_bad_control_is_a_dead_letter(kafka_settings):
     calls = Calls(kafka_settings)
     caller = "+77010000007"
