@@ -5,14 +5,14 @@ into bytes, and opening such bytes again, touches no state and may be done in an
 What a partition holds is what all pieces of it say, put in their order: a later row replaces an earlier one of the same
 caller, call or pair.
 
-So that pieces do not have to be kept for ever, everything belongs to one of `BUCKETS` buckets by its hash, and beside what has
-changed about as much is copied of buckets whole, a few with each copy or one with every few. Once every bucket was written
-again, what was written before is needed no more.
+So that pieces do not have to be kept for ever, everything belongs to one of `BUCKETS` buckets by its hash, and each copy of
+changes also holds a few buckets whole. Once every bucket was written again, what was written before is needed no more.
 What the bytes are like see `streamer.sealed`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -36,15 +36,13 @@ from streamer.windows.hashing import BUCKETS
 from streamer.windows.slots import COLUMNS
 
 _PIECE_ROWS: Final = {"callers": 1_500, "calls": 8_000, "pairs": 8_000}
-_COPIES_A_BUCKET: Final = 4
-"""Most copies that go by without a bucket, however little changes: each is a record that a restore has to read."""
 _PIECE_WAITS: Final = 256
 """Most rows and waiting calls of a piece: with the widest of each, 4 MiB."""
 
 
 class Copied(NamedTuple):
     """Rows of a partition as they were between two batches, the worker's names for what they refer to, and which buckets
-    of it are whole; `owed`: callers copied since one was.
+    of it are whole.
     """
 
     partition: int
@@ -59,7 +57,6 @@ class Copied(NamedTuple):
     pending: Pending
     tallies: Any
     tallied: Tallied
-    owed: int = 0
 
 
 class Opened(NamedTuple):
@@ -84,20 +81,18 @@ def copy_all(state: State, known: InForce, revisions: Revisions, partition: int)
 
 
 def copy_changes(
-    state: State, known: InForce, revisions: Revisions, partition: int, touched: Touched, first: int, owed: int
+    state: State, known: InForce, revisions: Revisions, partition: int, touched: Touched, first: int
 ) -> Copied:
-    """What was touched of a partition, and buckets from `first` on: about as much again as that and what is `owed`."""
+    """What was touched of a partition, and buckets from `first` on: about as much again, at least one."""
     marked = callers.marks(state.callers)
     changed = callers.mark_touched(state.callers, partition, touched.key, marked)
-    held = int(np.count_nonzero(state.callers.partition[: len(marked)] == partition))
-    owed += max(changed, 1 + held // (_COPIES_A_BUCKET * BUCKETS))
-    count = min(BUCKETS * owed // max(held, BUCKETS), BUCKETS)
+    held = np.count_nonzero(state.callers.partition[: len(marked)] == partition)
+    count = min(max(math.ceil(BUCKETS * changed / max(held, 1)), 1), BUCKETS)
     buckets = tuple((first + step) % BUCKETS for step in range(count))
     wanted = np.zeros(BUCKETS, np.bool_)
-    if buckets:
-        wanted[list(buckets)] = True
-        callers.mark_buckets(state.callers, partition, wanted, marked)
-    copied = _copied(
+    wanted[list(buckets)] = True
+    callers.mark_buckets(state.callers, partition, wanted, marked)
+    return _copied(
         state,
         known,
         revisions,
@@ -107,7 +102,6 @@ def copy_changes(
         table.some_of(state.pairs, partition, touched.pair, wanted),
         buckets,
     )
-    return copied._replace(owed=0 if buckets else owed)
 
 
 def _copied(

@@ -260,17 +260,12 @@ class Engine:
         self._journal.watch(partition)
         return self._copy(partition)
 
-    def changes(self, partition: int, first_bucket: int, owed: int = 0) -> Copied:
-        """What changed in a watched partition since this was last asked, and some buckets from this one on; all, if it was much.
-
-        `owed` is what the copy before says of it.
-        """
+    def changes(self, partition: int, first_bucket: int) -> Copied:
+        """What changed in a watched partition since this was last asked, and some buckets from this one on; all, if it was much."""
         touched = self._journal.take(partition)
         if touched is None:
             return self._copy(partition)
-        return checkpoint.copy_changes(
-            self.state, self._in_force, self._revisions, partition, touched, first_bucket, owed
-        )
+        return checkpoint.copy_changes(self.state, self._in_force, self._revisions, partition, touched, first_bucket)
 
     def pieces(self, copied: Copied) -> Iterator[bytes]:
         """A copy as bytes for messages. From any thread."""

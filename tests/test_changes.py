@@ -19,17 +19,15 @@ class Chain:
 
     def __init__(self, held, partition):
         self.held, self.partition = held, partition
-        self.pieces, self.rolled, self.next, self.owed = [], [0] * BUCKETS, 0, 0
+        self.pieces, self.rolled, self.next = [], [0] * BUCKETS, 0
         held.watch(partition)
 
     def copy(self):
-        copied = self.held.changes(self.partition, self.next, self.owed)
+        copied = self.held.changes(self.partition, self.next)
         for bucket in copied.buckets:
             self.rolled[bucket] = len(self.pieces)
-            self.next = (bucket + 1) % BUCKETS
-        self.owed = copied.owed
+        self.next = (copied.buckets[-1] + 1) % BUCKETS
         self.pieces += self.held.pieces(copied)
-        return copied
 
     def restored(self, into):
         for piece in self.pieces[min(self.rolled) :]:
@@ -95,24 +93,6 @@ def test_pieces_of_a_cycle_are_enough_and_no_more_than_twice_what_is_held(calls)
         chain.copy()
     assert min(chain.rolled) > BUCKETS
     assert told_of(chain.restored(engine(clamp=False)), 1) == told_of(held, 1)
-
-
-def test_little_changes_are_copied_with_a_bucket_now_and_then_and_soon_enough():
-    held = engine()
-    judge(held, [setup(f"{n}", f"+7701{n:07d}", f"+77272{n % 97:06d}") for n in range(8_000)])
-    chain = Chain(held, 1)
-    chain.copy()
-    for rows, apart in ((1, 4), (1, 4), (400, 1)):
-        without, seen = 0, set()
-        for number in range(3 * BUCKETS):
-            judge(held, [setup(f"{rows}-{number}-{n}", f"+7701{n:07d}", "+77272000000") for n in range(rows)])
-            copied = chain.copy()
-            without = 0 if copied.buckets else without + 1
-            seen.add(without)
-            assert len(copied.buckets) <= 4
-        assert seen == set(range(apart))
-    assert min(chain.rolled) > len(chain.pieces) - 2 * BUCKETS
-    assert told_of(chain.restored(engine()), 1) == told_of(held, 1)
 
 
 def test_a_copy_too_large_for_a_message_is_cut_into_pieces_that_say_the_same():

@@ -93,10 +93,8 @@ class KeepsState(Protocol):
     def whole(self, partition: int) -> Copied:
         """All that a watched partition holds."""
 
-    def changes(self, partition: int, first_bucket: int, owed: int = 0) -> Copied:
-        """What changed in a watched partition since it was last copied, and some buckets from this one on, where what the copy
-        before says to be owed has become enough.
-        """
+    def changes(self, partition: int, first_bucket: int) -> Copied:
+        """What changed in a watched partition since it was last copied, and some buckets from this one on."""
 
     def pieces(self, copied: Copied) -> Iterator[bytes]:
         """A copy as bytes for messages. From any thread."""

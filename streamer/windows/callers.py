@@ -200,9 +200,8 @@ def mark_buckets(callers: Callers, partition: int, wanted: Any, marked: Any) -> 
         if wanted[bucket]:
             word |= np.uint64(1) << np.uint64(bucket)
     keys, partitions = callers.key, callers.partition
-    for slot in range(
-        marked.shape[0]
-    ):  # without a branch, so that some are looked at at once: this goes through all slots
+    # Without a branch, so that some are looked at at once: this goes through all slots.
+    for slot in range(marked.shape[0]):
         bucket = (np.uint64(keys[slot]) * _SPREAD) >> _BUCKET_SHIFT
         wants = (word >> bucket) & np.uint64(1) != np.uint64(0)
         marked[slot] |= (partitions[slot] == partition) & wants
