@@ -29,6 +29,8 @@ from streamer.kafka.broker import LocalBroker
 NAMES = ("raw", "worker", "engine", "kafka-streams", "kafka-streams-changelog", "bytewax", "quix", "faust-per-event")
 PARTS = (*NAMES, "speed", "memory", "restore")
 FOLDER = Path(__file__).parent
+HEAP = "1g"
+"""The broker's, as with Kafka's own script."""
 
 
 def peers(wanted: set[str], console: Console, left_out: dict[str, str]) -> list[Peer]:
@@ -146,12 +148,12 @@ def main() -> int:
     if chosen or "restore" in wanted:
         with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as name:
             folder = Path(name)
-            broker = LocalBroker(folder / "broker", port=told.port, heap="1g")  # as with Kafka's own script
+            broker = LocalBroker(folder / "broker", port=told.port, heap=HEAP)
             console.print("starting a broker and simulating traffic …")
             broker.start(dies_with_parent=True, show=True)
             try:
                 corpus = simulate(sizes.traffic_s, folder)
-                results["broker"] = broker.status().version
+                results["broker"] = f"{broker.status().version} with a heap of {HEAP}"
                 results["records_a_setup"] = corpus.records_a_setup
                 results["setup_bytes"] = sum(len(value) for _, value in corpus.setups) / len(corpus.setups)
                 if chosen:

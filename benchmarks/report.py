@@ -89,7 +89,7 @@ def render(results: Results) -> str:
     lines.append(
         f"Written by `python -m benchmarks{' --quick' if results['quick'] else ''}`, which took {results['seconds'] / 60:.0f} min. "
         f"{machine['cores']} cores ({machine['processor']}, {machine['system']}) hold everything: broker, publisher, worker and "
-        f"reader; load average before the start {machine['load_before']:.1f}. Apache Kafka {results.get('broker', '–')} with a heap of 1 GiB, 4 partitions; {versions}."
+        f"reader; load average before the start {machine['load_before']:.1f}. Apache Kafka {results.get('broker', '–')}, 4 partitions; {versions}."
     )
     if machine["load_before"] > QUIET_LOAD:
         lines += [

@@ -26,7 +26,7 @@ from confluent_kafka.admin import AdminClient
 from streamer.errors import BrokerError
 from streamer.kafka import install
 from streamer.kafka.broker_config import jvm_options, server_properties
-from streamer.kafka.processes import HOST, alone, born, die_with, free_port, is_alive, is_free, send, write
+from streamer.kafka.processes import HOST, ON_LINUX, alone, born, die_with, free_port, is_alive, is_free, send, write
 
 DEFAULT_FOLDER: Final = Path(".run/broker")
 DEFAULT_PORT: Final = 9092
@@ -170,7 +170,11 @@ class LocalBroker:
         """Write Kafka's settings; gives the address to be listened on."""
         port = self._port or free_port()
         ours = server_properties(
-            port=port, controller_port=free_port(), data=self.folder / "data", listeners=self._listeners
+            port=port,
+            controller_port=free_port(),
+            data=self.folder / "data",
+            listeners=self._listeners,
+            cores=len(os.sched_getaffinity(0)) if ON_LINUX else os.cpu_count() or 1,
         )
         lines = (f"{key}={value}\n" for key, value in (ours | self._properties).items())
         self._properties_file.write_text("".join(lines), "utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -11,9 +10,12 @@ SHORTEST_SESSION_MS: Final = 1_000
 """The shortest session timeout that the local broker grants; Kafka's default of 6 s makes every test of a kill slow."""
 
 
-def server_properties(*, port: int, controller_port: int, data: Path, listeners: Mapping[str, int]) -> dict[str, str]:
-    """Settings of a KRaft broker of one node that listens on loopback only, on `port` in plain text and on `listeners` beside."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def server_properties(
+    *, port: int, controller_port: int, data: Path, listeners: Mapping[str, int], cores: int
+) -> dict[str, str]:
+    """Settings of a KRaft broker of one node that listens on loopback only, on `port` in plain text and on `listeners` beside, on
+    a machine of so many cores.
+    """
     public = {"PLAINTEXT": port, **listeners}
     return {
         "process.roles": "broker,controller",

@@ -120,7 +120,7 @@ class Consumer(FaustConsumer):
                 batch = self._queue.popleft()
                 await self.callback(self._to_message(TP(batch.topic, 0), batch))
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> dict[TP, list[Batch]]:  # noqa: ASYNC109
+    async def _getmany(self, *args: Any, **kwargs: Any) -> dict[TP, list[Batch]]:
         """Asked by nobody: `_drain_messages` takes what comes."""
         return {}
 
