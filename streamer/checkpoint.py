@@ -36,6 +36,10 @@ from streamer.windows.hashing import BUCKETS
 from streamer.windows.slots import COLUMNS
 
 _PIECE_ROWS: Final = {"callers": 1_500, "calls": 8_000, "pairs": 8_000}
+_SMALL_PIECES: Final = 7
+"""How many times smaller pieces may be, for what is copied between batches to leave little by little."""
+_PIECES: Final = 32
+"""Beyond so many small pieces they grow."""
 _PIECE_WAITS: Final = 256
 """Most rows and waiting calls of a piece: with the widest of each, 4 MiB."""
 
@@ -119,10 +123,11 @@ def _copied(
 
 
 def pieces(copied: Copied) -> Iterator[Copied]:
-    """The copy cut into pieces of a size that a message may have; at least one."""
+    """The copy cut into pieces of a size that a message may have: at least one, and small ones while they are few."""
     lengths = {"callers": len(copied.callers["key"]), "calls": len(copied.calls), "pairs": len(copied.pairs)}
     waits = -(-len(copied.pending.waits) // _PIECE_WAITS)
-    count = max(1, waits, *(-(-rows // _PIECE_ROWS[name]) for name, rows in lengths.items()))
+    fill = max(rows / _PIECE_ROWS[name] for name, rows in lengths.items())
+    count = max(1, waits, math.ceil(fill), min(math.ceil(_SMALL_PIECES * fill), _PIECES))
     for number in range(count):
         cut = {name: slice(number * rows // count, (number + 1) * rows // count) for name, rows in lengths.items()}
         yield copied._replace(
@@ -228,9 +233,10 @@ def _as_ours(said: Any, seen: Any, header: Header, known: InForce) -> tuple[Any,
         for field in Coding(header.reasons).fields.values():
             own = np.array([0, *(CODING.word_of([name]) for name in field.names)], np.int64)
             said[:, calls.REASONS] |= own[words >> field.at & field.mask]
-    trunks = {row: known.trunks.rows.get((operator, trunk), 0) for row, operator, trunk in header.trunks}
     named = state_layout.trunks_in(said)
-    ours_of = np.array([trunks.get(row, 0) for row in range(calls.TRUNK_MASK + 1)], np.int64)
+    ours_of = np.zeros(calls.TRUNK_MASK + 1, np.int64)
+    for row, operator, trunk in header.trunks:
+        ours_of[row] = known.trunks.rows.get((operator, trunk), 0)
     said[:, table.HELD] += (ours_of[named] - named) << (16 + calls.TRUNK_SHIFT)
     rows = np.full(CAPACITY, state_layout.UNNAMED, np.int64)
     for row, name in header.operators:

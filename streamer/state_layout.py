@@ -143,6 +143,8 @@ def faults_of_calls(rows: Any, header: Header) -> Iterator[str]:
     yield from _faults_of_table("calls", rows, header, _FLAGS | _TRUNKS)
     if len({row for row, *_ in header.trunks}) != len(header.trunks):
         yield "the table of trunks names one of them twice"
+    if not all(0 < row <= calls.TRUNK_MASK for row, *_ in header.trunks):
+        yield f"the table of trunks has rows that are not between 1 and {calls.TRUNK_MASK}"
     said = rows[:, calls.SAID]
     yield from outside("calls.setup_ms", rows[:, calls.SETUP_MS], 0, header.watermark)
     yield from outside("calls.said, action", said & 0xFF, 0, len(ACTIONS) - 1)

@@ -108,6 +108,15 @@ def test_a_copy_too_large_for_a_message_is_cut_into_pieces_that_say_the_same():
         assert told_of(other, partition) == told_of(held, partition)
 
 
+def test_what_changed_between_two_copies_is_cut_into_many_small_pieces():
+    held = engine()
+    held.watch(1)
+    judge(held, [setup(f"{n}", f"+7701{n:07d}", f"+77272{n % 97:06d}") for n in range(2_000 * PARTITIONS)])
+    packed = list(held.pieces(held.changes(1, 0)))
+    assert len(packed) >= 8
+    assert max(map(len, packed)) < 256 * 1024
+
+
 def test_what_a_later_piece_says_of_a_caller_replaces_what_an_earlier_one_said():
     held, other = engine(), engine()
     partition = batch([setup("x", "+77011234567", "+77272345678")]).partitions[0]

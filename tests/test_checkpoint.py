@@ -122,6 +122,7 @@ def test_unsound_columns_are_refused_by_name_although_they_are_sealed(packed, ch
     ({"reasons": [f"new_{name}" for name in REASONS]}, "calls.reasons name 'new_.*which this version does not know"),
     ({"reasons": [f"source_{n}.cause" for n in range(64)]}, "the reasons need 64 bits, a word has 63"),
     ({"partition": (HERE + 1) % PARTITIONS}, f"this is the state of partition {(HERE + 1) % PARTITIONS}"), ({"more": 1}, "cannot be read"),
+    *(({"trunks": [[row, "op-a", "t"]]}, "rows that are not between 1 and 8191") for row in (0, 8_192, -1)),
     ({"terms": {}}, "exported with STREAMER_HOME = None, this worker has KZ"),
 ])  # fmt: skip
 def test_unsound_headers_are_refused_although_they_are_sealed(packed, header, text):

@@ -2,6 +2,9 @@
 
 Each checkpoint of a partition is a few records. Once all of them are delivered the partition's `Pointer` is offered to the
 thread that commits. What lies before the oldest record of a committed pointer is deleted from the log.
+
+Calls must not wait for this: the thread, and those of its producer with it, give way to all others, and a checkpoint leaves
+piece by piece with a pause after each, unless the next one waits already or somebody waits for this one.
 """
 
 from __future__ import annotations
@@ -10,20 +13,22 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from streamer.checkpoint import Copied
 from streamer.errors import DeliveryError
 from streamer.kafka.clients import admin, producer
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
-from streamer.stream.pointers import LONGEST, Pointer, written
+from streamer.stream.chains import Chain
+from streamer.stream.pointers import LONGEST, written
+from streamer.stream.priority import give_way
 from streamer.stream.seldom import Seldom
-from streamer.windows.hashing import BUCKETS
 
 log = logging.getLogger("streamer.state")
 
@@ -33,6 +38,8 @@ OFFSET_HEADER: Final = "source.offset"
 """Header of a record: the input offset of the checkpoint which begins with it."""
 _SETTINGS: Final = {"delivery.timeout.ms": 0, "compression.type": "lz4", "queue.buffering.max.kbytes": 262_144}
 _DELETE_EVERY_S: Final = 20.0
+_PAUSE_S: Final = 0.005
+"""Between two pieces of a checkpoint."""
 _TURN_S: Final = 0.005
 _IDLE_S: Final = 0.1
 
@@ -54,44 +61,11 @@ class Order:
         self.delivered = False
         self.done = done
         self.offsets: list[int] = []
-        self.waiting = 0
-        self.chain: _Chain | None = None
+        self.sent = 0
+        self.cut = False
+        """Whether all its pieces are sent."""
+        self.chain: Chain | None = None
         """What it goes on with: that of the tenure it was ordered in."""
-
-
-class _Chain:
-    """The records that hold a partition's state: runs of offsets, and where each bucket was last written whole."""
-
-    def __init__(self, spans: list[tuple[int, int]], rolled: dict[int, int]) -> None:
-        self.spans = [list(span) for span in spans]
-        self.rolled = rolled
-
-    def add(self, offsets: list[int], buckets: tuple[int, ...]) -> bool:
-        """Go on with the records of a checkpoint; gives whether the chain is whole: it is not from a checkpoint on of
-        which the broker does not say where it lies, until one comes that holds everything.
-        """
-        if min(offsets) < 0:
-            self.spans, self.rolled = [], {}
-        elif len(buckets) == BUCKETS:
-            self.spans, self.rolled = [], dict.fromkeys(buckets, offsets[0])
-        if len(self.rolled) < BUCKETS:
-            return False
-        self.rolled |= dict.fromkeys(buckets, offsets[0])
-        for offset in offsets:
-            if self.spans and self.spans[-1][1] + 1 == offset:
-                self.spans[-1][1] = offset
-            else:
-                self.spans.append([offset, offset])
-        base = self.base
-        self.spans = [[max(first, base), last] for first, last in self.spans if last >= base]
-        return True
-
-    @property
-    def base(self) -> int:
-        return min(self.rolled.values())
-
-    def pointer(self, said: int) -> Pointer:
-        return Pointer([(first, last) for first, last in self.spans], said)
 
 
 class StateLog:
@@ -119,10 +93,13 @@ class StateLog:
         self._pieces = pieces
         self._offer = offer
         self._fail = fail
-        self._producer = producer(settings, **_SETTINGS)
+        self._settings = settings
+        self._producer: Producer
         self._admin = admin(settings, log_level=2)
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._chains: dict[int, _Chain] = {}
+        self._under_way: deque[tuple[Order, Iterator[bytes]]] = deque()
+        self._next_at = 0.0
+        self._chains: dict[int, Chain] = {}
         self._offered: dict[int, dict[int, tuple[int, float]]] = {}
         self._bases: dict[int, int] = {}
         self._deleted: dict[int, int] = {}
@@ -143,7 +120,7 @@ class StateLog:
 
     def begin(self, partition: int, spans: list[tuple[int, int]], rolled: dict[int, int]) -> None:
         """Go on with a partition whose state lies there; without spans its first checkpoint has to be whole."""
-        self._tasks.put(partial(self._begin, partition, _Chain(spans, rolled)))
+        self._tasks.put(partial(self._begin, partition, Chain(spans, rolled)))
 
     def write(self, order: Order) -> None:
         """Write a checkpoint."""
@@ -162,11 +139,14 @@ class StateLog:
 
     def _run(self) -> None:
         try:
+            give_way()
+            self._producer = producer(self._settings, **_SETTINGS)  # its threads are made here to give way as this one
             while not self._stop.is_set():
                 try:
-                    task = self._tasks.get_nowait() if self._outstanding else self._tasks.get(timeout=_IDLE_S)
+                    busy = self._under_way or self._outstanding
+                    task = self._tasks.get_nowait() if busy else self._tasks.get(timeout=_IDLE_S)
                 except queue.Empty:
-                    self._producer.poll(_TURN_S if self._outstanding else 0)
+                    self._turn()
                 else:
                     task()
                     self._producer.poll(0)
@@ -175,7 +155,21 @@ class StateLog:
         except BaseException as reason:  # a worker whose state is not kept must not go on as if it were
             self._fail(reason)
 
-    def _begin(self, partition: int, chain: _Chain) -> None:
+    def _turn(self) -> None:
+        """Look for deliveries until it is time for the next piece, and send that."""
+        if not self._under_way:
+            self._producer.poll(_TURN_S if self._outstanding else 0)
+            return
+        self._producer.poll(min(self._pause_left(), _TURN_S))
+        if not self._pause_left():
+            self._send_piece()
+            self._next_at = time.monotonic() + _PAUSE_S
+
+    def _pause_left(self) -> float:
+        (order, _), *others = self._under_way
+        return 0.0 if others or order.done is not None else max(self._next_at - time.monotonic(), 0.0)
+
+    def _begin(self, partition: int, chain: Chain) -> None:
         self._chains[partition] = chain
         self._offered[partition] = {}
         self._bases.pop(partition, None)
@@ -184,37 +178,46 @@ class StateLog:
         (self.wanting.discard if chain.rolled else self.wanting.add)(partition)
 
     def _write(self, order: Order) -> None:
-        packed = list(self._pieces(order.copied))
         order.chain = self._chains[order.partition]
-        order.waiting = len(packed)
-        headers: list[tuple[str, str | bytes | None]] = [
+        self._under_way.append((order, self._pieces(order.copied)))
+
+    def _send_piece(self) -> None:
+        order, pieces = self._under_way[0]
+        piece = next(pieces, None)
+        if piece is None:
+            order.cut = True
+            self._under_way.popleft()
+            if len(order.offsets) == order.sent:
+                self._finished(order)
+            return
+        first: list[tuple[str, str | bytes | None]] = [
             (BUCKETS_HEADER, " ".join(map(str, order.copied.buckets)).encode()),
             (OFFSET_HEADER, b"%d" % order.offset),
         ]
-        for number, piece in enumerate(packed):
-            self.bytes += len(piece)
-            self._outstanding += 1
-            while True:
-                try:
-                    self._producer.produce(
-                        self._topic,
-                        piece,
-                        b"%d" % order.partition,
-                        order.partition,
-                        on_delivery=partial(self._delivered, order),
-                        headers=headers if not number else None,
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(_TURN_S)
+        headers = None if order.sent else first
+        order.sent += 1
+        self.bytes += len(piece)
+        self._outstanding += 1
+        while True:
+            try:
+                self._producer.produce(
+                    self._topic,
+                    piece,
+                    b"%d" % order.partition,
+                    order.partition,
+                    on_delivery=partial(self._delivered, order),
+                    headers=headers,
+                )
+                return
+            except BufferError:
+                self._producer.poll(_TURN_S)
 
     def _delivered(self, order: Order, error: Any, message: Any) -> None:
         self._outstanding -= 1
         if error is not None:
             raise DeliveryError(f"state of partition {order.partition} was not delivered: {error.str()}")
         order.offsets.append(message.offset())
-        order.waiting -= 1
-        if not order.waiting:
+        if order.cut and len(order.offsets) == order.sent:
             self._finished(order)
 
     def _finished(self, order: Order) -> None:
@@ -228,7 +231,7 @@ class StateLog:
         if order.done is not None:
             order.done()
 
-    def _go_on(self, order: Order, chain: _Chain) -> None:
+    def _go_on(self, order: Order, chain: Chain) -> None:
         """The checkpoint belongs to the state: offer the pointer that says so."""
         partition = order.partition
         whole = chain.add(order.offsets, order.copied.buckets)

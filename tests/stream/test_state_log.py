@@ -1,6 +1,9 @@
 """What is written to `state.v1`: which records a pointer names, and which are deleted."""
 
+import os
 import queue
+import threading
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,9 +14,11 @@ from streamer.kafka.clients import consumer_config
 from streamer.kafka.topics import Topics
 from streamer.stream import state_log
 from streamer.stream.pointers import Pointer
+from streamer.stream.priority import GIVES_WAY
 from streamer.stream.state_log import Order, StateLog
 from streamer.windows.hashing import BUCKETS
 from tests.stream.live import wait_until
+from tests.test_engine import NOW, batch, setup
 
 pytestmark = pytest.mark.broker
 
@@ -73,3 +78,46 @@ def test_of_two_checkpoints_at_one_offset_neither_is_deleted_while_it_may_be_the
     topic = Topics(kafka_settings).state
     wait_until(lambda: lows(kafka_settings, topic)[1] == 1)
     assert lows(kafka_settings, topic)[0] == 0
+
+
+def copied(engine, partition):
+    """What a partition holds after enough calls for several pieces."""
+    engine.process(batch([setup(f"{n}", f"+7701{n:07d}", f"+77272{n:06d}") for n in range(4_000)]), NOW)
+    return engine.whole(partition)
+
+
+def test_a_checkpoint_leaves_piece_by_piece_unless_it_is_waited_for_or_another_comes(writing, monkeypatch):
+    monkeypatch.setattr(state_log, "_PAUSE_S", 3_600.0)
+    engine, log, offered = writing
+    for number in (0, 1, 2):
+        log.begin(number, [], {})
+    slow, waiting = (Order(number, 1, 5, 0, copied(engine, number)) for number in (0, 1))
+    log.write(slow)
+    wait_until(lambda: slow.offsets)
+    assert not slow.cut and slow.sent == 1
+    log.write(waiting)
+    wait_until(lambda: slow.delivered)
+    assert slow.sent > 3 and not waiting.delivered
+    told = threading.Event()
+    log.write(Order(2, 1, 5, 0, copied(engine, 2), told.set))
+    wait_until(told.is_set)
+    assert waiting.delivered
+    assert [number for (number, _, _), _ in offered] == [0, 1, 2]
+
+
+def test_threads_that_write_state_give_way_to_all_others(writing):
+    engine, log, offered = writing
+    log.begin(0, [], {})
+    log.write(Order(0, 1, 5, 0, engine.whole(0)))
+    wait_until(lambda: offered)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    nice = {task.name: os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path("/proc/self/task").iterdir()}
+    writer = next(thread for thread in threading.enumerate() if thread.name == "state-log")
+    assert nice[str(writer.native_id)] == max(GIVES_WAY, own)
+    sending = [
+        value
+        for task, value in nice.items()
+        if Path(f"/proc/self/task/{task}/comm").read_text().startswith("rdk:broker")
+    ]
+    assert max(GIVES_WAY, own) in sending  # its producer's
+    assert nice[str(os.getpid())] == own
