@@ -88,20 +88,19 @@ def copy_changes(
     state: State, known: InForce, revisions: Revisions, partition: int, touched: Touched, first: int
 ) -> Copied:
     """What was touched of a partition, and buckets from `first` on: about as much again, at least one."""
-    marked = callers.marks(state.callers)
-    changed = callers.mark_touched(state.callers, partition, touched.key, marked)
-    held = np.count_nonzero(state.callers.partition[: len(marked)] == partition)
+    changed, held = callers.touched(state.callers, partition), callers.held(state.callers, partition)
     count = min(max(math.ceil(BUCKETS * changed / max(held, 1)), 1), BUCKETS)
     buckets = tuple((first + step) % BUCKETS for step in range(count))
     wanted = np.zeros(BUCKETS, np.bool_)
     wanted[list(buckets)] = True
-    callers.mark_buckets(state.callers, partition, wanted, marked)
+    slots = callers.changed(state.callers, partition, wanted)
+    callers.untouch(state.callers, slots)
     return _copied(
         state,
         known,
         revisions,
         partition,
-        np.flatnonzero(marked),
+        slots,
         table.some_of(state.calls, partition, touched.call, wanted),
         table.some_of(state.pairs, partition, touched.pair, wanted),
         buckets,
@@ -113,7 +112,11 @@ def _copied(
     buckets: tuple[int, ...],
 ) -> Copied:  # fmt: skip
     names = list(known.operators.rows)
-    rows = callers.copy_out(state.callers, slots), state.calls.rows[said], state.pairs.rows[seen]
+    rows = (
+        callers.copy_out(state.callers, slots),
+        state.calls.rows.take(said, axis=0),
+        state.pairs.rows.take(seen, axis=0),
+    )
     waits = pending.copied(state, revisions, names, partition)
     counted = tallies.held(state.tallies, partition)
     sums = tallied.copied(state, known.trunks.names, partition)
@@ -204,6 +207,11 @@ def put(state: State, known: InForce, revisions: Revisions, opened: Opened) -> N
     if header.pending.begins:
         counted = tallied.as_ours(columns["tallies"], header.tallied, known.trunks.rows)
         tallies.put(state.tallies, header.partition, counted, header.tallied.number, header.tallied.filled)
+
+
+def watch(state: State, partition: int) -> None:
+    """From here on, what is touched of a partition's callers is noted for `copy_changes`."""
+    callers.untouch(state.callers, callers.slots_of(state.callers, partition))
 
 
 def drop(state: State, partition: int) -> None:

@@ -188,7 +188,7 @@ class Engine:
                 self._misplace(given.batch, given.rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         if found & (kernel.LINES | kernel.SUMMED):
             outcomes.counts = summing.told(self.state.tallies, given, out, known)
-        self._journal.note(of.records[:, columns.PARTITION], of.key, of.call, hashes[:, 1])
+        self._journal.note(of.records[:, columns.PARTITION], of.call, hashes[:, 1])
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
         for pended in outcomes.pended:
             self._revisions.add(*pended)
@@ -253,18 +253,19 @@ class Engine:
 
     def watch(self, partition: int) -> None:
         """Begin to note what changes in a partition, for `changes`; until it is dropped."""
+        checkpoint.watch(self.state, partition)
         self._journal.watch(partition)
 
     def whole(self, partition: int) -> Copied:
         """All that a watched partition holds; what changed before is not asked for again."""
-        self._journal.watch(partition)
+        self.watch(partition)
         return self._copy(partition)
 
     def changes(self, partition: int, first_bucket: int) -> Copied:
         """What changed in a watched partition since this was last asked, and some buckets from this one on; all, if it was much."""
         touched = self._journal.take(partition)
         if touched is None:
-            return self._copy(partition)
+            return self.whole(partition)
         return checkpoint.copy_changes(self.state, self._in_force, self._revisions, partition, touched, first_bucket)
 
     def pieces(self, copied: Copied) -> Iterator[bytes]:

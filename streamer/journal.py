@@ -1,4 +1,7 @@
-"""Which callers, calls and pairs of numbers the records of a partition may have changed since its state was last copied."""
+"""Which calls and pairs of numbers the records of a partition may have changed since its state was last copied.
+
+Callers have a mark of their own (`streamer.windows.slots`), since all of a partition's are looked through anyway.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 MOST: Final = 2_000_000
-"""Records noted at most, 32 bytes each."""
+"""Records noted at most, 24 bytes each."""
 _FIRST_ROOM: Final = 4_096
 
 
 class Touched(NamedTuple):
-    """Of one partition's records, int64[n]: the caller key's id, and the bits of the hashes of the call and of the pair."""
+    """Of one partition's records, int64[n]: the bits of the hashes of the call and of the pair."""
 
-    key: Any
     call: Any
     pair: Any
 
@@ -27,7 +29,7 @@ class Journal:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._rows: Any = np.empty((4, _FIRST_ROOM), np.int64)  # partition, key, call, pair
+        self._rows: Any = np.empty((3, _FIRST_ROOM), np.int64)  # partition, call, pair
         self._at = 0  # where in them the oldest record lies
         self._begin = self._end = 0  # of what is held, counted from the first record that was ever noted
         # By watched partition, where its first batch after its last copy begins.
@@ -51,12 +53,12 @@ class Journal:
         self._overrun.discard(partition)
         self._trim()
 
-    def note(self, partitions: Any, key: Any, call: Any, pair: Any) -> None:
+    def note(self, partitions: Any, call: Any, pair: Any) -> None:
         """A batch, int64[n] each."""
         watched = self._since.keys() & set(partitions.tolist()) - self._overrun if self._since else ()
         if not watched:
             return
-        n = len(key)
+        n = len(call)
         for partition in watched:
             if self._since[partition] is None:
                 self._since[partition] = self._end
@@ -68,7 +70,7 @@ class Journal:
         if self.held + n > self._most:
             return
         at = self._room_for(n)
-        for row, column in zip(self._rows, (partitions, key, call, pair), strict=True):
+        for row, column in zip(self._rows, (partitions, call, pair), strict=True):
             row[at : at + n] = column
         self._end += n
 
@@ -92,7 +94,7 @@ class Journal:
                 room *= 2
             held = self._rows[:, self._at : self._at + self.held]
             if room > self._rows.shape[1]:
-                self._rows = np.empty((4, room), np.int64)
+                self._rows = np.empty((3, room), np.int64)
             self._rows[:, : self.held] = held.copy()
             self._at = 0
         return self._at + self.held

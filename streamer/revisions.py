@@ -105,7 +105,7 @@ class Revisions:
     ) -> Collected:
         """Take what calls of a partition came to; where `saying`, what is revised is kept until `delivered` is told.
 
-        The journal is told of the callers and calls whose state that changed.
+        The journal is told of the calls whose state that changed.
         """
         if not waiting.settled[partition]:
             return Collected([], [])
@@ -121,7 +121,7 @@ class Revisions:
         kept = [revision.offset for revision in said if saying and revision.decision is not None]
         originations.take(waiting, partition, rows[:, originations.OFFSET], kept)
         blocked = rows[rows[:, originations.STATE] == originations.REVISED]
-        of = (originations.KEY, originations.CALL, originations.PAIR)
+        of = (originations.CALL, originations.PAIR)
         journal.note(np.full(len(blocked), partition), *(blocked[:, word] for word in of))
         return Collected(came, said)
 

@@ -66,6 +66,7 @@ def settle(state: State, world: World, partition: int, until_ms: int) -> None:
                 if slot >= 0:
                     counts, clock = state.callers.counts[slot], state.callers.clock_ms[slot]
                     sliding.add(counts, sliding.BLOCKED, row[originations.AT], clock)
+                    state.callers.touched[slot] = True
             entry[recent.SAID] = BLOCK << 8 | BLOCK
             entry[recent.REASONS] |= 1 << world.rules.reason_at[UNVERIFIED]
     waiting.due[partition] = due

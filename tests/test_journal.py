@@ -23,7 +23,7 @@ def test_each_partition_gets_what_touched_it_since_it_was_asked_for_or_is_told_t
         if step == "note":
             numbers = np.arange(number, number + len(what))
             number += len(what)
-            journal.note(np.array(what), numbers, numbers + 1_000, numbers + 2_000)
+            journal.note(np.array(what), numbers, numbers + 1_000)
             for at, partition in zip(numbers.tolist(), what, strict=True):
                 if partition in wanted:
                     wanted[partition].append(at)
@@ -41,9 +41,8 @@ def test_each_partition_gets_what_touched_it_since_it_was_asked_for_or_is_told_t
             if touched is None:
                 assert number > most
             else:
-                assert touched.key.tolist() == wanted[what]
-                assert touched.call.tolist() == [at + 1_000 for at in wanted[what]]
-                assert touched.pair.tolist() == [at + 2_000 for at in wanted[what]]
+                assert touched.call.tolist() == wanted[what]
+                assert touched.pair.tolist() == [at + 1_000 for at in wanted[what]]
             wanted[what] = []
         assert journal.held <= most
         assert journal.held <= number
@@ -53,7 +52,7 @@ def test_each_partition_gets_what_touched_it_since_it_was_asked_for_or_is_told_t
 
 def batches(journal, partition, times, records=10):
     for _ in range(times):
-        columns = [np.full(records, partition) for _ in range(4)]
+        columns = [np.full(records, partition) for _ in range(3)]
         journal.note(*columns)
 
 
@@ -63,7 +62,7 @@ def test_a_partition_without_records_keeps_nothing_of_others():
     journal.watch(1)
     for _ in range(100):
         batches(journal, 0, 5)
-        assert len(journal.take(0).key) == 50
+        assert len(journal.take(0).call) == 50
         assert journal.held == 0
 
 
@@ -74,7 +73,7 @@ def test_whoever_asks_too_seldom_is_told_so_once_and_costs_others_nothing():
     batches(journal, 0, 1)
     for _ in range(20):
         batches(journal, 1, 2)
-        assert len(journal.take(1).key) == 20
+        assert len(journal.take(1).call) == 20
     assert journal.take(0) is None
     batches(journal, 0, 3)
-    assert len(journal.take(0).key) == 30
+    assert len(journal.take(0).call) == 30

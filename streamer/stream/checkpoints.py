@@ -27,7 +27,7 @@ log = logging.getLogger("streamer.checkpoints")
 _SHORTEST_TURN_S: Final = 0.01
 _LONGEST_TURN_S: Final = 0.05
 _COPY_AFTER: Final = 2_000
-"""Records after which a partition is copied before its time: so many cost the hot path about three milliseconds."""
+"""Records after which a partition is copied before its time: so many cost the hot path about two milliseconds."""
 _COPY_AFTER_BEHIND: Final = 20_000
 """The same while a backlog is caught up, when a wait of ten milliseconds makes nobody wait and what is copied seldom costs less."""
 _BEHIND_S: Final = 1.0

@@ -7,13 +7,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.compiled import loop
-from streamer.windows import distinct, sliding
+from streamer.windows import distinct, marks, sliding
 from streamer.windows.hashing import BUCKETS, hash_words
 from streamer.windows.slots import (
     COLUMNS,
     HAND,
     NEVER,
-    ORIGINS,
     USED,
     Callers,
     find,
@@ -33,7 +32,7 @@ _GAP_WEIGHT: Final = 0.2
 
 @loop
 def open_slot(callers: Callers, partition: int, key: int, origin: int, now_ms: int) -> int:
-    """The caller's slot brought to `now_ms`, made if there was none (or only one that holds nothing any more)."""
+    """The caller's slot brought to `now_ms`, made if there was none (or only one that holds nothing any more); it counts as touched."""
     return open_hashed(callers, hash_of(callers, partition, key, origin), partition, key, origin, now_ms)
 
 
@@ -48,7 +47,9 @@ def open_hashed(callers: Callers, mixed: int, partition: int, key: int, origin: 
         callers.origin[slot] = origin
         link(callers, slot)
         reset(callers, slot, now_ms)
+        callers.touched[slot] = True
         return slot
+    callers.touched[slot] = True
     clock = callers.clock_ms[slot]
     if now_ms - clock >= sliding.SPAN_MS:
         reset(callers, slot, now_ms)
@@ -172,46 +173,51 @@ def slots_of(callers: Callers, partition: int) -> Any:
     return np.flatnonzero(callers.partition[: callers.meta[USED]] == partition)
 
 
-def marks(callers: Callers) -> Any:
-    """bool[slots ever used], none marked, for `mark_touched` and `mark_buckets`."""
-    return np.zeros(callers.meta[USED], np.bool_)
+def held(callers: Callers, partition: int) -> int:
+    """How many slots a partition has."""
+    return int(np.count_nonzero(callers.partition[: callers.meta[USED]] == partition))
 
 
-@loop
-def mark_touched(callers: Callers, partition: int, keys: Any, marked: Any) -> int:
-    """Mark the slots of callers with any of these keys, of all origin classes; gives how many were not marked before."""
-    n = 0
-    for key in keys:
-        for origin in range(ORIGINS):
-            slot = find(callers, partition, key, origin)
-            if slot >= 0 and not marked[slot]:
-                marked[slot] = True
-                n += 1
-    return n
+def touched(callers: Callers, partition: int) -> int:
+    """How many slots of a partition may have changed since `untouch`."""
+    used = callers.meta[USED]
+    return int(np.count_nonzero(callers.touched[:used] & (callers.partition[:used] == partition)))
 
 
-@loop
-def mark_buckets(callers: Callers, partition: int, wanted: Any, marked: Any) -> None:
-    """Mark the slots of a partition in the buckets that bool[BUCKETS] wants. A caller's bucket follows from his key, all
-    origin classes in the same; it is the same everywhere.
+def untouch(callers: Callers, slots: Any) -> None:
+    """These slots were copied."""
+    callers.touched[slots] = False
+
+
+def changed(callers: Callers, partition: int, buckets: Any) -> Any:
+    """int64[n]: the slots of a partition that were touched or lie in a bucket that bool[BUCKETS] wants, rising. A caller's bucket
+    follows from his key, all origin classes in the same; it is the same everywhere.
     """
+    marked = marks.none(callers.meta[USED])
+    _mark(callers, partition, buckets, marked)
+    return marks.places(marked)
+
+
+@loop
+def _mark(callers: Callers, partition: int, wanted: Any, marked: Any) -> None:
     word = np.uint64(0)
     for bucket in range(BUCKETS):
         if wanted[bucket]:
             word |= np.uint64(1) << np.uint64(bucket)
-    keys, partitions = callers.key, callers.partition
+    keys, partitions, touched = callers.key, callers.partition, callers.touched
     # Without a branch, so that some are looked at at once: this goes through all slots.
-    for slot in range(marked.shape[0]):
+    for slot in range(callers.meta[USED]):
         bucket = (np.uint64(keys[slot]) * _SPREAD) >> _BUCKET_SHIFT
         wants = (word >> bucket) & np.uint64(1) != np.uint64(0)
-        marked[slot] |= (partitions[slot] == partition) & wants
+        marked[slot] = (partitions[slot] == partition) & (touched[slot] | wants)
 
 
 def copy_out(callers: Callers, slots: Any) -> dict[str, Any]:
     """Columns of slots as in `Rows`, by name; the wide sketches are in the order of the slots that have one."""
-    columns = {name: getattr(callers, name)[slots] for name in COLUMNS}
+    # take, since rows[slots] needs three times as long where a row is more than one number
+    columns = {name: getattr(callers, name).take(slots, axis=0) for name in COLUMNS}
     has = columns["wide_of"] > 0
-    columns["wide"] = callers.wide[columns["wide_of"][has] - 1]
+    columns["wide"] = callers.wide.take(columns["wide_of"][has] - 1, axis=0)
     columns["wide_of"][has] = np.arange(1, len(columns["wide"]) + 1)
     return columns
 

@@ -3,8 +3,8 @@
 A caller's calls to costly destinations have a second slot (`streamer.windows.costly`).
 
 The arrays are reserved for `capacity` slots at once; the system gives memory only to pages that are touched, so a store
-for millions costs what the callers in it cost, and growing never copies. A slot is 473 bytes (`slot_bytes`), index and free list
-9 to 15 more, a busy caller's wide sketch 512 more.
+for millions costs what the callers in it cost, and growing never copies. A slot is 473 bytes (`slot_bytes`), index, free list and mark
+10 to 16 more, a busy caller's wide sketch 512 more.
 
 A slot that was silent for `SPAN_MS` holds nothing: finding it again starts it afresh, so it never matters for a verdict
 when the sweep gives it back. When the store is full, the slot that matters least among a few looked at is taken over,
@@ -37,7 +37,9 @@ _LOOK: Final = 16
 
 
 class Callers(NamedTuple):
-    """Arrays of slots. `partition` is -1 for a slot not in use; `secret` keys the index."""
+    """Arrays of slots. `partition` is -1 for a slot not in use; `touched` tells which ones may have changed since their partition
+    was last copied; `secret` keys the index.
+    """
 
     cells: Any
     meta: Any
@@ -59,6 +61,7 @@ class Callers(NamedTuple):
     wide_of: Any
     wide: Any
     wide_free: Any
+    touched: Any
     secret: Any
 
 
@@ -114,6 +117,7 @@ def store(capacity: int, secret: Secret) -> Callers:
         wide_of=np.zeros(capacity, np.int32),
         wide=np.zeros((wide, distinct.WIDE), np.uint16),
         wide_free=np.zeros(wide, np.int32),
+        touched=np.zeros(capacity, np.bool_),
         secret=secret,
     )
 

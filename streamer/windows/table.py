@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.compiled import inlined, loop
+from streamer.windows import marks
 from streamer.windows.hashing import BUCKETS
 
 SEGMENT: Final = 2_048
@@ -220,9 +221,9 @@ def all_of(table: Table, partition: int) -> Any:
 
 def some_of(table: Table, partition: int, hashes: Any, buckets: Any) -> Any:
     """int64[n]: the rows of a partition's entries that have one of these hashes, or lie in a bucket that bool[BUCKETS] wants."""
-    marked = np.zeros(table.meta[USED], np.bool_)
+    marked = marks.none(table.meta[USED])
     _mark(table, partition, hashes, buckets, marked)
-    return np.flatnonzero(marked)
+    return marks.places(marked)
 
 
 @loop

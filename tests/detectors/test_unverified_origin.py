@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from streamer.calls.codec import decode_decision, decode_evidence
 from streamer.engine import Engine
 from streamer.errors import StateError
+from streamer.policy import BLOCK
 from streamer.records import Batch
 from streamer.revisions import MOST_EVIDENCE
+from streamer.windows import calls as recent
 from streamer.windows import originations
 from tests.test_engine import NOW, PARTITIONS, batch, end, setup, windows
 
@@ -363,6 +365,23 @@ def test_any_cutting_ticks_and_hand_overs_give_equal_revisions_and_windows(undis
         return sorted((one["call_id"], one["action"], one["reasons"]) for one in of.revisions)
 
     assert told(log) == told(undisturbed)
+
+
+def test_what_a_tick_changed_of_a_caller_and_a_call_is_in_the_next_copy_of_changes(held):
+    log, partition = Log(held), batch([come_in("1")]).partitions[0]
+    held.watch(partition)
+    log.judge(*(own(f"{n}", f"+7701{n:07d}", C) for n in range(1_000)), come_in("1"))
+    next_bucket = held.changes(partition, 0).buckets[-1] + 1
+    before = set(windows(held, partition))
+    log.tick(NOW + 2_000)
+    (blocked,) = set(windows(held, partition)) - before
+    changed = held.changes(partition, next_bucket)
+    assert len(changed.buckets) == 1
+    restored = engine()
+    for piece in held.pieces(changed):
+        restored.put(restored.opened(partition, piece))
+    assert blocked in windows(restored, partition)
+    assert [row[recent.SAID] for row in changed.calls.tolist()].count(BLOCK << 8 | BLOCK) == 1
 
 
 def test_what_a_tick_said_is_said_again_by_whoever_goes_on_from_before_it_was_delivered(held):
