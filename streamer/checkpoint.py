@@ -36,12 +36,12 @@ from streamer.windows.hashing import BUCKETS
 from streamer.windows.slots import COLUMNS
 
 _PIECE_ROWS: Final = {"callers": 1_500, "calls": 8_000, "pairs": 8_000}
-_SMALL_PIECES: Final = 7
-"""How many times smaller pieces may be, for what is copied between batches to leave little by little."""
-_PIECES: Final = 32
-"""Beyond so many small pieces they grow."""
 _PIECE_WAITS: Final = 256
 """Most rows and waiting calls of a piece: with the widest of each, 4 MiB."""
+_SMALLER: Final = 5
+"""How many times smaller pieces may be, for what is copied between batches to leave little by little."""
+_PIECES: Final = 20
+"""Beyond so many small pieces they grow."""
 
 
 class Copied(NamedTuple):
@@ -130,7 +130,7 @@ def pieces(copied: Copied) -> Iterator[Copied]:
     lengths = {"callers": len(copied.callers["key"]), "calls": len(copied.calls), "pairs": len(copied.pairs)}
     waits = -(-len(copied.pending.waits) // _PIECE_WAITS)
     fill = max(rows / _PIECE_ROWS[name] for name, rows in lengths.items())
-    count = max(1, waits, math.ceil(fill), min(math.ceil(_SMALL_PIECES * fill), _PIECES))
+    count = max(1, waits, math.ceil(fill), min(math.ceil(_SMALLER * fill), _PIECES))
     for number in range(count):
         cut = {name: slice(number * rows // count, (number + 1) * rows // count) for name, rows in lengths.items()}
         yield copied._replace(
@@ -139,6 +139,7 @@ def pieces(copied: Copied) -> Iterator[Copied]:
             pairs=copied.pairs[cut["pairs"]],
             pending=pending.cut(copied.pending, number, count),
             tallies=copied.tallies[: None if number == 0 else 0],
+            tallied=copied.tallied if number == 0 else Tallied(),
         )
 
 

@@ -141,6 +141,8 @@ class Checkpoints:
             held = self._held.pop(number, None)
             if held is not None:
                 held.wish.given_up = True
+            if self._keeping is not None:
+                self._keeping.log.lost(number)
 
     # -- restoring -----------------------------------------------------------------------------------------
 

@@ -1,15 +1,16 @@
 """What is written to `state.v1`, by a thread and a producer of its own, beside the hot path.
 
-Each checkpoint of a partition is a few records. Once all of them are delivered the partition's `Pointer` is offered to the
+Each checkpoint of a partition is some records. Once all of them are delivered the partition's `Pointer` is offered to the
 thread that commits. What lies before the oldest record of a committed pointer is deleted from the log.
 
-Calls must not wait for this: the thread, and those of its producer with it, give way to all others, and a checkpoint leaves
-piece by piece with a pause after each, unless the next one waits already or somebody waits for this one.
+Calls must not wait for this: the threads of its producer, which compress and send, give way to all others, and a checkpoint
+leaves piece by piece with a pause after each, unless the next one waits already or somebody waits for this one.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -27,7 +28,7 @@ from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.stream.chains import Chain
 from streamer.stream.pointers import LONGEST, written
-from streamer.stream.priority import give_way
+from streamer.stream.priority import giving_way
 from streamer.stream.seldom import Seldom
 
 log = logging.getLogger("streamer.state")
@@ -93,8 +94,7 @@ class StateLog:
         self._pieces = pieces
         self._offer = offer
         self._fail = fail
-        self._settings = settings
-        self._producer: Producer
+        self._producer: Producer = giving_way(partial(producer, settings, **_SETTINGS))
         self._admin = admin(settings, log_level=2)
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._under_way: deque[tuple[Order, Iterator[bytes]]] = deque()
@@ -126,6 +126,10 @@ class StateLog:
         """Write a checkpoint."""
         self._tasks.put(partial(self._write, order))
 
+    def lost(self, partition: int) -> None:
+        """Others have the partition: what is not sent of its checkpoints is of no use to anybody."""
+        self._tasks.put(partial(self._lost, partition))
+
     def committed(self, partition: int, offset: int) -> None:
         """The broker has the pointer that was offered with this input offset."""
         self._tasks.put(partial(self._committed, partition, offset))
@@ -139,8 +143,6 @@ class StateLog:
 
     def _run(self) -> None:
         try:
-            give_way()
-            self._producer = producer(self._settings, **_SETTINGS)  # its threads are made here to give way as this one
             while not self._stop.is_set():
                 try:
                     busy = self._under_way or self._outstanding
@@ -158,12 +160,16 @@ class StateLog:
     def _turn(self) -> None:
         """Look for deliveries until it is time for the next piece, and send that."""
         if not self._under_way:
-            self._producer.poll(_TURN_S if self._outstanding else 0)
+            self._wait(_TURN_S if self._outstanding else 0.0)
             return
-        self._producer.poll(min(self._pause_left(), _TURN_S))
+        self._wait(min(self._pause_left(), _TURN_S))
         if not self._pause_left():
             self._send_piece()
             self._next_at = time.monotonic() + _PAUSE_S
+
+    def _wait(self, seconds: float) -> None:
+        """Look for deliveries for so long: whole milliseconds, since the client waits for none of what is left of one."""
+        self._producer.poll(math.ceil(seconds * 1000) / 1000)
 
     def _pause_left(self) -> float:
         (order, _), *others = self._under_way
@@ -176,6 +182,13 @@ class StateLog:
         self._deleted.pop(partition, None)
         self.committed_at.pop(partition, None)
         (self.wanting.discard if chain.rolled else self.wanting.add)(partition)
+
+    def _lost(self, partition: int) -> None:
+        self._under_way = deque(
+            (order, pieces)
+            for order, pieces in self._under_way
+            if order.partition != partition or order.done is not None
+        )
 
     def _write(self, order: Order) -> None:
         order.chain = self._chains[order.partition]
@@ -198,7 +211,7 @@ class StateLog:
         order.sent += 1
         self.bytes += len(piece)
         self._outstanding += 1
-        while True:
+        while not self._stop.is_set():
             try:
                 self._producer.produce(
                     self._topic,
@@ -236,7 +249,7 @@ class StateLog:
         partition = order.partition
         whole = chain.add(order.offsets, order.copied.buckets)
         metadata = written(chain.pointer(order.said)) if whole else ""
-        # A pointer that grows long does so by a span a tenure: the next checkpoint, being whole, makes it short again.
+        # A pointer that grows long does so by a span a tenure, or a few: the next checkpoint, being whole, makes it short again.
         (self.wanting.add if not whole or len(metadata) > LONGEST // 2 else self.wanting.discard)(partition)
         if len(metadata) > LONGEST:
             if self._complained.due(f"long {partition}"):
