@@ -35,13 +35,15 @@ CAUSES: Final = {
     ),
     3: (
         "at 5,000/s the first record of a batch of nine waits 1.1 ms for its company, 0.1 until the judging thread has it, 0.2 to be judged and 0.1 to be "
-        "handed to the client (medians within the worker); the raw loop waits for nothing. With 0.5 or 0.3 ms instead of 1 p50 is no lower: batches of half "
-        "the size take the judging thread 61 and 85 µs a set-up instead of 50, and the two cores, which broker, publisher, reader and worker share, "
-        "are taken by seven tenths as it is. A batch of one takes that thread 265 µs at 1,000/s, 140 of them for Faust, the transport and handing over; on its own, "
-        "with warm caches, the engine needs 40. From append to sent p99 is 5 to 8 ms, half of it behind copies for checkpoints (3 to 5 ms between "
-        "handing over and judging; 0.6 with copies switched off), and as much again in broker, client and reader. Smaller copies, of 500 and 1,000 records "
-        "instead of 2,000, left it where it was: it is the work that counts, 6 MB of state a second, and not its pieces. At 1,000/s a verdict of the full "
-        "engine costs 0.3 ms more than the raw loop's; Quix Streams with the client settings of all others is as fast there as the raw loop."
+        "handed to the client (medians within the worker); the raw loop waits for nothing. Shorter waits, of 0.6 and 0.8 ms, gave a p50 of 2.0 to 2.5 ms where "
+        "1 gave 2.1 to 2.4: a batch costs the judging thread a quarter of a millisecond whatever is in it, and the broker a request for each of its partitions "
+        "(librdkafka puts one partition into a request: its issue 1700), and the two cores, which broker, publisher, reader and worker share, are taken by "
+        "seven tenths as it is. At 1,000/s a verdict of the full engine takes 0.3 ms more than the raw loop's: 0.1 until the judging thread has it, 0.1 to be "
+        "judged with cold caches (0.04 with warm ones), the rest to be handed over. Quix Streams, with the client settings of all others, takes 0.1 ms more "
+        "there, so that nothing that judges can be ahead of it. The tails were those of copies for checkpoints, which left at once. Now they leave in small "
+        "pieces, sent by threads that give way, and are made in two fifths of the time: with them p99 at 1,000/s was 2.0 to 3 ms, without any 3.0 to 3.8 in the same "
+        "hour, which is noise; at 5,000/s, alone with the raw loop on one broker, 6.6 to 9. Of that 4.9 lie between append and sending, and the rest in broker, "
+        "client and reader, whose part grows with what else the two cores have to do."
     ),
 }
 """Why a promise is missed, as far as profiles tell."""
