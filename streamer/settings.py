@@ -189,6 +189,15 @@ def load(**given: Any) -> Settings:
     except UnreadableError as error:
         cause = f": {error.__cause__}" if error.__cause__ else ""
         raise SettingsError(f"{error}{cause}; tables are written as JSON in the environment") from None
+    except RecursionError:
+        raise SettingsError(f"setting {_deepest(sources)} is nested too deeply") from None
+
+
+def _deepest(sources: dict[str, Source]) -> str:
+    """The setting whose variable has the most brackets, and where it comes from."""
+    told = {name: os.environ[source.name] for name, source in sources.items() if source.kind == "environment"}
+    name = max(told, key=lambda name: told[name].count("[") + told[name].count("{"))
+    return f"{name} ({sources[name]})"
 
 
 def sources_of(**given: Any) -> dict[str, Source]:

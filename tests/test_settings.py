@@ -175,3 +175,13 @@ def test_a_file_that_cannot_be_taken_in_is_told(text, toml):
     toml(text)
     with pytest.raises(SettingsError, match=r"streamer\.toml is not valid TOML"):
         load()
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000])
+def test_a_variable_that_is_nested_without_end_is_refused_by_its_name(monkeypatch, deep):
+    monkeypatch.setenv("STREAMER_PARTITIONS", "24")
+    monkeypatch.setenv("STREAMER_RETENTION_H", deep)
+    with pytest.raises(
+        SettingsError, match=r"setting retention_h \(environment STREAMER_RETENTION_H\) is nested too deeply"
+    ):
+        load()
