@@ -41,8 +41,8 @@ CAUSES: Final = {
         "seven tenths as it is. At 1,000/s a verdict of the full engine takes 0.3 ms more than the raw loop's: 0.1 until the judging thread has it, 0.1 to be "
         "judged with cold caches (0.04 with warm ones), the rest to be handed over. Quix Streams, with the client settings of all others, takes 0.1 ms more "
         "there, so that nothing that judges can be ahead of it. The tails were those of copies for checkpoints, which left at once. Now they leave in small "
-        "pieces, sent by threads that give way, and are made in two fifths of the time: with them p99 at 1,000/s was 2.0 to 3 ms, without any 3.0 to 3.8 in the same "
-        "hour, which is noise; at 5,000/s, alone with the raw loop on one broker, 6.6 to 9. Of that 4.9 lie between append and sending, and the rest in broker, "
+        "pieces, sent by threads that give way, and are made in two fifths of the time: with them p99 at 1,000/s was 2.0 to 3 ms, without any 3.0 to 3.8 an "
+        "hour before, which is noise; at 5,000/s, alone with the raw loop on one broker, 6.6 to 9. Of that 4.9 lie between append and sending, and the rest in broker, "
         "client and reader, whose part grows with what else the two cores have to do."
     ),
 }

@@ -88,7 +88,7 @@ def copy_changes(
     state: State, known: InForce, revisions: Revisions, partition: int, touched: Touched, first: int
 ) -> Copied:
     """What was touched of a partition, and buckets from `first` on: about as much again, at least one."""
-    changed, held = callers.touched(state.callers, partition), callers.held(state.callers, partition)
+    held, changed = callers.held_and_touched(state.callers, partition)
     count = min(max(math.ceil(BUCKETS * changed / max(held, 1)), 1), BUCKETS)
     buckets = tuple((first + step) % BUCKETS for step in range(count))
     wanted = np.zeros(BUCKETS, np.bool_)

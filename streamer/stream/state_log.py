@@ -39,7 +39,7 @@ OFFSET_HEADER: Final = "source.offset"
 """Header of a record: the input offset of the checkpoint which begins with it."""
 _SETTINGS: Final = {"delivery.timeout.ms": 0, "compression.type": "lz4", "queue.buffering.max.kbytes": 262_144}
 _DELETE_EVERY_S: Final = 20.0
-_PAUSE_S: Final = 0.005
+PAUSE_S: Final = 0.005
 """Between two pieces of a checkpoint."""
 _TURN_S: Final = 0.005
 _IDLE_S: Final = 0.1
@@ -73,7 +73,8 @@ class StateLog:
     """Writes checkpoints in the order in which they are asked for, and forgets in the log what no pointer needs.
 
     `offer` takes (partition, epoch, input offset, metadata) of each checkpoint that may be committed. Brokers that do not
-    answer are waited for; anything else that keeps a record from being delivered goes to `fail`.
+    answer are waited for; anything else that keeps a record from being delivered goes to `fail`. `pause_s` lies between two
+    pieces of a checkpoint that nobody waits for.
 
     Attributes
     ----------
@@ -89,8 +90,10 @@ class StateLog:
         pieces: Callable[[Copied], Iterator[bytes]],
         offer: Callable[[int, int, int, str], None],
         fail: Callable[[BaseException], None],
+        pause_s: float = PAUSE_S,
     ) -> None:
         self._topic = Topics(settings).state
+        self._pause_s = pause_s
         self._pieces = pieces
         self._offer = offer
         self._fail = fail
@@ -165,7 +168,7 @@ class StateLog:
         self._wait(min(self._pause_left(), _TURN_S))
         if not self._pause_left():
             self._send_piece()
-            self._next_at = time.monotonic() + _PAUSE_S
+            self._next_at = time.monotonic() + self._pause_s
 
     def _wait(self, seconds: float) -> None:
         """Look for deliveries for so long: whole milliseconds, since the client waits for none of what is left of one."""
@@ -203,11 +206,12 @@ class StateLog:
             if len(order.offsets) == order.sent:
                 self._finished(order)
             return
-        first: list[tuple[str, str | bytes | None]] = [
-            (BUCKETS_HEADER, " ".join(map(str, order.copied.buckets)).encode()),
-            (OFFSET_HEADER, b"%d" % order.offset),
-        ]
-        headers = None if order.sent else first
+        headers: list[tuple[str, str | bytes | None]] | None = None
+        if not order.sent:
+            headers = [
+                (BUCKETS_HEADER, " ".join(map(str, order.copied.buckets)).encode()),
+                (OFFSET_HEADER, b"%d" % order.offset),
+            ]
         order.sent += 1
         self.bytes += len(piece)
         self._outstanding += 1

@@ -173,15 +173,11 @@ def slots_of(callers: Callers, partition: int) -> Any:
     return np.flatnonzero(callers.partition[: callers.meta[USED]] == partition)
 
 
-def held(callers: Callers, partition: int) -> int:
-    """How many slots a partition has."""
-    return int(np.count_nonzero(callers.partition[: callers.meta[USED]] == partition))
-
-
-def touched(callers: Callers, partition: int) -> int:
-    """How many slots of a partition may have changed since `untouch`."""
+def held_and_touched(callers: Callers, partition: int) -> tuple[int, int]:
+    """How many slots a partition has, and how many of them may have changed since `untouch`."""
     used = callers.meta[USED]
-    return int(np.count_nonzero(callers.touched[:used] & (callers.partition[:used] == partition)))
+    ours = callers.partition[:used] == partition
+    return int(np.count_nonzero(ours)), int(np.count_nonzero(ours & callers.touched[:used]))
 
 
 def untouch(callers: Callers, slots: Any) -> None:

@@ -24,7 +24,13 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
-def writing(kafka_settings, monkeypatch):
+def pause_s():
+    """Between two pieces of a checkpoint."""
+    return state_log.PAUSE_S
+
+
+@pytest.fixture
+def writing(kafka_settings, monkeypatch, pause_s):
     """An engine with its partitions watched, a log whose records are under way for a while, and what that offers:
     (partition, epoch, offset), and the pointer.
     """
@@ -34,7 +40,7 @@ def writing(kafka_settings, monkeypatch):
     def offer(*told):
         offered.append((told[:3], msgspec.json.decode(told[3], type=Pointer)))
 
-    log = StateLog(kafka_settings, engine.pieces, offer, failed.put)
+    log = StateLog(kafka_settings, engine.pieces, offer, failed.put, pause_s)
     for number in range(kafka_settings.partitions):
         engine.watch(number)
     yield engine, log, offered
@@ -86,8 +92,8 @@ def copied(engine, partition):
     return engine.whole(partition)
 
 
-def test_a_checkpoint_leaves_piece_by_piece_unless_it_is_waited_for_or_another_comes(writing, monkeypatch):
-    monkeypatch.setattr(state_log, "_PAUSE_S", 3_600.0)
+@pytest.mark.parametrize("pause_s", [3_600.0])
+def test_a_checkpoint_leaves_piece_by_piece_unless_it_is_waited_for_or_another_comes(writing):
     engine, log, offered = writing
     for number in (0, 1, 2):
         log.begin(number, [], {})
@@ -105,8 +111,8 @@ def test_a_checkpoint_leaves_piece_by_piece_unless_it_is_waited_for_or_another_c
     assert [number for (number, _, _), _ in offered] == [0, 1, 2]
 
 
-def test_of_a_partition_that_was_lost_nothing_more_is_sent(writing, monkeypatch):
-    monkeypatch.setattr(state_log, "_PAUSE_S", 3_600.0)
+@pytest.mark.parametrize("pause_s", [3_600.0])
+def test_of_a_partition_that_was_lost_nothing_more_is_sent(writing):
     engine, log, offered = writing
     log.begin(0, [], {})
     mine = Order(0, 1, 5, 0, copied(engine, 0))
