@@ -1,5 +1,6 @@
 """What is written to `state.v1`: which records a pointer names, and which are deleted."""
 
+import contextlib
 import os
 import queue
 import threading
@@ -106,9 +107,9 @@ def test_a_checkpoint_leaves_piece_by_piece_unless_it_is_waited_for_or_another_c
     assert slow.sent >= 3 and not waiting.delivered
     told = threading.Event()
     log.write(Order(2, 1, 5, 0, copied(engine, 2), told.set))
-    wait_until(told.is_set)
-    assert waiting.delivered
-    assert [number for (number, _, _), _ in offered] == [0, 1, 2]
+    wait_until(lambda: told.is_set() and waiting.delivered)
+    # Of two partitions the broker may answer for either one first.
+    assert offered[0][0] == (0, 1, 5) and sorted(place for place, _ in offered[1:]) == [(1, 1, 5), (2, 1, 5)]
 
 
 @pytest.mark.parametrize("pause_s", [3_600.0])
@@ -141,13 +142,13 @@ def test_threads_that_send_state_give_way_to_all_others(writing):
     log.write(Order(0, 1, 5, 0, engine.whole(0)))
     wait_until(lambda: offered)
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    nice = {
-        int(task.name): os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path("/proc/self/task").iterdir()
-    }
-    sending = [
-        value
-        for task, value in nice.items()
-        if Path(f"/proc/self/task/{task}/comm").read_text().startswith("rdk:broker")
-    ]
+    sending = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(
+            FileNotFoundError, ProcessLookupError
+        ):  # a thread of another client that ends just now
+            if (task / "comm").read_text().startswith("rdk:broker"):
+                sending.append(os.getpriority(os.PRIO_PROCESS, int(task.name)))
     assert max(GIVES_WAY, own) in sending
-    assert {nice[thread.native_id] for thread in threading.enumerate() if thread.native_id in nice} == {own}
+    packing = next(thread for thread in threading.enumerate() if thread.name == "state-log")
+    assert os.getpriority(os.PRIO_PROCESS, packing.native_id) == own
