@@ -26,7 +26,9 @@ from benchmarks.visits import Peer, Visit
 from streamer.errors import StreamerError
 from streamer.kafka.broker import LocalBroker
 
-NAMES = ("raw", "worker", "engine", "kafka-streams", "kafka-streams-changelog", "bytewax", "quix", "faust-per-event")
+NAMES = (
+    "raw", "worker", "engine", "engine-loop", "kafka-streams", "kafka-streams-changelog", "bytewax", "quix", "faust-per-event",
+)  # fmt: skip
 PARTS = (*NAMES, "speed", "memory", "restore")
 FOLDER = Path(__file__).parent
 HEAP = "1g"
@@ -40,6 +42,9 @@ def peers(wanted: set[str], console: Console, left_out: dict[str, str]) -> list[
         "worker": lambda: Peer("worker", "our worker, trivial work", env.here("our_worker.py")),
         "engine": lambda: Peer(
             "engine", "our worker, full engine, evidence", env.here("our_worker.py"), judge="engine", mixed=True
+        ),
+        "engine-loop": lambda: Peer(
+            "engine-loop", "confluent-kafka loop with our engine, no state kept", env.here("engine_loop.py"), mixed=True
         ),
         "kafka-streams": lambda: Peer(
             "kafka-streams", "Kafka Streams, no changelog", env.java("KafkaStreamsPeer", console)
@@ -91,7 +96,7 @@ def visit_all(
             console.print(f"[red]failed:[/] {reason}", markup=True, highlight=False)
             return None
 
-    first = [chosen[0], *[peer for peer in chosen if peer.mixed and peer is not chosen[0]]]
+    first = [chosen[0], *[peer for peer in chosen[1:] if peer.mixed][:1]]
     warming = [QUICK] if results["quick"] else [QUICK, sizes]
     results["warmed"] = sum(
         visited(peer, wanted, "while the broker was warmed up") is not None for peer in first for wanted in warming

@@ -4,14 +4,15 @@
 - But a `block` with `revises` may follow an `allow` within 3 s, and stops a call that still rings.
 - A verdict marked `late` is ignored.
 - Until `cache_until` a block holds for the same caller, ingress and trunk without asking; the set-up is published all the
-  same, marked `cached`.
+  same, marked `cached`. It never holds for calls to emergency numbers, whatever the caller did before.
 - A call without a verdict in time is let through, whatever the reason: a dead broker must not stop telephony.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,12 +66,21 @@ class Obedience:
         How long a call waits for its verdict.
     redress
         Where a rejected caller may complain, a URL: RFC 8688 asks for it with 608.
+    emergency
+        Called numbers, as they are dialled, that no cached block stops.
     """
 
-    def __init__(self, operator: str, timeout_ms: int = 300, redress: str | None = None) -> None:
+    def __init__(
+        self,
+        operator: str,
+        timeout_ms: int = 300,
+        redress: str | None = None,
+        emergency: Collection[str] = ("101", "102", "103", "112"),
+    ) -> None:
         self._operator = operator
         self._timeout_ms = timeout_ms
         self._redress = redress
+        self._emergency = frozenset(emergency)
         self._calls: dict[str, _Call] = {}
         self._waiting: deque[str] = deque()
         self._remembered: deque[tuple[int, str]] = deque()
@@ -88,10 +98,11 @@ class Obedience:
         call = self._calls[call_id] = _Call(line, now)
         self._remembered.append((now, call_id))
         cached = self._cached.get(line)
-        if cached is not None and now < cached["cache_until"]:
+        if cached is not None and now >= cached["cache_until"]:
+            del self._cached[line]
+        elif cached is not None and not self._is_emergency(event["callee"]):
             call.said = self._obey(call_id, cached, call, "cache", now)
             return call.said
-        self._cached.pop(line, None)
         self._waiting.append(call_id)
         return None
 
@@ -145,6 +156,10 @@ class Obedience:
     def waits(self) -> bool:
         """Whether a call still waits for its verdict."""
         return any(self._calls[call_id].said is None for call_id in self._waiting)
+
+    def _is_emergency(self, callee: str) -> bool:
+        called = callee.strip().strip("<>").lower().removeprefix("sip:").removeprefix("tel:")
+        return called.startswith("urn:service:sos") or re.split("[@;]", called)[0] in self._emergency
 
     def _only_count(self, what: str) -> Instruction | None:
         self.counts[what] += 1

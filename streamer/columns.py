@@ -16,9 +16,9 @@ END: Final = members.END
 
 # columns of `records`, int64[n, RECORD_COLUMNS]
 KIND, AT, APPENDED, PARTITION, OPERATOR = 0, 1, 2, 3, 4
-INGRESS, ATTESTATION, SCOPE, TRUNK, DIVERTED, REGISTERED, ASSERTED, OFFSET, IDENTITY = 5, 6, 7, 8, 9, 10, 11, 12, 13
+INGRESS, ATTESTATION, SCOPE, TRUNK, DIVERTED, REGISTERED, ASSERTED, OFFSET, IDENTITY, URGENT = range(5, 15)
 RING, TALK, CAUSE = 5, 6, 7
-RECORD_COLUMNS: Final = 14
+RECORD_COLUMNS: Final = 15
 
 # columns of `verdicts`, int64[n, VERDICT_COLUMNS]
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
@@ -62,8 +62,8 @@ class State(NamedTuple):
 
 
 class World(NamedTuple):
-    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[5]: home region, the word of the versions
-    in force, clamp, the time in ms, and by how many ms the home country's clocks are ahead of UTC.
+    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[6]: home region, the word of the versions
+    in force, clamp, the time in ms, by how many ms the home country's clocks are ahead of UTC, and its calling code.
     """
 
     lists: Any

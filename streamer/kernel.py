@@ -22,6 +22,7 @@ from streamer.calls.events import SAME_CALL_MS
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
+from streamer.detectors.cli_spoofing import is_doubted
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
 from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
@@ -108,31 +109,29 @@ def _setup(
     counted = True
     first_of_pair = at_pair < 0 or now - pairs.rows[at_pair, table.TOUCHED_MS] > recent.PAIR_KEEP_MS
     seen_own = own_line
-    originated = False
+    origin, carried = np.int64(0), np.int64(0)
     fact = line_facts.row_of(world.facts, key)
     owner = owner_of(world, fact, key)
     if at_pair >= 0 and now - pairs.rows[at_pair, table.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
         seen_ms = pairs.rows[at_pair, table.TOUCHED_MS]
         flags = table.flags_at(pairs, at_pair)
+        origin = recent.origin_of(pairs, at_pair, at)
+        carried = recent.carried(pairs, at_pair, at)
         if abs(at - seen_ms) <= recent.SIGHTING_MS:
-            originated = flags & recent.OWN_OR_LATER != 0
-            if own_line and not originated:
-                pairs.rows[at_pair, table.HELD] |= recent.ORIGINATED << 16
+            if own_line and not origin & recent.OWN_OR_LATER:
+                recent.note_origin(pairs, at_pair, recent.ORIGINATED)
                 if flags & recent.ASKED and owner >= 0:
                     originations.count(state.on_time, partition, owner, originations.LATE, now)
-            if pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR]:
+            if flags & recent.UNJUDGED:
+                first_of_pair = True
+            elif pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR]:
                 counted = False
                 seen_own = flags & recent.OWN_LINE != 0
+    leg = np.int64(0)
     diversion_seen = 0.0
     if record[columns.DIVERTED] != 0 and record[columns.DIVERTED] != callee:
-        found = table.find(pairs, pair_hash(world, key, record[columns.DIVERTED], partition))
-        if found >= 0:
-            seen_ms = pairs.rows[found, table.TOUCHED_MS]
-            sound = table.flags_at(pairs, found) & (recent.OWN_LINE | recent.LET_THROUGH) != 0
-            since = at - seen_ms
-            if sound and now - seen_ms <= recent.PAIR_KEEP_MS:
-                if -recent.DIVERSION_BACK_MS <= since <= recent.DIVERSION_MS:
-                    diversion_seen = 1.0
+        leg = pair_hash(world, key, record[columns.DIVERTED], partition)
+        diversion_seen = 1.0 if recent.leg_seen(pairs, leg, at, now) else 0.0
     # Another operator's sighting of a call is judged by the windows that the call was counted in.
     mixed = (
         hashes[row, 0] if seen_own == own_line else slots.hash_of(state.callers, partition, key, 0 if seen_own else 1)
@@ -144,14 +143,14 @@ def _setup(
             at_pair = recent.place(pairs, hashes[row, 1], state.watermark)
         entry = pairs.rows[at_pair]
         entry[table.HASH] = hashes[row, 1]
-        entry[table.HELD] = table.held(partition, recent.OWN_LINE if own_line else 0)
+        entry[table.HELD] = table.held(partition, recent.OWN_LINE if own_line else carried)
         entry[table.TOUCHED_MS] = at
         entry[recent.OPERATOR] = record[columns.OPERATOR]
     x = out.x[row]
     fill_windows(state.callers, slot, now, x, filled)
     caller_lists = number_lists.lookup(world.lists, key, 0, record[columns.TRUNK], at)
     callee_lists = number_lists.lookup(world.lists, callee, 1, record[columns.TRUNK], at)
-    fill_call(world, batch, row, at, fact, owner, caller_lists, callee_lists, diversion_seen, originated, x)
+    fill_call(world, batch, row, at, fact, owner, caller_lists, callee_lists, diversion_seen, origin, x)
     fill_signals(world, batch, row, _clock(state, world, record, at), x)
     if x[_SEEN] == 1.0:
         originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
@@ -171,7 +170,7 @@ def _setup(
         at,
         caller_lists,
         callee_lists,
-        _is_emergency(world, callee),
+        record[columns.URGENT] != 0 or _is_emergency(world, callee),
         score,
         out.found[row],
         draw,
@@ -193,12 +192,14 @@ def _setup(
         due = _clock(state, world, record, at) + np.int64(1_000 * limits[0])
         waits = originations.wait(
             state.waiting, partition, record[columns.OFFSET], due, batch.call[row], hashes[row, 1], key, at,
-            record[columns.OPERATOR], sure, said_before and said[row, columns.SAID_REVISED] != 0,
+            record[columns.OPERATOR], sure, said_before and said[row, columns.SAID_REVISED] != 0, leg,
         )  # fmt: skip
         if waits and sure:
             verdict[columns.FLAGS] |= columns.WAITS
     if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0 and x[_SEEN] != 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
+    if record[columns.INGRESS] == 2 and action <= LABEL and not is_doubted(out.found[row, _CLI_SPOOFING, 0]):
+        recent.note_origin(pairs, at_pair, recent.FROM_ABROAD)
     if counted:
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, batch.callee_region[row], at, now)

@@ -37,7 +37,9 @@ class PendedText(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
 
 class Waits(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A waiting call: the words of its row but for the operator, which has its name; and what was said of it, if anything."""
+    """A waiting call: the words of its row but for the operator, which has its name; and what was said of it, if anything. Layout 8
+    had no `leg`.
+    """
 
     offset: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
     due_ms: _Time
@@ -50,6 +52,7 @@ class Waits(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     before: _Bit
     state: Annotated[int, Meta(ge=originations.WAITING, le=originations.VERIFIED)]
     said: PendedText | None
+    leg: _Word = 0
 
 
 class Share(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -76,7 +79,7 @@ def copied(state: State, revisions: Revisions, names: list[str], partition: int)
     """What a partition holds; `names` of operators by row."""
     said = revisions.of(partition)
     waits = []
-    for offset, due, call, pair, key, at, operator, sure, before, came in originations.held(
+    for offset, due, call, pair, key, at, operator, sure, before, came, leg in originations.held(
         state.waiting, partition
     ).tolist():
         told = said.get(offset)
@@ -95,6 +98,7 @@ def copied(state: State, revisions: Revisions, names: list[str], partition: int)
                 PendedText(told.call_id, told.key, told.append_ms, told.decision.decode(), told.evidence.decode())
                 if told
                 else None,
+                leg,
             )
         )
     shares = [
@@ -143,6 +147,7 @@ def put(state: State, revisions: Revisions, known: InForce, partition: int, foun
         operator = _UNNAMED if wait.operator is None else known.operators.row(wait.operator)
         row[:] = (
             wait.offset, wait.due_ms, wait.call, wait.pair, wait.key, wait.at, operator, wait.sure, wait.before, wait.state,
+            wait.leg,
         )  # fmt: skip
         if wait.said is not None:
             call_id, key, append_ms, decision, evidence = (

@@ -12,9 +12,10 @@ from streamer.calls import members
 from streamer.calls.codec import decode_call
 from streamer.calls.compiled_hashes import Words
 from streamer.calls.compiled_numbers import NumberColumns, Numbers
+from streamer.calls.emergency import is_urgent
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.reading import Calls, Reader
-from streamer.calls.texts import ASSERTED, CALL_ID, DIVERTED, Texts
+from streamer.calls.texts import ASSERTED, CALL_ID, CALLEE, DIVERTED, Texts
 from streamer.compiled import Straight, loop
 from streamer.in_force import InForce
 from streamer.registers import trunks
@@ -94,7 +95,7 @@ class Records:
         records = np.zeros((len(rows), columns.RECORD_COLUMNS), np.int64)
         hashes = np.empty(len(rows), np.int64)
         kinds = known.trunks.compiled.kind
-        diverted, asserted = self._fill((kinds,), records, given, placed, taken.way, taken.known, texts.spans)
+        diverted, asserted = self._fill((kinds,), records, given, placed, taken.way, taken.known, *texts)
         if diverted:
             self._ids(records, texts, columns.DIVERTED, DIVERTED)
         if asserted:
@@ -122,7 +123,7 @@ class Records:
 
 @loop
 def _fill(
-    trunk_kinds: Any, records: Any, given: Any, placed: Any, way: Any, known: Any, spans: Any
+    trunk_kinds: Any, records: Any, given: Any, placed: Any, way: Any, known: Any, data: Any, spans: Any
 ) -> tuple[bool, bool]:
     """Fill the columns of records; those of diverted numbers, and of numbers that a network asserts over an enterprise's trunk, with 1
     where there is one. Gives whether there are any.
@@ -150,6 +151,7 @@ def _fill(
                     record[columns.ASSERTED] = 1
                     asserted = True
             record[columns.IDENTITY] = placed[3, row]
+            record[columns.URGENT] = is_urgent(data, spans[CALLEE, row, 0], spans[CALLEE, row, 1])
         elif kind == members.END:
             record[columns.RING], record[columns.TALK] = given[row, members.RING], given[row, members.TALK]
             record[columns.CAUSE] = given[row, members.CAUSE]

@@ -24,7 +24,7 @@ from streamer import state_layout
 from streamer.calls.codec import encode
 from streamer.errors import StateError
 from streamer.state_layout import Header
-from streamer.versions import STATE_LAYOUT
+from streamer.versions import LAYOUTS_READ, STATE_LAYOUT
 
 _MAGIC: Final = b"STRM"
 _HEAD: Final = struct.Struct("<4sHI8s")
@@ -70,9 +70,10 @@ def opened(packed: bytes, partition: int, key: bytes) -> tuple[Header, int]:
     if len(packed) < _HEAD.size + _DIGEST_BYTES or packed[:4] != _MAGIC:
         raise StateError(f"partition {partition}: this is no exported state; {ANEW}")
     _, version, length, mark = _HEAD.unpack_from(packed)
-    if version != STATE_LAYOUT:
+    if version not in LAYOUTS_READ:
+        read = " and ".join(map(str, LAYOUTS_READ))
         raise StateError(
-            f"partition {partition}: state of layout {version}, this version reads layout {STATE_LAYOUT} alone; restore it with "
+            f"partition {partition}: state of layout {version}, this version reads layouts {read}; restore it with "
             "the version that wrote it, or let the partition begin empty"
         )
     if not hmac.compare_digest(mark, _mark(key)):

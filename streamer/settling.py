@@ -27,9 +27,11 @@ def _came_of(state: State, world: World, row: Any, partition: int) -> int:
         return originations.REVISED
     pairs, calls = state.pairs, state.calls
     at_pair = table.find(pairs, row[originations.PAIR])
-    if at_pair >= 0 and table.flags_at(pairs, at_pair) & recent.OWN_OR_LATER:
-        if abs(pairs.rows[at_pair, table.TOUCHED_MS] - row[originations.AT]) <= recent.SIGHTING_MS:
-            return originations.VERIFIED
+    if at_pair >= 0 and recent.origin_of(pairs, at_pair, row[originations.AT]):
+        return originations.VERIFIED
+    leg, at = row[originations.LEG], row[originations.AT]
+    if leg != 0 and recent.leg_seen(pairs, leg, at, state.watermark[partition]):
+        return originations.VERIFIED
     cell = table.find(calls, row[originations.CALL])
     if cell < 0 or table.flags_at(calls, cell) & (recent.ANSWERED | recent.ENDED):
         return originations.ANSWERED

@@ -34,7 +34,14 @@ _FLAGS: Final = (
     calls.SETUP | calls.COUNTED | calls.ANSWERED | calls.ENDED | calls.OWN_LINE | calls.COSTLY | calls.PREMIUM
 )
 _TRUNKS: Final = calls.TRUNK_MASK << calls.TRUNK_SHIFT
-_PAIR_FLAGS: Final = calls.OWN_LINE | calls.LET_THROUGH | calls.ORIGINATED | calls.ASKED
+_PAIR_FLAGS: Final = (
+    calls.OWN_OR_LATER
+    | calls.LET_THROUGH
+    | calls.ASKED
+    | calls.FROM_ABROAD
+    | calls.UNJUDGED
+    | calls.AGO_MASK << calls.AGO_SHIFT
+)
 UNNAMED: Final = CAPACITY - 1
 """The row that operators past the capacity share; it is the same for every worker and has no name."""
 

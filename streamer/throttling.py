@@ -7,6 +7,7 @@ from typing import Any, Final
 from streamer import columns
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
+from streamer.reach import pair_hash
 from streamer.reasons import THROTTLED
 from streamer.windows import calls as recent
 from streamer.windows import shares, table
@@ -31,7 +32,9 @@ def is_throttled(state: State, world: World, batch: Columns, row: int, said: Any
 def throttle(
     state: State, world: World, batch: Columns, row: int, said: Any, out: Verdicts, at: int, cell: int
 ) -> None:
-    """Let a set-up through unjudged. Its call is remembered, so that a retry is told the same and nothing of it counts."""
+    """Let a set-up through unjudged. Its call is remembered, so that a retry is told the same and nothing of it counts; and that
+    it began on an own line is, since whoever sees the same call come in asks for that.
+    """
     verdict = out.columns[row]
     partition = batch.records[row, columns.PARTITION]
     said_before = said.shape[0] > 0 and said[row, columns.STANDS] != 0
@@ -50,3 +53,25 @@ def throttle(
     entry[recent.VERSIONS] = verdict[columns.VERSIONS]
     entry[recent.REASONS] = THROTTLED
     entry[recent.SCORE] = -1
+    if batch.records[row, columns.INGRESS] == 0:
+        _remember_origin(state, world, batch, row, at)
+
+
+@loop
+def _remember_origin(state: State, world: World, batch: Columns, row: int, at: int) -> None:
+    """Note in the table of pairs that a call began on its own line, and that nothing of it was counted."""
+    record = batch.records[row]
+    pairs, partition = state.pairs, record[columns.PARTITION]
+    pair = pair_hash(world, batch.key[row], batch.callee[row], partition)
+    cell = table.find(pairs, pair)
+    if cell >= 0 and abs(at - pairs.rows[cell, table.TOUCHED_MS]) <= recent.SIGHTING_MS:
+        if not recent.origin_of(pairs, cell, at) & recent.OWN_OR_LATER:
+            recent.note_origin(pairs, cell, recent.ORIGINATED)
+        return
+    if cell < 0:
+        cell = recent.place(pairs, pair, state.watermark)
+    entry = pairs.rows[cell]
+    entry[table.HASH] = pair
+    entry[table.HELD] = table.held(partition, recent.OWN_LINE | recent.UNJUDGED)
+    entry[table.TOUCHED_MS] = at
+    entry[recent.OPERATOR] = record[columns.OPERATOR]

@@ -17,8 +17,9 @@ from streamer.registers import signals as known_signals
 from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
+from streamer.windows.calls import FROM_ABROAD, OWN_OR_LATER
 from streamer.windows.newcomers import range_of, route_of
-from streamer.windows.tallies import PREFIX_BLOCKS, block_of, place_of
+from streamer.windows.tallies import E164, PREFIX_BLOCKS, block_of, place_of
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
 _UNALLOCATED: Final = number_lists.BIT["unallocated"]
@@ -85,16 +86,27 @@ _CALLEE_VALUES, _TRUNK_VALUES, _BLOCK_VALUES, _LINE_VALUES, _RANGE_VALUES, _PREF
 
 
 @loop
-def _shared_digits(one: int, other: int) -> int:
-    """Leading digits that two E.164 ids of equal length share, the country code's first digit left out."""
+def _top(number: int) -> int:
+    """The power of ten of a number's first digit."""
     top = 1
-    while one // top >= 10:
+    while number // top >= 10:
         top *= 10
+    return top
+
+
+@loop
+def _shared_digits(one: int, other: int, code: int) -> int:
+    """Leading national digits that two E.164 ids under one calling `code` share."""
+    top, other_top = _top(one), _top(other)
     shared = 0
-    while top > 0 and one // top == other // top:
+    while top > 0 and other_top > 0 and one // top == other // other_top:
         shared += 1
         top //= 10
-    return max(shared - 1, 0)
+        other_top //= 10
+    while code > 0:
+        shared -= 1
+        code //= 10
+    return max(shared, 0)
 
 
 @loop
@@ -157,10 +169,10 @@ def _fill_trunk(world: World, record: Any, key: int, owner: int, known: bool, x:
         if known and owner >= 0 and world.trunks.partner[trunk] >= 0:
             x[_AT_TRUNK_PARTNER] = 1.0 if owner == world.trunks.partner[trunk] else 0.0
     elif kind == known_trunks.ENTERPRISE:
-        if record[ASSERTED] != 0:
+        if 0 < record[ASSERTED] < E164:
             number = record[ASSERTED]
             known = True
-        if known:
+        if known and 0 < number < E164:
             x[_AT_TRUNK_IN_RANGE] = known_trunks.has(world.trunks, trunk, number)
 
 
@@ -211,21 +223,20 @@ def owner_of(world: World, fact: int, number: int) -> int:
 
 
 @loop
-def _is_asked(world: World, batch: Columns, row: int, owner: int, callee_lists: int, diversion_seen: float) -> bool:
+def _is_asked(world: World, batch: Columns, row: int, owner: int, exempt: bool) -> bool:
     """Whether the operator of the calling number should have said that this call began on its line."""
     if batch.records[row, INGRESS] != 1 or owner < 0 or not world.operators.publishes[owner, 0]:
         return False
-    exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0
     return bool(batch.key_status[row] == VALID and not batch.withheld[row] and not exempt)
 
 
 @loop
 def fill_call(
     world: World, batch: Columns, row: int, at: int, fact: int, owner: int, caller_lists: int, callee_lists: int,
-    diversion_seen: float, originated: bool, x: Any,
+    diversion_seen: float, origin: int, x: Any,
 ) -> None:  # fmt: skip
     """The columns that tell of the call itself; `fact` is the row of the caller's facts, `owner` that of the caller's operator
-    (-1: none), the lists are masks; `originated`: the caller's own line was reported to make this call.
+    (-1: none), the lists are masks; `origin` see `streamer.windows.calls.origin_of`.
     """
     record = batch.records[row]
     key = batch.key[row]
@@ -249,7 +260,7 @@ def fill_call(
     x[_AT_CALLEE_SHORT] = 1.0 if callee_status == SHORT_NUMBER else 0.0
     x[_AT_SAME_PREFIX] = 0.0
     if caller_home and callee_home:
-        x[_AT_SAME_PREFIX] = _shared_digits(key, callee)
+        x[_AT_SAME_PREFIX] = _shared_digits(key, callee, world.constants[5])
     x[_AT_DIVERTED] = 1.0 if record[DIVERTED] != 0 else 0.0
     verified = record[IDENTITY]
     level = verified if verified != 0 else record[ATTESTATION]
@@ -259,8 +270,10 @@ def fill_call(
     x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, at)
     _fill_trunk(world, record, key, owner, known, x)
     x[_AT_ORIGINATION] = np.nan
-    if _is_asked(world, batch, row, owner, callee_lists, diversion_seen):
-        x[_AT_ORIGINATION] = 1.0 if originated else 0.0
+    from_abroad = x[_AT_ROAMING] == 1.0 or origin & FROM_ABROAD != 0
+    exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0 or (from_abroad and origin & OWN_OR_LATER == 0)
+    if _is_asked(world, batch, row, owner, exempt):
+        x[_AT_ORIGINATION] = 1.0 if origin & OWN_OR_LATER else 0.0
     x[_AT_SIM_AGE] = np.nan
     if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:
         x[_AT_SIM_AGE] = (at - world.facts.sim_ms[fact]) / _MS_AN_HOUR

@@ -12,8 +12,10 @@ from streamer import __version__
 
 VOCABULARY: Final = "1.2"
 """Of the messages: the major number is that of the topics' names (`.v1`); the minor one rises with each field or value that is added."""
-STATE_LAYOUT: Final = 8
-"""Of a partition's exported state: state of any other is refused."""
+STATE_LAYOUT: Final = 9
+"""Of a partition's exported state."""
+LAYOUTS_READ: Final = (8, STATE_LAYOUT)
+"""Layouts of state that are taken in; any other is refused."""
 
 
 def told() -> dict[str, str]:

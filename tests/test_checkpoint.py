@@ -148,7 +148,7 @@ def test_what_is_not_sealed_with_the_secret_is_refused(packed):
 @pytest.mark.parametrize("layout", [3, STATE_LAYOUT + 1])
 def test_other_layouts_are_refused_by_both_numbers(packed, layout):
     found = packed[:4] + layout.to_bytes(2, "little") + packed[6:]
-    refused(found, f"state of layout {layout}, this version reads layout {STATE_LAYOUT} alone; restore it with")
+    refused(found, f"state of layout {layout}, this version reads layouts 8 and {STATE_LAYOUT}; restore it with")
 
 
 def test_state_of_a_worker_with_other_settings_is_refused_by_the_setting(packed):

@@ -207,7 +207,7 @@ def test_damaged_foreign_and_misdirected_state_is_refused():
         (1, bytes(damaged), "damaged"),
         (2, state, "partition 1"),
         (1, b"x", "no exported"),
-        (1, state[:4] + b"\x09\x00" + state[6:], "layout 9"),
+        (1, state[:4] + b"\x0a\x00" + state[6:], "layout 10"),
     ):
         with pytest.raises(StateError, match=text):
             held.import_state(partition, bad)

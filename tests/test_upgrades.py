@@ -81,8 +81,8 @@ def test_state_of_every_layout_is_taken_in_or_refused_by_its_number(packed):
     """What a worker of that layout exported, and what it knew: verdicts to be repeated, a call that waits, counters of a caller."""
     known = json.loads(packed.with_suffix(".json").read_text("utf-8"))
     held, partition = engine(), known["partition"]
-    if packed.stem != f"layout-{versions.STATE_LAYOUT}":
-        with pytest.raises(StateError, match=f"state of {packed.stem.replace('-', ' ')}, this version reads layout"):
+    if packed.stem not in {f"layout-{layout}" for layout in versions.LAYOUTS_READ}:
+        with pytest.raises(StateError, match=f"state of {packed.stem.replace('-', ' ')}, this version reads layouts"):
             held.import_state(partition, packed.read_bytes())
         return
     held.import_state(partition, packed.read_bytes())

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from phonenumbers import PhoneMetadata
 
 from streamer.calls.patterns import expand, parse
+from streamer.compiled import loop
 
-_SERVICES: Final = (
-    "", ".ambulance", ".animal-control", ".fire", ".gas", ".marine", ".mountain", ".physician", ".poison", ".police",
-)  # fmt: skip
-URGENT: Final = tuple(
-    spelled for service in _SERVICES for spelled in (f"urn:service:sos{service}", f"URN:SERVICE:SOS{service.upper()}")
-)
-"""How an IMS network spells calls for help (RFC 5031)."""
+_URN: Final = np.frombuffer(b"urn:service:sos", np.uint8)
+_MAY_FOLLOW: Final = np.frombuffer(b".;>@? ", np.uint8)
+_BEFORE: Final = np.frombuffer(b'< "', np.uint8)
+
+
+@loop
+def _is_of(char: int, some: Any) -> bool:
+    for one in some:
+        if char == one:
+            return True
+    return False
+
+
+@loop
+def is_urgent(data: Any, begin: int, end: int) -> bool:
+    """Whether a text (bytes `begin` to `end` of uint8 `data`) is a URN of the service `sos` (RFC 5031), of whatever kind of help: there
+    are more than a list would have, eCall's (RFC 8147) and those of single countries among them. As a URN it has no case, and may
+    have come with brackets or parameters.
+    """
+    while begin < end and _is_of(data[begin], _BEFORE):
+        begin += 1
+    behind = begin + _URN.shape[0]
+    if behind > end:
+        return False
+    for place in range(_URN.shape[0]):
+        char = data[begin + place]
+        if char != _URN[place] and not (65 <= char <= 90 and char + 32 == _URN[place]):
+            return False
+    return bool(behind == end or _is_of(data[behind], _MAY_FOLLOW))
 
 
 def emergency_numbers(region: str) -> frozenset[str]:

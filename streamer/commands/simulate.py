@@ -77,7 +77,7 @@ def simulate(
     A file holds the end of every call. Into Kafka, operators, trunks, lists and facts go first, and it stops after the given
     seconds, calls under way or not; Ctrl-C stops it earlier. Campaigns are those of the fraud table in docs/lab.md, and
     adversaries that adapt: slower@4, rotating@10, mixed@0.5 or spread@8 behind a plus sign, spoofed_bank, spoofed_roamer@0.5,
-    spoofed_active@0.5, scam_line.
+    spoofed_active@0.5, scam_line, flood_from_lines@4.
     """
     from streamer.lab import control as controls
     from streamer.lab.files import keep_apart, opened

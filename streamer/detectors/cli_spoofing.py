@@ -30,6 +30,12 @@ _DIVERSION_SEEN = INDEX["diversion_seen"]
 
 
 @loop
+def is_doubted(cause: float) -> bool:
+    """Whether a finding says more than that the owner's place is not known: he is at home, or a first leg was not seen."""
+    return cause != 0.0 and cause != 2.0
+
+
+@loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; causes 1 to 4 in the order of `DETECTOR.causes`."""
     if x[_OWN_LINE] == 1.0 or x[_HOME] != 1.0 or x[_WITHHELD] == 1.0 or x[_MSRN] == 1.0:

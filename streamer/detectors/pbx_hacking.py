@@ -130,6 +130,6 @@ DETECTOR = Detector(
         "work_days": 5,
     },
     judge=judge,
-    cache_s=60,
+    cache_s=0,
     doc=__doc__,
 )

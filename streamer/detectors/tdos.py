@@ -7,13 +7,16 @@ that hotlines that are called all day are not taken for victims.
 A quiz on the radio, tickets, an outage hotline and a surgery in the morning are called by as many at once, on numbers that are hardly
 called at other times. Those who call them are the operators' own lines like everybody, and whoever floods a number shows numbers from
 elsewhere: one that `own_share` of the callers reach from own lines is labelled.
-Exempt: own lines, and callers that were seen before within a day, whose calls are labelled; everything, while nobody has merged counts
+One line that calls one number again and again, faster than a person or a telephone that redials by itself, is a flood by itself: it
+needs no merged counts to be seen, and ends when the line is slower for a minute. Withheld callers of one number are known together
+alone, so that as many calls of theirs, most of them not answered, are labelled.
+Exempt from what is counted over all partitions: own lines, and callers that were seen before within a day, whose calls are labelled; everything, while nobody has merged counts
 for long enough (`watched_h`) to know what is usual. Calls to emergency numbers are never blocked, whatever comes: a flood
 on them is a case and nothing else.
 Cannot be told from an attack: a crowd that calls from other networks (a line for viewers abroad, or where the operators of most
 callers do not publish their originations): put such numbers on the called side of the list `allow` before.
-Fails on a flood from lines that called before, or of which `own_share` comes from own lines, which costs a SIM for each; and in the first
-second or two, before the count is known everywhere.
+Fails on a flood from a few lines that each stay below `calls_1m`; on one from lines that called before, or of which `own_share` comes from own lines, which costs a SIM for each; where the number under attack
+answers by itself; and in the first second or two, before the count is known everywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.compiled import loop
-from streamer.detectors.base import NONE, Cause, Detector, unseen
+from streamer.detectors.base import NONE, Cause, Detector, pooled, unseen
 from streamer.features import INDEX
 
 _CALLERS = INDEX["callee_callers_1m"]
@@ -29,11 +32,28 @@ _OWN = INDEX["callee_own_1m"]
 _USUAL = INDEX["callee_usual"]
 _WATCHED = INDEX["callee_watched"]
 _OWN_LINE = INDEX["own_line"]
+_ATTEMPTS_1M = INDEX["attempts_1m"]
+_BLOCKED_1M = INDEX["blocked_1m"]
+_ANSWERED_1M = INDEX["answered_1m"]
+_DISTINCT_1M = INDEX["distinct_1m"]
+
+
+@loop
+def _hammers(x: Any, calls: float, numbers: float, answered_share: float) -> bool:
+    """The caller made so many calls in a minute to hardly another number, and of those let through few were answered."""
+    through = x[_ATTEMPTS_1M] - x[_BLOCKED_1M]
+    return bool(
+        x[_ATTEMPTS_1M] >= calls
+        and x[_DISTINCT_1M] < numbers + 0.5  # an estimate
+        and x[_ANSWERED_1M] <= answered_share * through
+    )
 
 
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
+    if _hammers(x, p[5], p[6], p[7]):
+        return (4 if pooled(x) else 3), x[_ATTEMPTS_1M], p[5], 60
     callers = x[_CALLERS]
     if not callers >= p[0] or not callers >= p[1] * x[_USUAL] or not x[_WATCHED] >= p[2]:
         return NONE
@@ -54,8 +74,23 @@ DETECTOR = Detector(
             "label",
             "the same, from an own line or a caller that was seen before, or where many callers are own lines",
         ),
+        Cause("one_line", "block", "calls of a line in a minute, all to one number, hardly any answered"),
+        Cause(
+            "withheld_callers",
+            "label",
+            "calls of withheld callers to the called number in a minute, hardly any answered",
+        ),
     ),
-    thresholds={"callers_1m": 40, "times_usual": 5, "watched_h": 0.25, "fresh_attempts": 1, "own_share": 0.2},
+    thresholds={
+        "callers_1m": 40,
+        "times_usual": 5,
+        "watched_h": 0.25,
+        "fresh_attempts": 1,
+        "own_share": 0.2,
+        "calls_1m": 30,
+        "numbers_1m": 2,
+        "answered_share": 0.2,
+    },
     judge=judge,
     cache_s=0,
     doc=__doc__,

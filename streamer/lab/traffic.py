@@ -264,7 +264,8 @@ class Traffic:
         if draft.sighting:
             if self._random() < self._publishers.late:
                 late = int(self._publishers.late_ms * self._random())
-            trunk = f"{draft.operator}-{draft.sighting}"
+            own = draft.ingress == "subscriber"
+            trunk = f"{draft.operator}-{draft.sighting}" if own else f"transit-{draft.sighting}"
             ring = max(0, draft.ring_ms - 180)
             self._report(
                 at + 180,

@@ -103,7 +103,7 @@ class Metrics:
         self.late = Counter("streamer_late_decisions", "Verdicts after the operator's deadline", **own)
         self.awaiting = Counter(
             "streamer_originations",
-            "Calls that had to wait for their origination, by what came of them: verified (late), answered, shadow, revised",
+            "Calls that had to wait for their origination, by what came of them: verified (its origination, or where it came in from abroad, was seen late), answered, shadow, revised",
             ["came"],
             **own,
         )

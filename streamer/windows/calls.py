@@ -71,6 +71,17 @@ TRUNK_SHIFT: Final = 24
 whose caller was not seen for a day: only of those does its end say something of the trunk."""
 TRUNK_MASK: Final = (1 << 13) - 1
 OWN_OR_LATER: Final = OWN_LINE | ORIGINATED
+FROM_ABROAD: Final = 1024
+"""Flag of a pair: its call was seen to come in from abroad, and nothing showed then that its caller is at home."""
+UNJUDGED: Final = 2048
+"""Flag of a pair that its own operator reported in a set-up that was let through unjudged: that it began there is known, and nothing
+of it was counted."""
+AGO_SHIFT: Final = 16
+"""Among the flags of a pair and above them: by how many tenths of a second before the pair's time the call was seen to begin on its own
+line, or to come in from abroad, where another set-up took the place of the one that showed it."""
+AGO_MASK: Final = 127
+_ORIGIN_SEEN: Final = OWN_OR_LATER | FROM_ABROAD
+_AGO_MS: Final = 100
 ASKED: Final = 128
 """Flag of a pair: when another network reported it, the caller's operator had to have said so before, and had not."""
 DIVERSION_BACK_MS: Final = 5_000
@@ -102,6 +113,45 @@ def is_over(table: Table, cell: int, watermark: int) -> bool:
     if flags & ANSWERED and not flags & ENDED:
         return silent > OPEN_MS
     return silent > KEEP_MS
+
+
+@loop
+def origin_of(pairs: Table, cell: int, at: int) -> int:
+    """Those of the flags `OWN_LINE`, `ORIGINATED` and `FROM_ABROAD` that a pair has and that tell of a call at `at`, ms: 0 where what
+    they tell of lies more than `SIGHTING_MS` from it.
+    """
+    flags = tables.flags_at(pairs, cell)
+    seen_ms = pairs.rows[cell, tables.TOUCHED_MS] - _AGO_MS * ((flags >> AGO_SHIFT) & AGO_MASK)
+    return flags & _ORIGIN_SEEN if abs(at - seen_ms) <= SIGHTING_MS else 0
+
+
+@loop
+def note_origin(pairs: Table, cell: int, flag: int) -> None:
+    """A set-up of a call that a pair stands for showed where it began: `flag` is `ORIGINATED` or `FROM_ABROAD`."""
+    held = pairs.rows[cell, tables.HELD]
+    pairs.rows[cell, tables.HELD] = held & ~(AGO_MASK << (AGO_SHIFT + 16)) | flag << 16
+
+
+@loop
+def carried(pairs: Table, cell: int, at: int) -> int:
+    """Flags that another set-up of a pair, at `at`, takes over from the one whose place it takes: where that call began."""
+    origin = origin_of(pairs, cell, at)
+    if origin == 0:
+        return 0
+    flags = tables.flags_at(pairs, cell)
+    seen_ms = pairs.rows[cell, tables.TOUCHED_MS] - _AGO_MS * ((flags >> AGO_SHIFT) & AGO_MASK)
+    kept = origin & FROM_ABROAD | (ORIGINATED if origin & OWN_OR_LATER else 0)
+    return kept | (max(at - seen_ms, 0) // _AGO_MS) << AGO_SHIFT
+
+
+@loop
+def leg_seen(pairs: Table, leg: int, at: int, watermark: int) -> bool:
+    """Whether a diverted call's first leg was seen: `leg` is the bits of the hash of its caller and the diverting number."""
+    cell = tables.find(pairs, leg)
+    if cell < 0 or not tables.flags_at(pairs, cell) & (OWN_OR_LATER | LET_THROUGH):
+        return False
+    seen_ms = pairs.rows[cell, tables.TOUCHED_MS]
+    return bool(watermark - seen_ms <= PAIR_KEEP_MS and -DIVERSION_BACK_MS <= at - seen_ms <= DIVERSION_MS)
 
 
 @loop

@@ -21,15 +21,16 @@ MOST: Final = 4_096
 """Calls of a partition that may wait; those beyond are let through and not asked about again."""
 NEVER: Final = np.iinfo(np.int64).max
 
-OFFSET, DUE_MS, CALL, PAIR, KEY, AT, OPERATOR, SURE, BEFORE, STATE = range(10)
+OFFSET, DUE_MS, CALL, PAIR, KEY, AT, OPERATOR, SURE, BEFORE, STATE, LEG = range(11)
 """Words of a waiting call: the offset of its set-up; when its time is up; the bits of its hash and of its pair's; the caller;
 `at` as clamped; the operator that reported it; whether its owner's originations come in time often enough to say anything;
-whether it was revised before a restart; and what came of it."""
-WORDS: Final = 10
+whether it was revised before a restart; what came of it; and of a diverted call the bits of the hash of its caller and the diverting
+number, else 0."""
+WORDS: Final = 11
 
 WAITING, REVISED, SHADOW, ANSWERED, VERIFIED, SAYING = range(6)
 """What came of a call: nothing yet; to be blocked after all; would be if that were enforced; too late, it was answered or is
-over; its origination came; what was revised is on its way to the log."""
+over; its origination, or its first leg's, came, or it was seen to come in from abroad; what was revised is on its way to the log."""
 
 STEPS: Final = 7
 STEP_MS: Final = 4 * 3_600_000
@@ -102,7 +103,7 @@ def is_sure(on_time: OnTime, partition: int, operator: int, least: float, share:
 @loop
 def wait(
     waiting: Waiting, partition: int, offset: int, due_ms: int, call: int, pair: int, key: int, at: int, operator: int, sure: bool,
-    before: bool,
+    before: bool, leg: int,
 ) -> bool:  # fmt: skip
     """Let a call wait; False when too many do."""
     place = waiting.count[partition]
@@ -110,7 +111,7 @@ def wait(
         return False
     row = waiting.rows[partition, place]
     row[OFFSET], row[DUE_MS], row[CALL], row[PAIR], row[KEY] = offset, due_ms, call, pair, key
-    row[AT], row[OPERATOR], row[SURE], row[BEFORE], row[STATE] = at, operator, sure, before, WAITING
+    row[AT], row[OPERATOR], row[SURE], row[BEFORE], row[STATE], row[LEG] = at, operator, sure, before, WAITING, leg
     waiting.count[partition] = place + 1
     waiting.due[partition] = min(waiting.due[partition], due_ms)
     return True

@@ -21,7 +21,7 @@ from tests.detectors.calling import (
     rule,
     why,
 )
-from tests.test_engine import batch, setup
+from tests.test_engine import batch, judge, setup
 
 EXCHANGE = "+77272585000"
 NIGHT, NOON, SATURDAY = MONDAY + DAY + 2 * HOUR, MONDAY + 12 * HOUR, MONDAY + 5 * DAY + 14 * HOUR
@@ -235,6 +235,18 @@ def test_thresholds_are_policy(held):
     assert sum(one.action == "block" for one in patient) < sum(one.action == "block" for one in eager)
 
 
+def test_no_switch_repeats_a_block_of_costly_calls_for_others(held):
+    """A cached block would hold for whatever the exchange calls, for help too; other calls of it are let through."""
+    said = played(held, paced(EXCHANGE, NOON, 60, 10, pumped, answered=0.9, talk_s=about(300)))
+    last = said[-1].call
+    assert said[-1].action == "block"
+    calls = [
+        setup(callee, EXCHANGE, callee, last.at + 1, ingress="subscriber") for callee in (last.callee, "+77012345678")
+    ]
+    costly, other = judge(held, calls, last.at + 1)
+    assert (costly["action"], costly["cache_until"], other["action"]) == ("block", None, "allow")
+
+
 def quiet_with_premium():
     made = quiet()
     enter(made, "premium", "+5352", "called", "prefix")
@@ -244,6 +256,7 @@ def quiet_with_premium():
 @pytest.mark.parametrize(("callee", "level"), [
     ("+77272345678", 0.0), ("112", 0.0), ("1414", 0.0), ("+77991234567", 0.0), ("garbage", 0.0),
     ("+79161234567", 1.0), ("+4930227330", 1.0), ("+88213123456", 1.0), ("+2526199", 1.0), ("+888999999999", 1.0),
+    ("88000800808", 0.0), ("+78001234567", 0.0), ("+18001234567", 1.0),  # freephone: shared under +7, elsewhere abroad
     ("+979123456789", 2.0), ("+449098790000", 2.0), ("+5352345678", 2.0), ("1900", 2.0),
 ])  # fmt: skip
 def test_what_costs(held, callee, level):

@@ -363,11 +363,24 @@ def test_busy_lines_and_failing_networks_are_no_wangiri(held, ring_ms, cause):
 
 
 @pytest.mark.parametrize(
-    "called", ["urn:service:sos", "urn:service:sos.ambulance", "URN:SERVICE:SOS", "+7112", "8112", "112"]
-)
+    "called",
+    [
+        "urn:service:sos", "urn:service:sos.ambulance", "URN:SERVICE:SOS", "+7112", "8112", "112", "+112", "00112", "810112",
+        "urn:service:sos.ecall.automatic", "urn:service:SOS.ecall.manual", "urn:service:sos.country-specific.kz.104",
+        "<urn:service:sos>", "Urn:Service:sos;x=1", "sip:112@ims.kz", "tel:112;phone-context=+7",
+    ],
+)  # fmt: skip
 def test_calls_for_help_pass_however_they_are_spelled(held, called):
     enter(held, "block", HOME)
     assert say(held, setup("1", HOME, called)) == ("allow", [])
+
+
+@pytest.mark.parametrize(
+    "called", ["urn:service:sosimple", "urn:service:so", "urn:service:", "xurn:service:sos", "+1125550100", "1120"]
+)
+def test_what_only_looks_like_a_call_for_help_is_none(held, called):
+    enter(held, "block", HOME)
+    assert say(held, setup("1", HOME, called))[0] == "block"
 
 
 def test_603_is_said_of_analytics_alone(held):

@@ -85,6 +85,60 @@ def test_a_flood_on_a_short_number_is_seen(held):
     assert say(held, callee="1414") == ("block", ["tdos.flood"])
 
 
+def hammer(held, calls, caller=ABROAD, *, gap_ms=500, numbers=1, answered=0, ingress="international"):
+    """What was said of so many calls of one caller, one after another, to a few numbers."""
+    said = []
+    for n in range(calls):
+        at, callee, call_id = NOW + gap_ms * n, f"+7727234560{n % numbers}", f"{caller}{n}"
+        said.append(say(held, caller, callee, call_id, at, ingress=ingress))
+        if said[-1][0] != "block":
+            talk_ms = 4_000 if n < answered else 0
+            ending = end(call_id, caller, callee, at + 300, ring_ms=200, talk_ms=talk_ms, cause=16 if talk_ms else 17)
+            held.process(batch([ending]), at + 300)
+    return said
+
+
+@pytest.mark.parametrize(("caller", "ingress"), [(ABROAD, "international"), ("+77011234567", "subscriber")])
+def test_one_line_that_calls_one_number_again_and_again_is_a_flood(held, caller, ingress):
+    """Seen for real: 1,144 calls to one person within ten minutes."""
+    held.apply("policy", "policy@c", b'{"version":"c","control_share":0.0}')
+    held.apply("policy", "current", b'{"version":"c"}')
+    said = hammer(held, 100, caller, gap_ms=524, ingress=ingress)
+    blocked = [n for n, (action, reasons) in enumerate(said) if action == "block" and "tdos.one_line" in reasons]
+    assert blocked == list(range(29, 100))
+    later = NOW + 100 * 524 + 90_000
+    assert say(held, caller, "+77272345600", "later", later, ingress=ingress)[0] != "block"
+
+
+@pytest.mark.parametrize(
+    "how", [{"gap_ms": 2_600}, {"numbers": 4}, {"answered": 30}, {"calls": 29}], ids=["slow", "many", "answered", "few"]
+)
+def test_what_is_no_flood_of_one_line(held, how):
+    said = hammer(held, **{"calls": 60} | how)
+    assert not any("tdos.one_line" in reasons for _, reasons in said)
+
+
+def test_withheld_callers_of_one_number_are_many_people_and_labelled(held):
+    said = hammer(held, 60, "anonymous", ingress="national")
+    assert {action for action, _ in said} == {"allow", "label"}
+    assert said[-1] == ("label", ["tdos.withheld_callers"])
+
+
+@pytest.mark.parametrize(
+    ("home", "caller", "callee", "digits"),
+    [
+        ("KZ", "+77272345678", "+77272349999", 6), ("UA", "+380671234567", "+380671299999", 4),
+        ("GB", "+442079460001", "+442079469999", 6), ("FI", "+358401234567", "+35840123456", 8), ("US", "+12125550100", "+12125559999", 6),
+    ],
+)  # fmt: skip
+def test_digits_alike_are_those_of_the_national_numbers(home, caller, callee, digits):
+    held = engine(home=home)
+    held.apply("policy", "policy@all", b'{"version":"all","evidence_sample":1.0}')
+    held.apply("policy", "current", b'{"version":"all"}')
+    outcomes = held.process(batch([setup("1", caller, callee)]), NOW)
+    assert orjson.loads(outcomes.evidence[0][2])["features"]["same_prefix"] == digits
+
+
 def test_a_signal_holds_until_its_time_or_until_it_is_ended(held):
     tell(held, "callee", VICTIM, FLOOD)
     assert say(held, at=NOW + 30_001)[0] == "allow"

@@ -77,6 +77,22 @@ def test_on_an_enterprises_own_line_the_number_that_the_network_asserts_is_judge
     assert say(held, FIXED, "pbx", ingress="subscriber", asserted=OF_C) == OUTSIDE
 
 
+@pytest.mark.parametrize(
+    "asserted", ["anonymous", "sip:anonymous@anonymous.invalid", "Unavailable", "101", "sip:trunk1@pbx.local"]
+)
+def test_what_is_asserted_and_no_number_leaves_the_shown_number_to_be_judged(held, asserted):
+    """Exchanges put the name of their registration there, or nothing that means anything."""
+    assert say(held, FIXED, "pbx", ingress="subscriber", asserted=asserted) == PASSES
+    assert say(held, OF_C, "pbx", ingress="subscriber", asserted=asserted) == OUTSIDE
+    assert say(held, "anonymous", "pbx", ingress="subscriber", asserted=asserted) == PASSES
+
+
+@pytest.mark.parametrize("shown", ["101", "sip:alice@pbx.local", "2345678"])
+def test_extensions_of_an_enterprises_exchange_are_its_own_affair(held, shown):
+    assert say(held, shown, "pbx", ingress="subscriber") == PASSES
+    assert say(held, shown, "pbx", ingress="subscriber", asserted=OF_C) == OUTSIDE
+
+
 def test_of_a_diverted_call_the_diverting_number_is_judged_and_never_blocked_for(held):
     assert say(held, OF_C, "from-b", diverted_from=OF_B)[0] == "label"  # its first leg was not seen
     action, reasons = say(held, "+77071234568", "from-b", diverted_from="+77071111111")

@@ -129,6 +129,16 @@ def test_the_cache_holds_for_one_caller_ingress_and_trunk(other):
     assert rules.setup(call("c2", **other), NOW + 1) is None
 
 
+@pytest.mark.parametrize(
+    "called", ["112", "sip:103@ims.kz;user=phone", "tel:101", "urn:service:sos.police", "<URN:service:sos>"]
+)
+def test_a_cached_block_never_stops_a_call_for_help(called):
+    rules = asked()
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    assert rules.setup(call("c2") | {"callee": called}, NOW + 1) is None
+    assert rules.setup(call("c3"), NOW + 2).do == "reject"
+
+
 def test_withheld_callers_are_not_one_line():
     rules = Obedience("op-a", 300)
     rules.setup(call(caller="anonymous", asserted=CALLER), NOW)

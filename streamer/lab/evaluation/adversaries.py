@@ -35,6 +35,9 @@ _OTHERS: Final = (
     "spoofed_active",
     "scam_line@15",
     "scam_line@30",
+    "flood_from_lines@1",
+    "flood_from_lines@4",
+    "flood_from_lines@16",
 )
 
 SHARE: Final = 0.004

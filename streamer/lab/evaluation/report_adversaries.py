@@ -20,7 +20,7 @@ def parts(rows: Sequence[Row]) -> Iterator[Part]:
     yield Text(
         "In traffic of their own, by how far they go: *slower* lines by so many times, *rotating* through so many times as many numbers,"
         " *mixed* with so large a part of calls to accomplices who talk as acquaintances do, *spread* over so many trunks; `scam_line`"
-        " is one swindler so many times as fast as the fraudulent lines of the Sichuan records. The first step is the published"
+        " is one swindler so many times as fast as the fraudulent lines of the Sichuan records, `flood_from_lines` a flood from so many lines. The first step is the published"
         " fraud. Counted as its bar counts; no bar is promised of these."
     )
     curves = [row for row in rows if sum(one.recall is not None for _, one in row.steps) > 1]

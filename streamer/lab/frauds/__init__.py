@@ -16,7 +16,7 @@ from streamer.lab.frauds.borrowing import (
     UnverifiedOrigin,
 )
 from streamer.lab.frauds.diallers import FlashCall, RangeProbing, Robocall, Wangiri
-from streamer.lab.frauds.storms import NumberRotation, TelephonyDenial
+from streamer.lab.frauds.storms import DenialFromLines, NumberRotation, TelephonyDenial
 from streamer.lab.frauds.swindlers import ScamCentre, ScamLine, SimSwap
 from streamer.lab.frauds.thieves import PbxHacking, RevenueShare, SimBox
 
@@ -40,5 +40,11 @@ CAMPAIGNS: Final[tuple[type[Campaign], ...]] = (
 )
 """Every fraud type, in the order of `streamer.calls.events.FraudType`, but for the origin checks, which come first."""
 
-ADVERSARIES: Final[tuple[type[Campaign], ...]] = (SpoofedBank, SpoofedRoamer, SpoofedActive, ScamLine)
+ADVERSARIES: Final[tuple[type[Campaign], ...]] = (
+    SpoofedBank,
+    SpoofedRoamer,
+    SpoofedActive,
+    ScamLine,
+    DenialFromLines,
+)
 """Campaigns that are made to be hard to tell from honest calls, or that are slow; in no traffic unless asked for."""

@@ -59,6 +59,24 @@ class TelephonyDenial(Storm):
         return 2_000, 1_000 + int(6_000 * self.rng.random()), 16, "callee"
 
 
+class DenialFromLines(TelephonyDenial):
+    """The same from few numbers, each of which calls again and again; `extent` is how many."""
+
+    name = "flood_from_lines"
+    share = 0.0
+
+    def storm(self) -> list[Draft]:
+        """One victim's calls, each from one of the attack's numbers."""
+        self.lines[0] = self._after(self.lines[0])
+        shown = [self._shown(self.draft()) for _ in range(max(1, round(self.extent)))]
+        found = []
+        for _ in range(self.burst):
+            ring, talk, cause, by = self.course()
+            whose = self.rng.choice(shown)
+            found.append(whose._replace(ring_ms=ring, talk_ms=talk, cause=cause, released_by=by))
+        return found
+
+
 class NumberRotation(Storm):
     """Six numbers on one victim within five seconds over one small transit trunk, and then on the next victim."""
 

@@ -12,6 +12,8 @@ from streamer.lab.population import Population
 
 _OVER_MINOR: Final = 0.3
 """Part of these calls that comes over small partners' trunks."""
+_PASSED_ON: Final = 0.25
+"""Part of the calls of subscribers abroad that comes in at whichever operator's gateway, and is passed on to that of the called line."""
 
 
 class Visitors:
@@ -55,9 +57,21 @@ class Visitors:
         return self._home(index, country, "roamer_unknown")
 
     def _home(self, index: int, country: str, kind: str) -> Planned:
-        population = self._population
-        friend = population.acquaintance(index, self._rng)
-        return self._from_abroad(population.line(index)[1], country, kind, friend)
+        population, rng = self._population, self._rng
+        caller, friend = population.line(index)[1], population.acquaintance(index, rng)
+        operator, callee = population.line(friend)
+        gateway = population.line(population.called(rng))[0] if rng.random() < _PASSED_ON else operator
+        trunk = self._trunk("igw", gateway)
+        beyond = operator if gateway != operator else ""
+        course = people(rng)
+        return [
+            (
+                0,
+                Draft(
+                    gateway, caller, callee, "international", trunk, country, *course, None, sighting=beyond, kind=kind
+                ),
+            )
+        ]
 
     def _from_abroad(self, caller: str, country: str, kind: str, index: int) -> Planned:
         operator, callee = self._population.line(index)
