@@ -40,6 +40,15 @@ DEAD_LETTER: Final = (
     ("source.topic", "topic of the record"),
     ("source.partition", "partition of the record, ASCII decimal"),
     ("source.offset", "offset of the record, ASCII decimal"),
+    (
+        "error.truncated",
+        "of a value too large to be sent on, of which only the beginning is here: its length, ASCII decimal",
+    ),
+    ("error.truncated.key", "likewise of a key"),
+    (
+        "error.truncated.headers",
+        "how many headers that the record came with are left out, for want of room, ASCII decimal",
+    ),
     ("replayed.offset", "of a note, which has no value and no error: offset of the dead letter that was sent again"),
     *_BY_HAND,
 )

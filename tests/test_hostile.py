@@ -5,6 +5,8 @@ import random
 import orjson
 from prometheus_client import generate_latest
 
+from streamer.calls.codec import MAX_BYTES
+from streamer.kafka.topics import STREAM_BYTES
 from streamer.stream.metrics import Metrics
 from tests.test_engine import NOW, batch, engine, setup
 
@@ -37,6 +39,20 @@ def test_a_demotion_of_a_trunk_with_an_endless_name_holds_for_its_calls():
     said = held.process(batch([{**call, "call_id": "again" + call["call_id"]} for call in calls]), NOW)
     judged = [bits for _, _, _, bits, _ in said.standing]
     assert judged and all(bits != standing[0][3] for bits in judged)
+
+
+def test_what_is_too_large_is_not_moved_to_another_partition():
+    """A record that is moved is sent once more, which brokers refuse beyond a mebibyte."""
+    for size, misplaced, rejected in (
+        (60_000, 1, []),
+        (MAX_BYTES, 0, ["too_large"]),
+        (2 * STREAM_BYTES, 0, ["too_large"]),
+    ):
+        records = batch([setup("c", "+77011234567", "+77272345678", user_agent="x" * size)])
+        wrong = records._replace(partitions=[(records.partitions[0] + 1) % 4])
+        outcomes = engine().process(wrong, NOW)
+        assert len(outcomes.misplaced) == misplaced
+        assert [reason for _, reason, _ in outcomes.rejected] == rejected
 
 
 def entry(number, **more):

@@ -13,7 +13,7 @@ from streamer.calls import codec
 from streamer.desk import letters
 from streamer.desk.operators import KILL_SWITCH
 from streamer.desk.record import signed
-from streamer.kafka.dead_letters import dead_letter_headers, source_headers
+from streamer.kafka.dead_letters import TRUNCATED, dead_letter_headers, source_headers
 from streamer.kafka.logs import LogRecord
 from tests.test_engine import batch, engine, setup
 
@@ -55,7 +55,7 @@ def test_what_the_engine_sends_fits_the_schemas():
 
 def test_every_header_that_is_written_is_in_the_document():
     record = LogRecord("calls.dlq", 0, 0, 1, b"k", b"v", ())
-    again = [name for name, _ in letters.headers_again(letters.Letter(record, "", "", "", 0, 0, None, 0), "an")]
+    again = [name for name, _ in letters.headers_again(letters.Letter(record, "", "", "", 0, 0, None, 0, {}), "an")]
     by_hand = [name for name, _ in signed("an", "why")]
     dead = [name for name, _ in dead_letter_headers("", "", "", 0, 0)]
     source = [name for name, _ in source_headers(0, 0)]
@@ -63,7 +63,7 @@ def test_every_header_that_is_written_is_in_the_document():
         "setup": {"rekeyed", *source, *again},
         "decision": set(source),
         "operator": {KILL_SWITCH, *by_hand, *again},
-        "dead-letter": {letters.NOTED, *by_hand, *dead},
+        "dead-letter": {letters.NOTED, *by_hand, *dead, *TRUNCATED.values()},
         **{key: {*by_hand, *again} for key in ("list-entry", "policy", "policy-pointer", "demotion")},
         **{key: set(again) for key in ("feedback", "case", "subscriber-fact", "trunk", "evidence", "model-snapshot")},
     }

@@ -84,6 +84,8 @@ def _show(letter: Letter) -> None:
     say(f"{time_text(record.at_ms)}  {record.topic}@{record.offset}  {letter.reason}: {letter.message}{again}")
     source = f"{letter.topic} {letter.partition}@{letter.offset}"
     say(f"    from {source}, operator {letter.operator or '-'}, key {record.key_text or '-'}")
+    if letter.truncated:
+        say(f"    not whole: {letter.missing}")
     value = "no value" if record.value is None else record.value.decode("utf-8", "backslashreplace")
     say(f"    {value if len(value) <= _SHOWN else f'{value[:_SHOWN]}... ({len(value)} characters)'}")
 
@@ -102,7 +104,7 @@ def replay(
 ) -> None:
     """Send dead letters to the topics they came from, values unchanged, each under the key that it should have had.
 
-    A record that this version still refuses, that was sent before, that came back, or whose key has a newer record on a
+    A record that this version still refuses, of which the letter has not all, that was sent before, that came back, or whose key has a newer record on a
     compacted topic is not sent, and counted. What is sent carries the header `replayed`. Calls are judged as they come:
     a set-up of long ago gets a late decision, and its time is clamped. Letters are read, told and sent a part at a time, topic
     by topic: whoever interrupts it goes on by the same command, which passes over what was sent.

@@ -17,7 +17,7 @@ from streamer.calls.numbers import HomePlan, caller_key, normalise, utf8
 from streamer.demotions import PREFIX, demotion_key
 from streamer.desk.noted import Noted
 from streamer.errors import MessageError, ModelError
-from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.dead_letters import TRUNCATED, dead_letter_headers
 from streamer.kafka.headers import whole_in
 from streamer.kafka.logs import LogRecord
 from streamer.kafka.topics import Place, Topics
@@ -30,13 +30,18 @@ FROM: Final = "replayed.from"
 SENT_BY: Final = "replayed.by"
 NOTED: Final = "replayed.offset"
 _REASON: Final = "error.reason"
-_OURS: Final = frozenset(name for name, _ in dead_letter_headers("", "", "", 0, 0)) | {REPLAYED, FROM, SENT_BY}
+_OURS: Final = frozenset(
+    (*(name for name, _ in dead_letter_headers("", "", "", 0, 0)), *TRUNCATED.values(), REPLAYED, FROM, SENT_BY)
+)
 
-Verdict = Literal["ready", "refused again", "sent before", "went round", "superseded"]
+Verdict = Literal["ready", "refused again", "truncated", "sent before", "went round", "superseded"]
 
 
 class Letter(NamedTuple):
-    """A dead letter: why, where it came from, who published it if it says so, and how often it was sent again before."""
+    """A dead letter: why, where it came from, who published it if it says so, and how often it was sent again before.
+
+    `truncated`: of one that is not whole, how many bytes its `value` and its `key` had, and how many `headers` were left out.
+    """
 
     record: LogRecord
     reason: str
@@ -46,6 +51,18 @@ class Letter(NamedTuple):
     offset: int
     operator: str | None
     replayed: int
+    truncated: Mapping[str, int]
+
+    @property
+    def missing(self) -> str:
+        """What of the record the letter does not have, for people; empty where it is whole."""
+        kept = {"value": self.record.value, "key": self.record.key}
+        return ", ".join(
+            f"{had:,} headers were left out"
+            if piece == "headers"
+            else f"{len(kept[piece] or b''):,} of the {had:,} bytes of its {piece} were kept"
+            for piece, had in self.truncated.items()
+        )
 
 
 class Plan(NamedTuple):
@@ -80,6 +97,7 @@ def letters(records: Iterable[LogRecord]) -> Iterator[Letter | Place]:
             _number(headers, "source.offset"),
             operator_of(record.value),
             max(0, _number(headers, REPLAYED, 0)),
+            {piece: max(0, _number(headers, name)) for piece, name in TRUNCATED.items() if name in headers},
         )
 
 
@@ -116,6 +134,8 @@ def _plan(letter: Letter, topics: Topics, plan: HomePlan, sent: Noted, *, again:
     record = letter.record
     if letter.topic not in topics.read:
         return Plan(letter, "refused again", why=f"its source {letter.topic!r} is no topic that is read here")
+    if letter.truncated:
+        return Plan(letter, "truncated", why=f"it is not the record that came: {letter.missing}")
     if not again and (record.topic, record.offset) in sent:
         return Plan(letter, "sent before", why="a note beside it says so; --again sends it once more")
     if not again and letter.replayed:
@@ -233,6 +253,7 @@ def as_json(letter: Letter) -> dict[str, Any]:
         "source": {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset},
         "operator": letter.operator,
         "replayed": letter.replayed,
+        "truncated": letter.truncated,
         "key": None if record.key is None else record.key_text,
         "value": None if record.value is None else record.value.decode("utf-8", "backslashreplace"),
     }

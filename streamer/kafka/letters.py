@@ -8,9 +8,8 @@ from confluent_kafka import Message, Producer
 
 from streamer.errors import MessageError, StoppedError, TransportError
 from streamer.kafka import clients
-from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.dead_letters import DeadLetter, buried
 from streamer.kafka.headers import headers_of
-from streamer.kafka.topics import dead_letter
 from streamer.settings import Settings
 
 
@@ -34,18 +33,19 @@ class DeadLetters:
 
     def bury(self, message: Message, error: MessageError) -> None:
         """Send a record that `error` says cannot be taken in. Raises as `deliver` when too many wait already."""
-        topic, part = str(message.topic()), int(message.partition() or 0)
+        place = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
         received: Any = headers_of(message)
-        offset = int(message.offset() or 0)
-        buried: Any = dead_letter_headers(error.reason, str(error), topic, part, offset, received)
-        letter: dict[str, Any] = {
-            "key": message.key(), "value": message.value(), "headers": buried, "on_delivery": self._heard,
-        }  # fmt: skip
+        key: Any = message.key()
+        letter = buried(error.reason, str(error), place, key, message.value(), received)
         try:
-            self._producer.produce(dead_letter(topic), **letter)
+            self._send(letter)
         except BufferError:
             self.deliver()
-            self._producer.produce(dead_letter(topic), **letter)
+            self._send(letter)
+
+    def _send(self, letter: DeadLetter) -> None:
+        said: dict[str, Any] = {"headers": letter.headers, "on_delivery": self._heard}
+        self._producer.produce(letter.topic, letter.value, letter.key, letter.partition, **said)
 
     def deliver(self) -> None:
         """Wait until the brokers have every letter.

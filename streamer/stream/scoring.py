@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streamer.calls.codec import decode_call
 from streamer.errors import MessageError
-from streamer.kafka.dead_letters import dead_letter_headers, source_headers
+from streamer.kafka.dead_letters import LONGEST_MESSAGE, buried, source_headers
 from streamer.kafka.tables import Change
-from streamer.kafka.topics import Topics, dead_letter
+from streamer.kafka.topics import Topics
 from streamer.outcomes import Outcomes
 from streamer.records import Batch as Records
 from streamer.settings import Settings
@@ -219,12 +219,11 @@ class Scoring:
         if applied:
             self.metrics.control.inc(applied)
         for change, error in refused:
-            log.warning("%s[%d]@%d refused: %s", change.topic, change.partition, change.offset, error)
+            told = str(error)[:LONGEST_MESSAGE]  # it may have the whole of a key in it
+            log.warning("%s[%d]@%d refused: %s", change.topic, change.partition, change.offset, told)
             self.metrics.dead.labels(change.topic, error.reason).inc()
-            headers = dead_letter_headers(
-                error.reason, str(error), change.topic, change.partition, change.offset, change.headers
-            )
-            letter = (dead_letter(change.topic), change.value, change.raw_key, 0, headers)
+            place = change.topic, change.partition, change.offset
+            letter = buried(error.reason, str(error), place, change.raw_key, change.value, change.headers)
             await self.deliveries.send([letter], lambda: None)
 
     async def _judge(self, batch: Batch) -> None:
@@ -269,8 +268,8 @@ class Scoring:
         for row, reason, text in outcomes.rejected:
             record = records[row]
             self.metrics.dead.labels(topics.calls, reason).inc()
-            headers = dead_letter_headers(reason, text, topics.calls, partitions[row], offsets[row], given[row] or [])
-            yield dead_letter(topics.calls), record.value(), record.key(), 0, headers
+            place = topics.calls, partitions[row], offsets[row]
+            yield buried(reason, text, place, record.key(), record.value(), given[row])
         for row, key, partition in outcomes.misplaced:
             headers = [(REKEYED, b"1"), *source_headers(partitions[row], offsets[row])]
             yield topics.calls, records[row].value(), key.encode("utf-8", "surrogatepass"), partition, headers

@@ -1,12 +1,17 @@
 """Dead letters: what sending each again would come to."""
 
+import re
+
 import orjson
 import pytest
+from confluent_kafka import Message
 
 from streamer.calls.numbers import home_plan
 from streamer.desk import letters
 from streamer.desk.noted import Noted
-from streamer.kafka.dead_letters import dead_letter_headers
+from streamer.kafka.clients import MAX_MESSAGE_BYTES
+from streamer.kafka.dead_letters import buried, dead_letter_headers
+from streamer.kafka.headers import MOST, headers_of
 from streamer.kafka.logs import LogRecord
 from streamer.kafka.topics import Topics, dead_letter
 from streamer.settings import Settings
@@ -82,6 +87,32 @@ def test_one_that_was_sent_is_not_sent_twice():
     record = lie(TOPICS.calls, b"k", SETUP)
     assert planned(record, more=[note]).verdict == "sent before"
     assert planned(record, more=[note], again=True).verdict == "ready"
+
+
+def test_a_letter_of_a_record_with_very_many_headers_is_no_note():
+    given = [*((f"h{number}", b"") for number in range(MOST - 1)), (letters.NOTED, b"0")]
+    record = lie(TOPICS.calls, b"k", None, given, offset=1)
+    read = record._replace(headers=tuple(headers_of(Message(topic=record.topic, headers=list(record.headers)))))
+    (letter,) = letters.letters([read])
+    assert (letter.reason, letter.topic, letter.offset) == ("why", TOPICS.calls, 17)
+
+
+def test_a_letter_that_is_not_whole_is_told_and_never_sent():
+    value = orjson.dumps(SETUP | {"user_agent": "x" * MAX_MESSAGE_BYTES})
+    for key, came, headers, told in (
+        (b"k", value, (), f"8,387,4.. of the {len(value):,} bytes of its value were kept"),
+        (b"k" * MAX_MESSAGE_BYTES, b"{}", (), "8,387,4.. of the 8,388,608 bytes of its key were kept"),
+        (b"k", orjson.dumps(SETUP), [("a", b"b" * MAX_MESSAGE_BYTES)] * 3, "3 headers were left out"),
+    ):
+        letter = buried("too_large", "m", (TOPICS.calls, 2, 17), key, came, headers)
+        record = LogRecord(letter.topic, 0, 0, 5_000, letter.key, letter.value, tuple(letter.headers))
+        for again in (False, True):
+            plan = planned(record, again=again)
+            assert plan.verdict == "truncated"
+            assert re.fullmatch(f"it is not the record that came: {told}", plan.why)
+        shown = letters.as_json(plan.letter)["truncated"]
+        assert shown in ({"value": len(value)}, {"key": len(key)}, {"headers": 3})
+    assert letters.as_json(planned(lie(TOPICS.calls, b"k", SETUP)).letter)["truncated"] == {}
 
 
 def test_a_newer_record_under_the_key_is_not_overwritten():

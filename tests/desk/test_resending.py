@@ -21,7 +21,7 @@ ASKED = resending.Asked()
 
 
 def letter(size):
-    return Letter(LogRecord("t", 0, 0, 0, None, b"." * size, ()), "", "", "", 0, 0, None, 0)
+    return Letter(LogRecord("t", 0, 0, 0, None, b"." * size, ()), "", "", "", 0, 0, None, 0, {})
 
 
 @given(st.lists(st.integers(0, 40).map(letter)), st.integers(1, 5), st.integers(1, 100))

@@ -82,7 +82,7 @@ def test_retention_of_what_has_none_is_refused(wrong: dict[str, float]) -> None:
 def test_dead_letter_headers_are_the_contracts() -> None:
     received = [("rekeyed", b"1"), ("error.reason", b"old"), ("empty", None)]
     headers = dead_letter_headers("wrong_type", "é" * 2_000, "calls.v1", 3, 2**40, received)
-    assert headers[:2] == [("rekeyed", b"1"), ("empty", b"")]
+    assert headers[-2:] == [("rekeyed", b"1"), ("empty", b"")]
     assert dict(headers) == {
         "rekeyed": b"1",
         "empty": b"",
