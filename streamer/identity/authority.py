@@ -37,7 +37,9 @@ class Authority(NamedTuple):
         """
         if self.codes:
             return True
-        number = int(digits) if digits.isascii() and digits.isdigit() else -1
+        if not (len(digits) <= _MOST_DIGITS and digits.isascii() and digits.isdigit()):
+            return False  # no list names it
+        number = int(digits)
         return any(len(digits) == length and first <= number <= last for length, first, last in self.ranges)
 
     def __str__(self) -> str:

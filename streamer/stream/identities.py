@@ -22,8 +22,8 @@ from streamer.errors import MessageError
 from streamer.identity.fetching import allowed_by
 from streamer.identity.folder import Folder
 from streamer.identity.passport import host_of
-from streamer.identity.results import NOTHING, name_of
-from streamer.identity.verification import Verifier
+from streamer.identity.results import MALFORMED, NOTHING, name_of
+from streamer.identity.verification import Found, Verifier
 from streamer.outcomes import Tally
 from streamer.records import Batch
 from streamer.settings import Settings
@@ -99,7 +99,15 @@ class Identities:
                 looked.came["late"] += 1
                 continue
             at_ms = clamped(setup.at, batch.append_ms[row]) if self._settings.clamp else setup.at
-            found = verifier.verify(setup, at_ms)
+            try:
+                found = verifier.verify(setup, at_ms)
+            except Exception:
+                # Whoever calls writes the header: what nobody thought of may cost its call the attestation, not the worker.
+                found = Found(MALFORMED)
+                if self._seldom.due(None):
+                    log.exception(
+                        "an Identity header could not be looked at, and counts as malformed: please report this"
+                    )
             looked.results[row] = found.result
             looked.came[name_of(found.result)] += 1
             if found.missing is not None:

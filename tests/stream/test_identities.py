@@ -6,16 +6,26 @@ import logging
 import orjson
 import pytest
 
+from streamer.calls.clamping import clamped
 from streamer.engine import Engine
 from streamer.identity.certificates import file_name
 from streamer.identity.folder import keep
-from streamer.identity.results import LEVELS, NOTHING, STALE, UNKNOWN_CERTIFICATE, WRONG_CALLER
+from streamer.identity.results import (
+    LEVELS,
+    MALFORMED,
+    NOTHING,
+    OUTSIDE_AUTHORITY,
+    STALE,
+    UNKNOWN_CERTIFICATE,
+    WRONG_CALLER,
+)
+from streamer.identity.verification import Verifier
 from streamer.kafka import topics
 from streamer.settings import Settings
 from streamer.stream import identities
 from streamer.stream.identities import Identities
 from streamer.stream.metrics import Metrics
-from tests.identity.signing import CALLED, CALLER, NOW_S, URL, header, provider, root
+from tests.identity.signing import CALLED, CALLER, NOW_S, URL, header, numbers, provider, root, tn_list
 from tests.stream.live import Calls, Worker, get, read, setup, wait_until
 from tests.test_engine import batch
 
@@ -26,6 +36,12 @@ def event(identity, call_id="c", **more):
     found = {"type": "setup", "call_id": call_id, "at": NOW, "operator": "op-a", "caller": f"+{CALLER}", "callee": f"+{CALLED}",
              "ingress": "national", "identity": identity}  # fmt: skip
     return found | more
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warmed():
+    """A loop's first call takes its time, on a busy machine more than there is for headers; a worker has it behind it."""
+    clamped(NOW, NOW)
 
 
 @pytest.fixture
@@ -95,6 +111,25 @@ def test_a_batch_without_headers_goes_through_as_it_is(stage):
     plain = batch([{key: value for key, value in event(None).items() if key != "identity"}])
     assert asyncio.run(held.look(plain)) is plain
     assert set(asyncio.run(held.look(given)).identities) == {NOTHING}
+
+
+def test_a_number_of_thousands_of_digits_is_outside_every_authority(stage, folders):
+    narrow = provider(tn_list(numbers("77011234500", 100)))
+    keep(folders["identity_certificates"], file_name(URL), narrow.pem)
+    held, _ = stage()
+    long = "7" * 4_400
+    made = header(narrow.key, claims={"orig": {"tn": long}})
+    found = looked(held, event(made, caller="anonymous", asserted=long), event(header(narrow.key)))
+    assert found.identities == [OUTSIDE_AUTHORITY, LEVELS["A"]]
+
+
+def test_a_header_that_nobody_thought_of_ends_nothing(stage, monkeypatch, caplog):
+    held, value = stage()
+    monkeypatch.setattr(Verifier, "_compared", lambda *_: 1 // 0)
+    found = looked(held, event(header()), event(header()), event(header(protected={"x5u": URL + "x"}, url=URL + "x")))
+    assert found.identities == [MALFORMED, MALFORMED, UNKNOWN_CERTIFICATE]
+    assert value("streamer_identities_total", came="malformed") == 2
+    assert [record.levelname for record in caplog.records if "malformed" in record.getMessage()] == ["ERROR"]
 
 
 def test_what_there_is_no_time_for_goes_on_without(stage):
