@@ -74,7 +74,7 @@ def read(content: bytes) -> list[x509.Certificate]:
             found = x509.load_pem_x509_certificates(content)
         else:
             found = [x509.load_der_x509_certificate(content)]
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise IdentityError(f"no certificate in PEM or DER: {error}") from None
     return found
 

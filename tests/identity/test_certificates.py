@@ -89,6 +89,15 @@ def test_what_is_no_certificate_is_refused(content):
         certificates.read(content)
 
 
+@pytest.mark.parametrize("version", [1, 3, 9])
+def test_a_certificate_of_a_version_that_there_is_not_is_refused(version):
+    content = provider().certificate.public_bytes(Encoding.DER)
+    wrong = content.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01%c" % version, 1)
+    assert wrong != content
+    with pytest.raises(IdentityError, match="version"):
+        certificates.read(wrong)
+
+
 def test_a_file_of_very_many_certificates_is_refused():
     with pytest.raises(IdentityError, match="9 certificates"):
         certificates.signer([provider().certificate] * 9, [root().certificate])
