@@ -13,7 +13,8 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -76,31 +77,25 @@ def fetch(
         if not all(map(reachable, addresses)):
             raise IdentityError(f"{host} has an address that is not public")
         connection = _Connection(host, split.port or 443, addresses, context or ssl.create_default_context(), timeout_s)
-        ending = threading.Timer(timeout_s, connection.end)
-        ending.start()
-        try:
-            path = split.path + (f"?{split.query}" if split.query else "")
+        path = split.path + (f"?{split.query}" if split.query else "")
+        with connection.bounded():
             connection.request("GET", path, headers={"Accept": "application/pem-certificate-chain, */*;q=0.5"})
             answer = connection.getresponse()
             if answer.status != _OK:
                 raise IdentityError(f"{host} answers {answer.status} {answer.reason[:100]}")
-            content = _body(answer, host)
-            if connection.ended:
-                raise IdentityError(f"{host} takes longer than {timeout_s:g} s")
-            return content
-        finally:
-            ending.cancel()
-            connection.close()
+            return _body(answer, host, connection.left_s)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise IdentityError(f"{host} gives nothing: {error or type(error).__name__}") from None
 
 
-def _body(answer: http.client.HTTPResponse, host: str) -> bytes:
+def _body(answer: http.client.HTTPResponse, host: str, left_s: Callable[[], float]) -> bytes:
     content = b""
     while piece := answer.read1(_PIECE):
+        left_s()
         content += piece
         if len(content) > MAX_BYTES:
             raise IdentityError(f"{host} gives more than {MAX_BYTES} bytes")
+    left_s()
     if answer.length:
         raise IdentityError(f"{host} gives less than it says")
     return content
@@ -112,7 +107,10 @@ def _addresses(host: str, port: int) -> list[Address]:
 
 
 class _Connection(http.client.HTTPSConnection):
-    """One to an address that was looked at: a name may stand for another a moment later."""
+    """One to an address that was looked at: a name may stand for another a moment later.
+
+    All of it ends `timeout_s` after this was made: each wait has what is left of that, and a timer ends those of many short waits.
+    """
 
     def __init__(
         self, host: str, port: int, addresses: Iterable[Address], context: ssl.SSLContext, timeout_s: float
@@ -121,27 +119,50 @@ class _Connection(http.client.HTTPSConnection):
         self._addresses = list(addresses)
         self._tls = context
         self._wait_s = timeout_s
+        self._until = time.monotonic() + timeout_s
         self._open: ssl.SSLSocket | None = None
-        self.ended = False
+
+    def left_s(self) -> float:
+        """The seconds that are left. Raises `TimeoutError` when none are."""
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"it takes longer than {self._wait_s:g} s")
+        return left_s
+
+    @contextlib.contextmanager
+    def bounded(self) -> Iterator[None]:
+        """End what is under way when its time is over, and close. Raises `TimeoutError` then, whatever that led to."""
+        ending = threading.Timer(self._until - time.monotonic(), self._end)
+        ending.start()
+        try:
+            yield
+        except (OSError, http.client.HTTPException):
+            self.left_s()
+            raise
+        finally:
+            ending.cancel()
+            self.close()
 
     def connect(self) -> None:
         """Connect to the first address that answers."""
         failed: OSError | None = None
         for address in self._addresses:
+            left_s = self.left_s()
             try:
-                plain = socket.create_connection((str(address), self.port), self._wait_s)
+                plain = socket.create_connection((str(address), self.port), left_s)
             except OSError as error:
                 failed = error
                 continue
-            self._open = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
-            self.sock = self._open
+            self._open = self.sock = self._tls.wrap_socket(
+                plain, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self._open.settimeout(self.left_s())  # the timer may have gone off before there was anything to end
             self._open.do_handshake()
+            self._open.settimeout(self.left_s())
             return
         raise failed or OSError("the name has no address")
 
-    def end(self) -> None:
-        """Give up, whatever is under way, and say so in `ended`. From any thread."""
-        self.ended = True
+    def _end(self) -> None:
         if self._open is not None:
             with contextlib.suppress(OSError):  # it has ended by itself
                 socket.socket.shutdown(self._open, socket.SHUT_RDWR)

@@ -1,7 +1,10 @@
 """Fetching from a real server over TLS: what comes, and what is refused before and after a connection is made."""
 
 import ipaddress
+import socket
 import ssl
+import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,6 +22,7 @@ ANSWERS = {
     "/less": (200, {"Content-Length": "100"}, [b"x"], 0),
     "/slow": (200, {"Content-Length": "100"}, [b"x"] * 100, 0.1),
     "/slow-and-long": (200, {}, [b"x"] * 100, 0.1),
+    "/slow-to-begin": (200, {}, [b"x"], 5),
 }
 
 
@@ -47,9 +51,41 @@ def test_answers_that_are_no_certificate_are_refused(server, path, text):
         fetch(server, path)
 
 
-@pytest.mark.parametrize(("path", "text"), [("/slow", "gives less"), ("/slow-and-long", "takes longer than 0.5 s")])
-def test_a_server_that_takes_its_time_is_left(server, path, text):
-    with pytest.raises(IdentityError, match=text):
+@pytest.mark.parametrize("path", ["/slow", "/slow-and-long", "/slow-to-begin"])
+def test_a_server_that_takes_its_time_is_left(server, path):
+    with in_time(), pytest.raises(IdentityError, match=r"takes longer than 0\.5 s"):
+        fetch(server, path, timeout_s=0.5)
+
+
+@contextmanager
+def in_time(seconds=2.0):
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+def test_many_addresses_that_do_not_answer_have_the_time_of_one(server, monkeypatch):
+    def silent(place, timeout):
+        time.sleep(timeout)
+        raise TimeoutError("timed out")
+
+    addresses = [ipaddress.ip_address(f"127.0.0.{number}") for number in range(2, 22)]
+    monkeypatch.setattr(fetching, "_addresses", lambda *_: addresses)
+    monkeypatch.setattr(fetching.socket, "create_connection", silent)
+    with in_time(), pytest.raises(IdentityError, match=r"takes longer than 0\.5 s"):
+        fetch(server, "/a.pem", timeout_s=0.5)
+
+
+@pytest.mark.parametrize("path", ["/a.pem", "/slow-and-long"])
+def test_a_connection_that_is_made_too_late_is_not_used(server, monkeypatch, path):
+    connect = socket.create_connection
+
+    def late(place, timeout):
+        time.sleep(0.6)
+        return connect(place, 5)
+
+    monkeypatch.setattr(fetching.socket, "create_connection", late)
+    with in_time(), pytest.raises(IdentityError, match=r"takes longer than 0\.5 s"):
         fetch(server, path, timeout_s=0.5)
 
 
