@@ -21,7 +21,7 @@ _BOUNDS_S: Final = 2.0
 class Change(NamedTuple):
     """One record of a table: what it is about, its key, its new value or None (it is gone), and where it lay.
 
-    A key that is not UTF-8 is shown with escapes; `raw_key` has it as it came.
+    A key that is not UTF-8 is shown with escapes; `raw_key` has it as it came. `at_ms` is the record's timestamp, -1 where it has none.
     """
 
     kind: str
@@ -32,6 +32,7 @@ class Change(NamedTuple):
     offset: int
     raw_key: bytes | None
     headers: list[tuple[str, bytes | None]]
+    at_ms: int = -1
 
 
 class TableReader:
@@ -186,6 +187,7 @@ class TableReader:
             offset=offset,
             raw_key=key,
             headers=headers_of(message),
+            at_ms=message.timestamp()[1],
         )
 
     def _hear(self, error: Any) -> None:

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
+from streamer.calls.codec import decode_fact
 from streamer.errors import MessageError
 from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 
 _POLL_S: Final = 0.1
+_FACTS: Final = "subscribers."
+AHEAD_MS: Final = 300_000
+"""How far ahead of its record, and of this worker's clock, a fact may say it was found: clocks differ."""
+
+
+def check_time(change: Change, now_ms: int) -> None:
+    """Raises `MessageError` for a fact of a time that is yet to come: right ones of now would count as older, and be passed over.
+
+    Its record's timestamp may be the publisher's own, and as wrong, so that `now_ms` bounds it too.
+    """
+    if change.value is None or not change.kind.startswith(_FACTS):
+        return
+    came_ms = min(change.at_ms, now_ms) if change.at_ms >= 0 else now_ms
+    ahead_ms = decode_fact(change.value).at - came_ms
+    if ahead_ms > AHEAD_MS:
+        raise MessageError("out_of_range", f"`at` lies {ahead_ms} ms after the fact came; at most {AHEAD_MS} are taken")
 
 
 class Control:
@@ -64,8 +82,11 @@ class Control:
         take: Callable[[str, str, bytes | None], None],
         refused: Callable[[Change, MessageError], None],
     ) -> int:
-        """Hand everything that has come to `take`; gives the number of records. `refused` gets those that break the contract."""
-        applied = 0
+        """Hand everything that has come to `take`; gives the number of records. `refused` gets those that break the contract.
+
+        Where history is replayed (`clamp` is off) a fact may be of any time.
+        """
+        applied, now_ms = 0, int(time.time() * 1000)
         while True:
             try:
                 change = self._changes.get_nowait()
@@ -74,10 +95,12 @@ class Control:
             if isinstance(change, int):
                 self._reached = max(self._reached, change)
                 continue
-            if change.kind.startswith("subscribers.") and change.partition not in self._owned:
+            if change.kind.startswith(_FACTS) and change.partition not in self._owned:
                 continue
             applied += 1
             try:
+                if self._settings.clamp:
+                    check_time(change, now_ms)
                 take(change.kind, change.key, change.value)
             except MessageError as error:
                 refused(change, error)

@@ -1,0 +1,59 @@
+"""Facts of a time that is yet to come are refused."""
+
+import time
+
+import orjson
+import pytest
+
+from streamer.errors import MessageError
+from streamer.kafka import topics
+from streamer.kafka.tables import Change
+from streamer.stream.control import AHEAD_MS, check_time
+from tests.stream.live import Calls, Worker, read, setup, wait_until
+
+NOW = 1_763_953_000_000
+NUMBER = "+77011234567"
+
+
+def change(at, came, kind="subscribers.location", **more):
+    fact = {"number": NUMBER, "at": at, "fact": "location", "value": "home", "operator": "op-a"} | more
+    return Change(kind, NUMBER, orjson.dumps(fact), "t", 0, 0, NUMBER.encode(), [], came)
+
+
+@pytest.mark.parametrize(("came", "now", "bound"), [
+    (NOW, NOW, NOW), (NOW, NOW + 10**9, NOW), (NOW + 10**9, NOW, NOW), (-1, NOW, NOW), (0, NOW, 0),
+])  # fmt: skip
+def test_a_fact_is_refused_that_lies_after_its_record_or_the_clock(came, now, bound):
+    check_time(change(0, came), now)
+    check_time(change(bound + AHEAD_MS, came), now)
+    with pytest.raises(MessageError, match=f"lies {AHEAD_MS + 1} ms after") as refused:
+        check_time(change(bound + AHEAD_MS + 1, came), now)
+    assert refused.value.reason == "out_of_range"
+
+
+def test_other_records_and_tombstones_have_no_such_time():
+    check_time(change(NOW * 2, NOW)._replace(value=None), NOW)
+    check_time(change(NOW * 2, NOW, kind="lists"), NOW)
+    with pytest.raises(MessageError) as refused:
+        check_time(change("x", NOW), NOW)
+    assert refused.value.reason == "wrong_type"
+
+
+@pytest.mark.broker
+def test_a_fact_of_a_year_to_come_does_not_stand_against_those_of_now(kafka_settings):
+    calls = Calls(kafka_settings)
+    now = int(time.time() * 1000)
+    told = {"operator": "op-a", "ranges": ["+7701"], "publishes_locations": True}
+    calls.producer.produce(calls.topics.operators, key="op-a", value=orjson.dumps(told))
+    far, near = change(4_000_000_000_000, 0, value="roaming", country="TR"), change(now, 0)
+    for one in (far, near):
+        calls.producer.produce(calls.topics.location, key=NUMBER, value=one.value)
+    calls.producer.flush()
+    with Worker(kafka_settings) as worker:
+        calls.publish(setup("c", NUMBER, ingress="international"))
+        assert not calls.until({"c"}), worker.log
+        assert calls.decided["c"][0][0]["action"] == "block"
+        (letter,) = read(kafka_settings, topics.dead_letter(calls.topics.location), 1)
+        assert (letter.value(), dict(letter.headers())["error.reason"]) == (far.value, b"out_of_range")
+        wait_until(lambda: "refused: `at` lies" in worker.log)
+        assert worker.stop() == 0, worker.log
