@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-import orjson
 
 from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import CallEvent, Setup
@@ -17,6 +16,7 @@ from streamer.calls.numbers import HomePlan, caller_key
 from streamer.errors import MessageError, ReplayError
 from streamer.lab import parquet
 from streamer.lab.mapping import Mapping, file_word
+from streamer.lab.objects import row_of
 from streamer.lab.ordering import ROWS, Held, InOrder, Message
 from streamer.lab.packed import PACKED, Counted
 from streamer.lab.pseudonyms import Given
@@ -78,6 +78,7 @@ class Source:
         reached: Reached | None = None,
     ) -> None:
         self._mapping = mapping
+        self._columns = sorted(mapping.columns) if mapping is not None else []
         self._plan = plan
         self._rejects = rejects
         self._hold = hold
@@ -198,7 +199,7 @@ class Source:
         if self._mapping is None:
             assert isinstance(record, Line)
             return [self._message(decode_call(record.text), record.text)]
-        row = record if isinstance(record, Row) else _row(record)
+        row = record if isinstance(record, Row) else row_of(record, self._columns)
         return [self._message(event, encode(event)) for event in self._mapping.events(row)]
 
     def _message(self, event: CallEvent, value: bytes) -> Message:
@@ -235,22 +236,3 @@ class _Stream:
     def take(self) -> Message:
         """The next message, which `next_at` has found."""
         return self._reading.ready.pop()
-
-
-def _row(record: Line) -> Row:
-    """A JSON object as a row: numbers and words as text, null as nothing, objects inside by ``outer.inner``."""
-    try:
-        found = orjson.loads(record.text)
-    except orjson.JSONDecodeError as error:
-        raise MessageError("not_json", f"not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise MessageError("wrong_type", "not a JSON object")
-    fields: dict[str, str] = {}
-    inner: list[tuple[str, object]] = list(found.items())
-    while inner:
-        name, value = inner.pop()
-        if isinstance(value, dict):
-            inner += [(f"{name}.{key}", part) for key, part in value.items()]
-        else:
-            fields[name] = "" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
-    return Row(record.file, record.line, fields, record.text.decode("utf-8", "backslashreplace"))

@@ -1,5 +1,6 @@
 """Files as one stream: merged by time, keyed by caller, bad records told; files that cannot be told apart are refused."""
 
+import tracemalloc
 from itertools import islice
 
 import msgspec
@@ -159,6 +160,47 @@ def test_json_rows_are_mapped_like_csv_objects_inside_by_dots(tmp_path, bad):
     found = list(source([path], bad, COLUMNS | {"caller": "who.from"}))
     assert [decode_call(message.value).caller for message in found] == ["+77010000001"]
     assert bad.counts == {"wrong_type": 1, "missing_field": 1}
+
+
+def test_names_of_json_columns_may_have_dots_of_their_own(tmp_path, bad):
+    path = tmp_path / "x.ndjson"
+    whose = [
+        b'{"a.b.c":"+77010000001"}',
+        b'{"a":{"b.c":1,"b":{"c":2}}}',
+        b'{"a.b":{"c":3},"a":{"b":{"d":9}}}',
+        b'{"a":{"b":{"c":4}}}',
+    ]
+    empty = [b'{"a":{"b":{"c":{}}}}', b'{"a":{"b":5}}', b'{"a":[{"b":{"c":6}}]}']
+    path.write_bytes(b"".join(b'{"at":1,"to":"+77010000002","who":%s}\n' % each for each in (*whose, *empty)))
+    found = list(source([path], bad, COLUMNS | {"caller": "who.a.b.c"}))
+    assert [decode_call(message.value).caller for message in found] == ["+77010000001", "1", "3", "4"]
+    assert [(group.reason, group.column, group.count) for group in bad.groups] == [("missing_field", "who.a.b.c", 3)]
+
+
+def test_a_json_column_nested_too_deeply_is_told_and_reading_goes_on(tmp_path, bad):
+    path = tmp_path / "x.ndjson"
+    deep = b"[" * 900 + b"]" * 900
+    path.write_bytes(b'{"at":1,"from":%s,"to":"1","note":1}\n{"at":1,"from":"1","to":"2","note":%s}\n' % (deep, deep))
+    assert len(list(source([path], bad, COLUMNS))) == 1
+    assert [(group.reason, group.column, group.count) for group in bad.groups] == [("not_json", "from", 1)]
+
+
+def peak_of(read):
+    """What `read` gives, and the most bytes that it held."""
+    tracemalloc.start()
+    try:
+        return read(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_objects_inside_a_json_line_take_no_more_memory_than_the_line_however_their_names_add_up(tmp_path, bad):
+    path = tmp_path / "x.ndjson"
+    inner = orjson.dumps({str(n): 1 for n in range(6_000)})
+    path.write_bytes(b'{"at":1,"from":"1","to":"2","%s":%s}\n' % (b"A" * 60_000, inner))
+    found, peak = peak_of(lambda: list(source([path], bad, COLUMNS)))
+    assert len(found) == 1
+    assert peak < 30 * path.stat().st_size
 
 
 def test_files_whose_calls_could_not_be_told_apart_are_refused(tmp_path, bad):
