@@ -17,7 +17,7 @@ from streamer.errors import ReplayError
 from streamer.lab.packed import Counted, take, unpacked
 
 LONGEST_LINE: Final = 262_144
-"""Characters (bytes, in JSON Lines) of one line; a longer one is unreadable, so that memory stays bounded."""
+"""Bytes of one line, and of all lines of a CSV record; what is longer is unreadable, so that memory stays bounded."""
 
 
 class Line(NamedTuple):
@@ -86,6 +86,12 @@ class _Lines:
         self._encoding = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
         self.place = Place()
         self.record: list[str] = []
+        self._bytes = 0
+
+    def begin(self) -> None:
+        """The next line is the first one of a record."""
+        self.record.clear()
+        self._bytes = 0
 
     def __iter__(self) -> _Lines:
         return self
@@ -103,6 +109,9 @@ class _Lines:
                 line = self._take()
             raise csv.Error(f"a line of more than {LONGEST_LINE} bytes")
         self.record.append(text)
+        self._bytes += len(line)
+        if self._bytes > LONGEST_LINE:
+            raise csv.Error(f"a record of more than {LONGEST_LINE} bytes: close the quotation mark that it opens")
         return text
 
     def _take(self) -> bytes:
@@ -143,7 +152,7 @@ def read_csv(
         place.lines, place.bytes = lines.place.lines, lines.place.bytes
     lines.place = place
     while True:
-        lines.record.clear()
+        lines.begin()
         began = place.lines + 1
         message = None
         values: list[str] = []

@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import sys
+import tracemalloc
+from contextlib import nullcontext
 from itertools import islice
 
 import pyarrow as pa
@@ -74,12 +76,47 @@ def test_broken_rows_are_told_and_reading_goes_on(tmp_path):
     assert len(found[4].text) <= 1_000
 
 
-CSV = b'a,b\r\n1,"two\nlines"\r\n\r\n3\n' + b"y" * (LONGEST_LINE + 10) + b",1\n5,6\n\xff,2\n7,8"
+ENDLESS = b'"a\n' + b'","a\n' * (LONGEST_LINE // 5 + 3)
+"""More lines than a record may have, none of which ends it."""
+
+
+def test_a_record_of_too_many_lines_is_told_and_the_next_line_begins_another(tmp_path):
+    found = read(tmp_path / "x.csv", b"a,b\n1,2\n" + ENDLESS + b"3,4\n")
+    assert [type(row) for row in found] == [Row, *[Unreadable] * (len(found) - 2), Row]
+    last = 2 + LONGEST_LINE // 5 + 1
+    wanted = (
+        f"a record of more than {LONGEST_LINE} bytes: close the quotation mark that it opens (lines 3 to {last + 1})"
+    )
+    assert (found[1].line, found[1].reason, found[1].message) == (3, "not_csv", wanted)
+    assert found[1].text.startswith('"a\n","a\n')
+    assert found[-1].fields == {"a": "3", "b": "4"}
+    with pytest.raises(
+        ReplayError, match=r"x\.csv, line 1: a record of more than 262144 bytes: close the quotation mark"
+    ):
+        read(tmp_path / "x.csv", ENDLESS + b"3,4\n")
+
+
+@pytest.mark.parametrize("header", [b"", b"a,b\n"])
+def test_a_record_without_an_end_takes_no_more_memory_than_the_longest_one(header, tmp_path):
+    content = header + b'"a\n' + b'","a\n' * (LONGEST_LINE * 8 // 5)
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(content))
+    tracemalloc.start()
+    try:
+        with Counted(path) as file, nullcontext() if header else pytest.raises(ReplayError):
+            assert type(next(read_csv(path, file))) is Unreadable
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(content)
+
+
+CSV = b'a,b\r\n1,"two\nlines"\r\n\r\n3\n' + b"y" * (LONGEST_LINE + 10) + b",1\n5,6\n\xff,2\n" + ENDLESS + b"7,8"
 JSON = b'{"a":1}\n\n' + b"x" * (LONGEST_LINE * 2) + b'\n{"b":2}\nlast'
 
 
 @pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
-@pytest.mark.parametrize(("content", "reader", "count"), [(CSV, read_csv, 6), (JSON, read_lines, 4)])
+@pytest.mark.parametrize(("content", "reader", "count"), [(CSV, read_csv, 9), (JSON, read_lines, 4)])
 def test_reading_goes_on_behind_any_record(content, reader, count, ending, tmp_path):
     path = tmp_path / f"x{ending}"
     packed = {"": bytes, ".gz": gzip.compress, ".zst": lambda text: pa.compress(text, "zstd", asbytes=True)}
