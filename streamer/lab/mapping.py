@@ -99,6 +99,10 @@ class Mapping:
                 f"{file} has no column {', '.join(missing)}, which mapping {self.name} reads; it has {', '.join(found)}"
             )
 
+    def blamed(self, row: Row, field: str) -> str:
+        """The columns that a field of this row's set-up is made of, separated by commas."""
+        return self._blamed[self._word(row) if self._word else ""].get(field, "")
+
     def events(self, row: Row) -> list[CallEvent]:
         """Set-up, answer and end of one row, as far as it tells. Raises `UnmappedError` when it does not make a call."""
         word, field = "", "direction"

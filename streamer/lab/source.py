@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from streamer.calls.codec import decode_call, encode
+from streamer.calls.codec import MAX_BYTES, decode_call, encode
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.numbers import HomePlan, caller_key
 from streamer.errors import MessageError, ReplayError
@@ -200,7 +200,16 @@ class Source:
             assert isinstance(record, Line)
             return [self._message(decode_call(record.text), record.text)]
         row = record if isinstance(record, Row) else row_of(record, self._columns)
-        return [self._message(event, encode(event)) for event in self._mapping.events(row)]
+        return [self._message(event, self._encoded(event, row)) for event in self._mapping.events(row)]
+
+    def _encoded(self, event: CallEvent, row: Row) -> bytes:
+        """As a worker takes it. Raises `UnmappedError` when it is too large for that."""
+        value = encode(event)
+        if len(value) > MAX_BYTES:
+            longest = max(event.__struct_fields__, key=lambda field: len(str(getattr(event, field))))
+            told = f"a message of {len(value):,} bytes, most of them in `{longest}`; at most {MAX_BYTES:,} are taken"
+            raise UnmappedError("too_large", told, self._mapping.blamed(row, longest) if self._mapping else "")
+        return value
 
     def _message(self, event: CallEvent, value: bytes) -> Message:
         key = caller_key(event.caller, event.asserted, event.callee, self._plan)

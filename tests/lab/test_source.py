@@ -1,5 +1,6 @@
 """Files as one stream: merged by time, keyed by caller, bad records told; files that cannot be told apart are refused."""
 
+import re
 import tracemalloc
 from itertools import islice
 
@@ -7,7 +8,7 @@ import msgspec
 import orjson
 import pytest
 
-from streamer.calls.codec import decode_call
+from streamer.calls.codec import MAX_BYTES, decode_call
 from streamer.calls.numbers import home_plan
 from streamer.errors import ReplayError
 from streamer.lab import control, mapping
@@ -201,6 +202,23 @@ def test_objects_inside_a_json_line_take_no_more_memory_than_the_line_however_th
     found, peak = peak_of(lambda: list(source([path], bad, COLUMNS)))
     assert len(found) == 1
     assert peak < 30 * path.stat().st_size
+
+
+@pytest.mark.parametrize("way", ["", '[direction]\nread = "{way}"\n[direction.values.in]\n'])
+def test_a_row_whose_message_no_worker_takes_is_told_with_its_column(way, tmp_path, bad):
+    layout = 'about = ""\n[times]\nat = "{at}"\nformat = "s"\n[fields]\noperator = "o"\ningress = "national"\n'
+    fields = 'caller = "{from}"\ncallee = "{to}"\n' + way + 'user_agent = "{agent}/{version}"\n'
+    (tmp_path / "m.toml").write_text(layout + fields)
+    path = tmp_path / "x.csv"
+    rows = (f"1,+77010000001,+77010000009,in,{'a' * length},1" for length in (MAX_BYTES - 1_000, 120_000, 10))
+    path.write_text("\n".join(["at,from,to,way,agent,version", *rows]))
+    found = list(Source([path], mapping.read(str(tmp_path / "m.toml")), PLAN, bad))
+    assert [len(decode_call(message.value).user_agent) for message in found] == [MAX_BYTES - 998, 12]
+    (group,) = bad.groups
+    assert (group.reason, group.column, group.examples[0].line) == ("too_large", "agent, version", 3)
+    assert re.fullmatch(
+        r"a message of 120,\d+ bytes, most of them in `user_agent`; at most 65,536 are taken", group.examples[0].message
+    )
 
 
 def test_files_whose_calls_could_not_be_told_apart_are_refused(tmp_path, bad):
