@@ -22,6 +22,8 @@ _ROWS: Final = 1_024
 _PAGES: Final = 1 << 20
 """Bytes of a column read at once, so that a row group need not fit into memory."""
 _WHOLE: Final = 2.0**53
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**64 - 1
 
 
 class _Unsound(str):
@@ -150,6 +152,8 @@ def _text(value: Any) -> str:
 def _json(value: Any) -> Any:
     if isinstance(value, Decimal):
         value = int(value) if value == value.to_integral_value() else float(value)
+        if isinstance(value, int) and not _LEAST <= value <= _MOST:
+            raise ValueError("a whole number beyond 64 bits")
     if isinstance(value, float):
         if math.isnan(value):
             return None

@@ -125,6 +125,24 @@ def test_a_value_that_is_none_is_told_with_its_column_and_reading_goes_on(tmp_pa
     assert [type(row) for row in rows(path, {"name"})] == [Row, Row]
 
 
+def test_a_whole_number_beyond_64_bits_is_told_with_its_column_and_reading_goes_on(tmp_path, bad):
+    path = tmp_path / "x.parquet"
+    whole = [-(2**63) - 1, -(2**63), 2**64 - 1, 2**64, 10**30]
+    table = {"n": pa.array(map(Decimal, whole), pa.decimal128(38, 0)), "m": pa.array([Decimal(10**30)] * 5)}
+    files.write_table(pa.table(table), path)
+    told = [(row.column, row.message) if isinstance(row, Unreadable) else row.fields["n"] for row in rows(path, {"n"})]
+    unsound = ("n", "n: a whole number beyond 64 bits")
+    assert told == [unsound, str(-(2**63)), str(2**64 - 1), unsound, unsound]
+    with Counted(path) as file:
+        found = list(parquet.read_messages(path, file, Place()))
+    assert [(row.line, row.reason, row.column) for row in found] == [
+        (n, "wrong_type", "n" if n in (1, 4, 5) else "m") for n in range(1, 6)
+    ]
+    assert found[1].text == '{"n":-9223372036854775808}'
+    assert list(Source([path], None, PLAN, bad)) == []
+    assert bad.counts == {"wrong_type": 5}
+
+
 def test_reading_goes_on_behind_any_row_of_any_row_group(tmp_path):
     path = tmp_path / "x.parquet"
     files.write_table(pa.table({"n": np.arange(5_000)}), path, row_group_size=1_500)
