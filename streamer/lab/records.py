@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,10 +15,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streamer.errors import ReplayError
+from streamer.lab.encodings import Encoding, encoding_of
 from streamer.lab.packed import Counted, take, unpacked
 
 LONGEST_LINE: Final = 262_144
 """Bytes of one line, and of all lines of a CSV record; what is longer is unreadable, so that memory stays bounded."""
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ESCAPED: Final = re.compile("[\udc80-\udcff]")
+"""Bytes that are no text in the encoding."""
 
 
 class Line(NamedTuple):
@@ -83,7 +89,8 @@ class _Lines:
     def __init__(self, stream: io.BufferedIOBase, path: Path, encoding: str) -> None:
         self.stream = stream
         self._path = path
-        self._encoding = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
+        self.encoding = Encoding(encoding, b"")
+        """As it was named; what it is shows in the first line."""
         self.place = Place()
         self.record: list[str] = []
         self._bytes = 0
@@ -101,13 +108,19 @@ class _Lines:
         if not line:
             raise StopIteration
         self.place.lines += 1
-        first = self.place.lines == 1
-        text = line.decode(self._encoding if first else self._encoding.removesuffix("-sig"), "surrogateescape")
+        name, line_feed = self.encoding
         if len(line) > LONGEST_LINE:
-            self.record.append(text[:1_000])
-            while line and not line.endswith(b"\n"):
+            self.record.append(line[:1_000].decode(name, "backslashreplace"))
+            while line and not line.endswith(line_feed):
                 line = self._take()
             raise csv.Error(f"a line of more than {LONGEST_LINE} bytes")
+        try:
+            text = line.decode(name, "surrogateescape")
+        except UnicodeError:
+            self.record.append(line.decode(name, "backslashreplace"))
+            raise csv.Error(f"not {name}") from None
+        if self.place.lines == 1:
+            text = text.removeprefix("\ufeff")
         self.record.append(text)
         self._bytes += len(line)
         if self._bytes > LONGEST_LINE:
@@ -115,9 +128,20 @@ class _Lines:
         return text
 
     def _take(self) -> bytes:
-        line = take(self.stream, self._path, LONGEST_LINE + 1)
+        """The next line, or as much of it as is one code unit too long."""
+        line = bytearray(take(self.stream, self._path, LONGEST_LINE + 1))
+        if not self.encoding.line_feed:
+            self.encoding = encoding_of(self.encoding.name, bytes(line[:2]), self._path)
+        line_feed = self.encoding.line_feed
+        unit = len(line_feed)
+        most = LONGEST_LINE + unit
+        while len(line) < most and not (line.endswith(line_feed) and len(line) % unit == 0):
+            more = take(self.stream, self._path, -len(line) % unit or most - len(line))
+            if not more:
+                break
+            line += more
         self.place.bytes += len(line)
-        return line
+        return bytes(line)
 
 
 def read_csv(
@@ -130,6 +154,8 @@ def read_csv(
 ) -> Iterator[Row | Unreadable]:
     """The rows of a CSV file whose first line names the columns. Raises `ReplayError` when there is no such line.
 
+    A file in UTF-16 with a byte order mark is read as such also where UTF-8 is said.
+
     Reading begins at `place`, which is moved along. `check` is given the columns before the first row, and where there is none.
     """
     try:
@@ -138,7 +164,7 @@ def read_csv(
         header = [name.strip() for name in next(reader)]
     except StopIteration:
         raise ReplayError(f"{path} is empty: a first line with the names of the columns is needed") from None
-    except (csv.Error, LookupError, TypeError) as error:
+    except (csv.Error, TypeError) as error:
         raise ReplayError(f"{path}, line 1: {error}") from None
     if len(set(header)) < len(header):
         raise ReplayError(f"{path}, line 1: a column name comes twice: {', '.join(header)}")
@@ -167,10 +193,10 @@ def read_csv(
             continue
         if message is None and len(values) != len(header):
             message = f"{len(values)} fields; the first line names {len(header)} columns"
-        if message is None and not text.isascii() and any("\udc80" <= sign <= "\udcff" for sign in text):
-            message = f"not {encoding}"
+        if message is None and not text.isascii() and _SURROGATE.search(text):
+            message = f"not {lines.encoding.name}"
         if message is None:
             yield Row(path, began, dict(zip(header, values, strict=True)), text)
         else:
-            shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            shown = _ESCAPED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)
             yield Unreadable(path, began, "not_csv", message, shown)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 import sys
 import tracemalloc
 from contextlib import nullcontext
@@ -10,7 +11,7 @@ from itertools import islice
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import ReplayError
@@ -157,6 +158,92 @@ def test_other_encodings_and_a_byte_order_mark(tmp_path):
     assert read(tmp_path / "x.csv", "a\nя\n".encode("cp1251"), encoding="cp1251")[0].fields == {"a": "я"}
     with pytest.raises(ReplayError, match="line 1: unknown encoding"):
         read(tmp_path / "x.csv", b"a\n1\n", encoding="klingon")
+
+
+WIDE = 'a,b\r\n1,"two\nlines, Ċ,ਊ,਀,😀"\r\n\r\n3\n' + "ਊ" * (LONGEST_LINE // 2 + 5) + ',1\nя,6\n" \ufeff",8'
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_by_its_byte_order_mark_or_its_name_and_on_behind_any_record(order, ending, tmp_path):
+    path = tmp_path / f"x{ending}"
+    pack = {"": bytes, ".gz": gzip.compress, ".zst": lambda text: pa.compress(text, "zstd", asbytes=True)}[ending]
+    for encoding, mark in ((order, ""), (order, "\ufeff"), ("utf-16", "\ufeff"), ("UTF8", "\ufeff")):
+        path.write_bytes(pack((mark + WIDE).encode(order)))
+        with Counted(path) as file:
+            whole = list(read_csv(path, file, encoding=encoding))
+        assert [(row.line, row.fields if isinstance(row, Row) else row.message) for row in whole] == [
+            (2, {"a": "1", "b": "two\nlines, Ċ,ਊ,਀,😀"}),
+            (5, "1 fields; the first line names 2 columns"),
+            (6, "a line of more than 262144 bytes"),
+            (7, {"a": "я", "b": "6"}),
+            (8, {"a": " \ufeff", "b": "8"}),
+        ]
+    for cut in range(len(whole) + 1):
+        place = Place()
+        with Counted(path) as file:
+            assert list(islice(read_csv(path, file, place=place), cut)) == whole[:cut]
+        with Counted(path) as file:
+            assert list(read_csv(path, file, place=place)) == whole[cut:]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=20))
+@settings(deadline=None)
+def test_rows_in_utf_16_come_out_as_a_csv_writer_put_them_in(folder, encoding, rows):
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t").writerows([("a", "b"), *rows])
+    found = read(folder / "x.txt", ("\ufeff" + text.getvalue()).encode(encoding), delimiter="\t")
+    assert [tuple(row.fields.values()) for row in found] == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "told"),
+    [
+        ("a\n1\n\ud800\n2\n".encode("utf-16", "surrogatepass"), "utf-16", "\\x00\\xd8"),
+        ("a\n1\n2\n".encode("utf-16") + b"2", "utf-16", "\\x32"),
+        ("a\n1\n".encode("gbk") + b"\x81\n2\n", "gbk", "\\x81"),
+        (b"a\n1\n+2AA-\n2\n", "utf-7", "\ud800"),
+    ],
+)
+def test_text_that_is_not_of_the_encoding_is_told_and_reading_goes_on(content, encoding, told, tmp_path):
+    found = read(tmp_path / "x.csv", content, encoding=encoding)
+    assert [row.fields["a"] for row in found if isinstance(row, Row)] == ["1", "2"]
+    (bad,) = (row for row in found if isinstance(row, Unreadable))
+    assert (bad.reason, bad.text) == ("not_csv", told)
+    assert re.fullmatch(f"not {encoding}(-le)?", bad.message)
+
+
+def test_an_endless_line_of_utf_16_takes_no_more_memory_than_the_longest_one(tmp_path):
+    path = tmp_path / "x.csv.gz"
+    content = "a\n".encode("utf-16") + b"\x0a" * LONGEST_LINE + b"a\0" * LONGEST_LINE * 8
+    path.write_bytes(gzip.compress(content))
+    tracemalloc.start()
+    try:
+        with Counted(path) as file:
+            assert [row.message for row in read_csv(path, file)] == [f"a line of more than {LONGEST_LINE} bytes"]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(content) / 2
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "message"),
+    [
+        ("a\n1\n".encode("utf-16-le"), "utf-16", "no byte order mark: the encoding has to be utf-16-le or utf-16-be"),
+        ("a\n1\n".encode("utf-32"), "utf-32", "lines cannot be found in the encoding utf-32; utf-8, utf-16 and those"),
+        ("a\n1\n".encode("cp500"), "cp500", "iconv -f cp500 -t utf-8"),
+        (b"a\n1\n", "hex", "line 1: 'hex' is not a text encoding"),
+        (b"a\n1\n", "idna", "line 1: .*[Uu]nsupported error handling"),
+        (b"a\n1\n", "undefined", "line 1: .*undefined"),
+        (b"a\n1\n", "a\0", "line 1: .*null"),
+        ("ö\n1\n".encode("utf-16-be")[1:], "utf-16-be", "line 1: not utf-16-be"),
+    ],
+)
+def test_an_encoding_that_cannot_be_read_is_told_with_what_can(content, encoding, message, tmp_path):
+    with pytest.raises(ReplayError, match=message):
+        read(tmp_path / "x.csv", content, encoding=encoding)
 
 
 @pytest.mark.parametrize(
