@@ -12,6 +12,8 @@ from streamer.errors import MessageError
 REMEMBERED: Final = 500_000
 """Pseudonyms remembered, about 100 MB; beyond them two may get one number, with the chance that the pattern leaves."""
 
+_LONGEST: Final = 256
+"""Characters of a pattern and a pseudonym together; longer ones are not remembered."""
 _ATTEMPTS: Final = 64
 
 
@@ -59,7 +61,7 @@ class Pseudonyms:
         held = numbers.get((pattern, pseudonym))
         if held is not None:
             return held
-        if len(numbers) >= self._remembered:
+        if len(numbers) >= self._remembered or len(pattern) + len(pseudonym) > _LONGEST:
             self._given.unchecked += 1
             return self._filled(pattern, pseudonym, 0)
         for attempt in range(_ATTEMPTS):

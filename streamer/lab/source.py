@@ -137,6 +137,12 @@ class Source:
                 raise ReplayError(
                     "- : standard input is not read, since its name does not tell what it holds; write it to a file first"
                 )
+            try:
+                str(path).encode()
+            except UnicodeEncodeError:
+                raise ReplayError(
+                    f"{path}: this name is not UTF-8, which calls and rejects are told by: rename it"
+                ) from None
             name = str(path) if self._mapping is None else file_word(path)
             other = held.setdefault(name, path)
             if other is not path and (self._mapping is None or self._mapping.names_files):

@@ -1,6 +1,7 @@
 """Numbers for pseudonyms: of the plan, the same for the same, another for another, unguessable without the secret."""
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -40,3 +41,16 @@ def test_beyond_what_is_remembered_numbers_are_given_unchecked_and_counted():
     first = [numbers.number("+7701XXXXXXX", str(n)) for n in range(5)]
     assert numbers.unchecked == 3
     assert [numbers.number("+7701XXXXXXX", str(n)) for n in range(5)] == first
+
+
+def test_pseudonyms_as_long_as_a_line_are_not_remembered():
+    numbers, count, length = Pseudonyms(b"key"), 400, 100_000
+    tracemalloc.start()
+    try:
+        first = [numbers.number("+7701XXXXXXX", f"{n:0{length}}") for n in range(count)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < count * length / 100
+    assert numbers.unchecked == count
+    assert [numbers.number("+7701XXXXXXX", f"{n:0{length}}") for n in range(count)] == first

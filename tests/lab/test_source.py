@@ -236,6 +236,7 @@ def test_files_whose_calls_could_not_be_told_apart_are_refused(tmp_path, bad):
         ("-", COLUMNS, "standard input is not read"),
         ("-", None, "standard input is not read"),
         ("x.csv", None, r"x\.csv is not JSON Lines by its name .*--mapping"),
+        ("calls\udcff.jsonl", None, r"calls\udcff\.jsonl: this name is not UTF-8, .*: rename it"),
         ("nosuch.jsonl", None, r"nosuch\.jsonl cannot be read"),
         ("nosuch", None, r"^nosuch cannot be read: there is no such file$"),
         ("folder", None, r"^folder cannot be read: it is a folder$"),
