@@ -27,6 +27,8 @@ SUMS: Final = "SHA256SUMS"
 LARGEST: Final = 256 * 1024 * 1024
 """Bytes of the largest pack that is looked at."""
 _MOST_MEMBERS: Final = 100
+_ENTRY: Final = b"PK\1\2"
+"""Begins a member's line in a ZIP file's table of contents; nothing that a pack holds has control characters."""
 _MEMBERS: Final = {
     "README.md": "this page",
     "case.json": "the case as it stands: subject, measure, figures with their bounds, ids of calls",
@@ -98,13 +100,16 @@ def checked(content: bytes) -> Checked:
 def _members(content: bytes) -> tuple[dict[str, bytes], list[str]]:
     if len(content) > LARGEST:
         raise DeskError(f"{len(content):,} bytes are no evidence pack; at most {LARGEST:,} are looked at")
+    if content.count(_ENTRY) > _MOST_MEMBERS:
+        raise DeskError(f"no evidence pack: more than {_MOST_MEMBERS} members")
     found: dict[str, bytes] = {}
     flaws = []
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as pack:
             infos = pack.infolist()
-            if len(infos) > _MOST_MEMBERS or SUMS not in pack.namelist():
+            if SUMS not in pack.namelist():
                 raise DeskError(f"no evidence pack: {len(infos)} members, and {SUMS} has to be one of them")
+            _look_for_overlaps(infos, len(content))
             for info in infos:
                 if info.compress_type != zipfile.ZIP_STORED:
                     flaws.append(f"{info.filename} is compressed; members of a pack are not")
@@ -115,6 +120,16 @@ def _members(content: bytes) -> tuple[dict[str, bytes], list[str]]:
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise DeskError(f"no ZIP file, or a damaged one: {error}") from None
     return {SUMS: b""} | found, flaws
+
+
+def _look_for_overlaps(infos: list[zipfile.ZipInfo], length: int) -> None:
+    """Raises `DeskError` when members are longer together than the file: read one by one they could fill any memory."""
+    together = sum(info.compress_size for info in infos)
+    if together > length:
+        raise DeskError(
+            f"members overlap: {len(infos)} of them take {together:,} bytes of a file of {length:,}; no pack is written so, "
+            "ask whoever gave it to you for the pack as it was exported"
+        )
 
 
 def _content(pack: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -5,7 +5,9 @@ import hashlib
 import io
 import shutil
 import subprocess
+import tracemalloc
 import zipfile
+import zlib
 
 import msgspec
 import orjson
@@ -156,6 +158,53 @@ def test_no_byte_of_a_pack_can_be_changed_unnoticed(data):
 def test_what_is_no_pack_is_refused(content):
     with pytest.raises(DeskError):
         packs.checked(content)
+
+
+def entry(name, content=b"", at=0):
+    """A stored member's header, and its line in the table of contents."""
+    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    info.CRC, info.compress_size, info.file_size = zlib.crc32(content), len(content), len(content)
+    header = info.FileHeader()
+    return header, b"PK\1\2" + bytes((20, 0)) + header[4:30] + bytes(10) + at.to_bytes(4, "little") + name.encode()
+
+
+def zip_of(body, table, members):
+    count = members.to_bytes(2, "little") * 2
+    return body + table + b"PK\5\6\0\0\0\0" + count + len(table).to_bytes(4, "little") + len(body).to_bytes(4, "little") + b"\0\0"  # fmt: skip
+
+
+def overlapping(members, kernel):
+    """Each member's content is the headers and contents of all behind it, its digest right."""
+    names = [*(f"m{n}" for n in range(members - 1)), "SHA256SUMS"]
+    body, made = bytes(kernel), []
+    for name in reversed(names):
+        made.append((name, body))
+        body = entry(name, body)[0] + body
+    table = b"".join(entry(name, held, len(body) - len(held) - 30 - len(name))[1] for name, held in reversed(made))
+    return zip_of(body, table, members)
+
+
+def peak_of(content, words):
+    tracemalloc.start()
+    try:
+        with pytest.raises(DeskError, match=words):
+            packs.checked(content)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_members_that_overlap_are_not_read():
+    content = overlapping(50, 200_000)
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        assert file.read("SHA256SUMS") == bytes(200_000)
+    words = "members overlap: 50 of them take 10,0.*ask whoever gave it to you for the pack as it was exported"
+    assert peak_of(content, words) < 5 * len(content)
+
+
+def test_a_table_of_contents_without_end_is_not_read():
+    content = zip_of(b"", entry("m")[1] * 50_000, 50_000)
+    assert peak_of(content, "more than 100 members") < 5 * len(content)
 
 
 def test_what_callers_and_publishers_write_is_neither_a_path_nor_a_formula_nor_markup_nor_obeyed_by_a_terminal():
