@@ -55,14 +55,18 @@ def plain(text: str) -> str:
 
 
 def time_text(at_ms: int | None) -> str:
-    """A time as people read it, in UTC.
+    """A time as people read it, in UTC; whoever publishes may give a record any time, also one that no calendar has.
 
-    >>> time_text(1763953123123), time_text(None)
-    ('2025-11-24T02:58:43.123Z', '-')
+    >>> time_text(1763953123123), time_text(10**17), time_text(None)
+    ('2025-11-24T02:58:43.123Z', '100000000000000000 ms', '-')
     """
     if at_ms is None:
         return "-"
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        found = datetime.fromtimestamp(at_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def time_of(text: str, now_ms: int, *, ahead: bool = False) -> int:

@@ -1,0 +1,16 @@
+"""Texts as people read and write them."""
+
+import pytest
+
+from streamer.desk.record import time_text
+
+
+@pytest.mark.parametrize("at_ms", [-(2**63), -(10**17), 253_402_300_800_000, 10**17, 2**63 - 1])
+def test_a_time_that_no_calendar_has_is_told_as_it_is(at_ms):
+    assert time_text(at_ms) == f"{at_ms} ms"
+
+
+def test_times_are_utc():
+    assert time_text(0) == "1970-01-01T00:00:00.000Z"
+    assert time_text(-1) == "1969-12-31T23:59:59.999Z"
+    assert time_text(253_402_300_799_000) == "9999-12-31T23:59:59.000Z"
