@@ -10,6 +10,7 @@ import typer
 
 from streamer import configuration
 from streamer.commands import pages
+from streamer.commands.printing import say, say_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,13 +30,13 @@ def show(
         told = {
             one.name: {"value": one.value, "source": one.source.kind, "from": one.source.name or None} for one in found
         }
-        typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        say_json(json.dumps(told, indent=1, ensure_ascii=False))
         return
     names = max(len(one.name) for one in found)
     values = [json.dumps(one.value, ensure_ascii=False) if one.value is not None else "none" for one in found]
     width = max(map(len, values))
     for one, value in zip(found, values, strict=True):
-        typer.echo(f"{one.name:{names}}  {value:{width}}  {one.source}")
+        say(f"{one.name:{names}}  {value:{width}}  {one.source}")
 
 
 @app.command(epilog="Example: streamer config page --check")

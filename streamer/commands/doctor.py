@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from streamer.commands.printing import say
+from streamer.commands.printing import say, say_json
 from streamer.errors import SettingsError
 from streamer.settings import Settings, load
 
@@ -72,7 +72,7 @@ def doctor(
     sound = not any(finding.state == "failed" or (strict and finding.state == "warning") for finding in found)
     if json:
         checks = [finding._asdict() | {"text": _sound(finding.text), "mend": _sound(finding.mend)} for finding in found]
-        typer.echo(orjson.dumps({"sound": sound, "checks": checks} | told, option=orjson.OPT_INDENT_2))
+        say_json(orjson.dumps({"sound": sound, "checks": checks} | told, option=orjson.OPT_INDENT_2).decode())
     else:
         _tell(found)
     if not sound:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from streamer.commands.printing import say
+from streamer.commands.printing import say, say_json
 from streamer.commands.simulate import shares
 from streamer.errors import ReplayError, SettingsError
 from streamer.settings import load
@@ -166,7 +166,7 @@ def evaluate(
     events = count.events + (adapting.events if adapting is not None else 0)
     _write(found, to, html)
     if as_json:
-        typer.echo(json.dumps(telling.document(count), ensure_ascii=False, indent=1))
+        say_json(json.dumps(telling.document(count), ensure_ascii=False, indent=1))
     elif to is None and html is None:
         typer.echo(pages.markdown([part for part in found if not isinstance(part, pages.Picture)], ""))
     written = " and ".join(str(path) for path in (to, html) if path is not None)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import typer
 
-from streamer.desk.record import plain
+from streamer.desk.record import plain, plain_json
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -19,7 +19,12 @@ def say(text: str, *, err: bool = False) -> None:
 def print_json(objects: Iterable[Any]) -> None:
     """One object a line."""
     for found in objects:
-        typer.echo(orjson.dumps(found).decode())
+        say_json(orjson.dumps(found).decode())
+
+
+def say_json(text: str) -> None:
+    """Print JSON that was written already, as every command does that prints any."""
+    typer.echo(plain_json(text))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], indent: int = 0) -> None:

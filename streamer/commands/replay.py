@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from streamer.commands.printing import say
+from streamer.commands.printing import say, say_json
+from streamer.desk.record import plain_json
 from streamer.errors import ReplayError, SettingsError
 from streamer.settings import load
 
@@ -131,12 +132,12 @@ def replay(
             typer.echo(f"{resume} says that this replay is complete; delete it to begin anew")
         with _progress(history.source) as tell:
             history.run(tell)
-    told = json.dumps(history.document(), ensure_ascii=False, indent=1)
+    told = plain_json(json.dumps(history.document(), ensure_ascii=False, indent=1))
     if report is not None:
         with opened(report) as file:
             file.write(told.encode() + b"\n")
     if as_json:
-        typer.echo(told)
+        say_json(told)
     else:
         for line in account.said(history):
             say(line)

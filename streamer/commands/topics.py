@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import orjson
 import typer
 
-from streamer.commands.printing import say
+from streamer.commands.printing import say, say_json
 from streamer.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -70,4 +70,4 @@ def _print(settings: Settings, changes: dict[str, Sequence[Change]]) -> None:
         for name, found in changes.items()
     }
     about = {"bootstrap": settings.bootstrap, "prefix": settings.prefix, "partitions": settings.partitions}
-    typer.echo(orjson.dumps(about | shown, option=orjson.OPT_INDENT_2))
+    say_json(orjson.dumps(about | shown, option=orjson.OPT_INDENT_2).decode())

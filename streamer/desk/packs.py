@@ -19,7 +19,7 @@ import orjson
 from streamer.desk import timelines, verdicts
 from streamer.desk.filing import Filed, size
 from streamer.desk.recalling import Recalled
-from streamer.desk.record import time_text
+from streamer.desk.record import plain_json, time_text
 from streamer.errors import DeskError
 
 SUMS: Final = "SHA256SUMS"
@@ -53,9 +53,7 @@ def packed(filed: Filed, calls: Mapping[str, Recalled]) -> bytes:
     found = timelines.rows(filed, calls)
     members = {
         "README.md": _page(filed, calls).encode(),
-        "case.json": orjson.dumps(
-            msgspec.to_builtins(filed.case), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        ),
+        "case.json": _json(msgspec.to_builtins(filed.case), orjson.OPT_INDENT_2),
         "history.jsonl": _lines(
             {"partition": at.partition, "offset": at.offset, "appended_at": at.at_ms, "case": msgspec.to_builtins(case)}
             for at, case in filed.records
@@ -158,7 +156,11 @@ def file_name(case: str) -> str:
 
 
 def _lines(objects: Any) -> bytes:
-    return b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in objects)
+    return b"".join(map(_json, objects))
+
+
+def _json(found: Any, layout: int = 0) -> bytes:
+    return plain_json(orjson.dumps(found, option=layout | orjson.OPT_APPEND_NEWLINE).decode()).encode()
 
 
 def _call(call_id: str, recalled: Recalled) -> dict[str, Any]:

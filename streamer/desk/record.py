@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from streamer.errors import DeskError
 BY: Final = "by"
 WHY: Final = "why"
 _SAFE: Final = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_NOT_ASCII: Final = re.compile(r"[^\n -~]")
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -52,6 +54,15 @@ def plain(text: str) -> str:
     a\x1b[2J\u202eb
     """
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def plain_json(text: str) -> str:
+    r"""The same JSON with escapes for what a terminal would obey, or nobody would see; line ends between its parts stay.
+
+    >>> print(plain_json('["\x9b31m\x7f", "ж\u202e\U000e0001"]'))
+    ["\u009b31m\u007f", "ж\u202e\udb40\udc01"]
+    """
+    return _NOT_ASCII.sub(lambda sign: sign[0] if sign[0].isprintable() else json.dumps(sign[0])[1:-1], text)
 
 
 def time_text(at_ms: int | None) -> str:

@@ -13,6 +13,8 @@ import pytest
 from typer.main import get_command
 
 from streamer import commands, versions
+from streamer.doctor import cluster
+from streamer.doctor.findings import Finding
 from streamer.errors import SettingsError
 
 
@@ -89,6 +91,18 @@ def tree(command, *words):
 def test_help_has_an_example_of_every_command(words, command):
     assert command.epilog is not None
     assert re.search(rf"^Examples?: .*\bstreamer {' '.join(words)}\b", command.epilog)
+
+
+@pytest.mark.parametrize("arguments", [("doctor", "--json"), ("config", "show", "--json"), ("config", "show")])
+def test_what_others_wrote_steers_no_terminal_in_json_either(arguments, monkeypatch, capsys):
+    hostile = "\x9b31m\x7f\u202e"
+    monkeypatch.setenv("STREAMER_GROUP", f"g{hostile}")
+    monkeypatch.setattr(cluster, "examine", lambda *_, **__: [Finding("clock", "ok", f"{hostile}: on time")])
+    with pytest.raises(SystemExit):
+        commands.main([*arguments])
+    said = capsys.readouterr().out
+    assert "31m" in said
+    assert said.replace("\n", "").isprintable()
 
 
 def test_a_file_that_the_system_refuses_is_one_line(tmp_path, capsys):

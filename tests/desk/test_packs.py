@@ -213,7 +213,7 @@ def test_what_callers_and_publishers_write_is_neither_a_path_nor_a_formula_nor_m
     written = members(packs.packed(filed, found_calls(HOSTILE, caller="=" + HOSTILE[:40], operator=HOSTILE[:60])))
     assert all(name.isascii() and "/" not in name and ".." not in name for name in written)
     assert packs.file_name(held.case).removesuffix(".zip").replace("_", "").replace(".", "").replace("-", "").isalnum()
-    for name in ("README.md", "timeline.md", "timeline.csv"):
+    for name in ("README.md", "timeline.md", "timeline.csv", "case.json", "history.jsonl", "calls.jsonl"):
         text = written[name].decode("utf-8-sig")
         assert {sign for sign in text if not sign.isprintable()} <= {"\n", "\r"}
     rows = list(csv.reader(io.StringIO(written["timeline.csv"].decode("utf-8-sig"))))
