@@ -35,7 +35,7 @@ def why(
     """
     import msgspec
 
-    from streamer.desk.recalling import recall
+    from streamer.desk.recalling import MOST_RECORDS, recall
     from streamer.desk.verdicts import as_json as objects_of
 
     now = now_ms()
@@ -43,9 +43,15 @@ def why(
     if as_json:
         calls = [objects_of(call) for call in found.calls]
         alone = [msgspec.to_builtins(one) for one in found.alone]
-        print_json([{"call_id": call_id, "calls": calls, "evidence_without_decision": alone}])
+        print_json([{"call_id": call_id, "calls": calls, "evidence_without_decision": alone, "cut": found.cut}])
     else:
         _print(call_id, found.calls, found.alone)
+    if found.cut:
+        say(
+            f"of each partition the first {MOST_RECORDS} records of {call_id} are shown, and there are more: "
+            "--since and --until name a shorter span",
+            err=True,
+        )
     if not found.calls and not found.alone:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from streamer.calls.events import CLAMP_BACK_MS, SKEW_MS
 from streamer.calls.numbers import HomePlan, home_plan, normalise
 from streamer.desk import filing, verdicts
 from streamer.desk.filing import Filed
-from streamer.desk.recalling import Recalled
+from streamer.desk.recalling import MOST_RECORDS, Recalled
 from streamer.desk.record import answerable
 from streamer.errors import DeskError
 from streamer.kafka.logs import LogRecord, read
@@ -25,8 +25,6 @@ MOST_CALLS: Final = 100
 """Calls of a case that are looked for."""
 BLOCK_DIGITS: Final = 3
 """Digits of a number that its block of a thousand leaves out."""
-MOST_RECORDS: Final = 50
-"""Records of one call id that are kept of a topic: whoever publishes may repeat an id as often as he likes."""
 _LONGEST_WHY: Final = 1_024
 
 
@@ -115,7 +113,7 @@ def _keep(held: list[LogRecord], record: LogRecord) -> None:
 
 
 def _recalled(call_id: str, decided: list[LogRecord], proved: list[LogRecord]) -> Recalled:
-    evidence = verdicts.evidence_on(sorted(proved, key=_place), call_id)
+    evidence = list(verdicts.evidence_on(sorted(proved, key=_place), call_id))
     judged = verdicts.judged(verdicts.told(decided, call_id), evidence)
     with_decision = [one.evidence for call in judged for one in call if one.evidence is not None]
     return Recalled(judged, [one for one in evidence if one not in with_decision])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -50,10 +50,9 @@ def told(records: Iterable[LogRecord], call_id: str) -> list[Told]:
     return sorted(found, key=lambda one: (one.partition, one.offset))
 
 
-def evidence_on(records: Iterable[LogRecord], call_id: str) -> list[Evidence]:
+def evidence_on(records: Iterable[LogRecord], call_id: str) -> Iterator[Evidence]:
     """The evidence on a call id among these records; what cannot be read is left out."""
     named = msgspec.json.encode(call_id)
-    found = []
     for record in records:
         if record.value is None or named not in record.value:
             continue
@@ -62,21 +61,56 @@ def evidence_on(records: Iterable[LogRecord], call_id: str) -> list[Evidence]:
         except MessageError:
             continue
         if evidence.decision.call_id == call_id:
-            found.append(evidence)
-    return found
+            yield evidence
 
 
 def judged(decisions: Iterable[Told], evidence: Iterable[Evidence]) -> list[list[Judged]]:
     """The decisions by call (operator, partition, within 120 s of event time), each with its standing and evidence."""
     kept = list(evidence)
-    calls: list[list[Judged]] = []
+    sources = {(found.partition, found.offset): found for found in reversed(kept)}
+    calls: list[_Call] = []
+    known: dict[tuple[str, int, int], _Call] = {}
     for one in decisions:
-        of_call = next((call for call in calls if _same_call(call[0].told, one)), None)
-        if of_call is None:
-            of_call = []
-            calls.append(of_call)
-        of_call.append(Judged(one, _standing([before.told for before in of_call], one), _made_with(one, kept)))
-    return calls
+        made_with = _alike(one, kept) if one.source is None else sources.get(one.source)
+        operator, span = one.decision.operator, one.decision.at // SAME_CALL_MS
+        near = (known.get((operator, one.partition, span + beside)) for beside in (-1, 0, 1))
+        call = min(
+            (call for call in near if call is not None and call.has(one)), key=lambda call: call.number, default=None
+        )
+        if call is None:
+            # Those that calls begin with are further apart than a span is long, so that none has two of them.
+            known[operator, one.partition, span] = call = _Call(len(calls))
+            calls.append(call)
+        call.take(one, made_with)
+    return [call.judged for call in calls]
+
+
+class _Call:
+    """A call's decisions so far, and what is to be known of them to judge the next: they may be repeated without end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._revised = False
+        self.judged: list[Judged] = []
+
+    def has(self, one: Told) -> bool:
+        """Whether a decision of the same operator and partition is on this call."""
+        return abs(one.decision.at - self.judged[0].told.decision.at) <= SAME_CALL_MS
+
+    def take(self, one: Told, made_with: Evidence | None) -> None:
+        """Take in its next decision in log order."""
+        self.judged.append(Judged(one, self._standing(one.decision), made_with))
+        self._revised = self._revised or one.decision.revises
+
+    def _standing(self, decision: Decision) -> Standing:
+        if not self.judged:
+            return "effective"
+        first = self.judged[0].told.decision
+        if not decision.revises:
+            return "repeats it" if _content(decision) == _content(first) else "ignored: not the first"
+        allowed = first.action == "allow" and decision.action == "block" and not self._revised
+        in_time = decision.decided_at - first.decided_at <= REVISION_MS
+        return "revision in effect" if allowed and in_time else "ignored: not the first"
 
 
 def _source(headers: Mapping[str, bytes | None]) -> tuple[int, int] | None:
@@ -86,38 +120,13 @@ def _source(headers: Mapping[str, bytes | None]) -> tuple[int, int] | None:
         return None
 
 
-def _same_call(first: Told, other: Told) -> bool:
-    return (
-        first.decision.operator == other.decision.operator
-        and first.partition == other.partition
-        and abs(first.decision.at - other.decision.at) <= SAME_CALL_MS
-    )
-
-
-def _standing(before: list[Told], one: Told) -> Standing:
-    if not before:
-        return "effective"
-    first, revised = before[0].decision, [told.decision for told in before if told.decision.revises]
-    late_ms = one.decision.decided_at - first.decided_at
-    if one.decision.revises:
-        allowed = first.action == "allow" and one.decision.action == "block" and not revised
-        return "revision in effect" if allowed and late_ms <= REVISION_MS else "ignored: not the first"
-    return "repeats it" if _content(one.decision) == _content(first) else "ignored: not the first"
-
-
 def _content(decision: Decision) -> Any:
     """What must not differ between a decision and its repetition; a retry may carry another `at`."""
     return decision.action, decision.reasons, decision.score, decision.shadow_action, decision.sip_code, decision.q850
 
 
-def _made_with(one: Told, evidence: list[Evidence]) -> Evidence | None:
-    for found in evidence:
-        if one.source is not None and one.source == (found.partition, found.offset):
-            return found
-    for found in evidence:
-        if one.source is None and found.decision == one.decision:
-            return found
-    return None
+def _alike(one: Told, evidence: list[Evidence]) -> Evidence | None:
+    return next((found for found in evidence if found.decision == one.decision), None)
 
 
 def as_json(call: Iterable[Judged]) -> list[dict[str, Any]]:

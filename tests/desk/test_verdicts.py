@@ -1,6 +1,10 @@
 """Which decision of a call stands."""
 
+import time
+
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Decision
@@ -53,3 +57,50 @@ def test_a_revision_that_comes_too_late_or_after_a_block_is_ignored():
 def test_the_same_id_later_or_of_another_operator_is_another_call():
     calls = verdicts.judged(lie(FIRST, changed(at=121_001), changed(operator="op-b")), [])
     assert [[one.standing for one in call] for call in calls] == [["effective"]] * 3
+
+
+def by_looking_at_all(decisions):
+    """Which call each decision is on, and what it counts for, from everything before it."""
+    calls = []
+    for one in decisions:
+        call = next((held for held in calls if (held[0].operator, True) == (one.operator, abs(held[0].at - one.at) <= 120_000)), None)  # fmt: skip
+        if call is None:
+            calls.append(call := [])
+        call.append(one)
+        yield calls.index(call), standing(call[:-1], one)
+
+
+def standing(before, one):
+    if not before:
+        return "effective"
+    if one.revises:
+        stands = before[0].action == "allow" and one.action == "block" and not any(held.revises for held in before)
+        return "revision in effect" if stands and one.decided_at - before[0].decided_at <= 3_000 else "ignored: not the first"  # fmt: skip
+    return "repeats it" if one.action == before[0].action else "ignored: not the first"
+
+
+DECISIONS = st.builds(
+    changed,
+    at=st.integers(0, 9).map(lambda n: 60_000 * n) | st.integers(0, 500_000),
+    operator=st.sampled_from(("op-a", "op-b")),
+    action=st.sampled_from(("allow", "block")),
+    revises=st.booleans(),
+    decided_at=st.integers(1_000, 9_000),
+)
+
+
+@given(st.lists(DECISIONS, max_size=30))
+def test_calls_and_standings_are_those_that_a_look_at_all_decisions_finds(decisions):
+    calls = verdicts.judged(lie(*decisions), [])
+    found = sorted((one.told.offset, number, one.standing) for number, call in enumerate(calls) for one in call)
+    assert [(number, standing) for _, number, standing in found] == [*by_looking_at_all(decisions)]
+
+
+def test_an_id_that_is_repeated_without_end_is_judged_in_one_pass():
+    first = lie(FIRST)[0]
+    repeats = [first._replace(offset=offset) for offset in range(30_000)]
+    later = [first._replace(decision=changed(at=1_000 * second)) for second in range(0, 3_000_000, 121)]
+    began = time.process_time()
+    assert len(verdicts.judged(repeats, [])) == 1
+    assert len(verdicts.judged(later, [])) == len(later)
+    assert time.process_time() - began < 5
