@@ -24,6 +24,7 @@ from streamer.calls.events import (
     End,
     Feedback,
     ListEntry,
+    Operator,
     OperatorInfo,
     Setup,
     SubscriberFact,
@@ -116,6 +117,25 @@ def decode_counts(value: bytes | None) -> Counted:
 def encode(message: msgspec.Struct) -> bytes:
     """Any message of the contract as JSON in UTF-8."""
     return orjson.dumps(msgspec.to_builtins(message))
+
+
+class _Named(msgspec.Struct):
+    operator: Operator
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def operator_of(value: bytes | None) -> str | None:
+    """Who published a record of any size, as far as it can still be read; None where no operator can be called so.
+
+    >>> operator_of(b'{"operator":"op-a"}'), operator_of(b'{"operator":"%b"}' % (b"x" * 65)), operator_of(b"{broken")
+    ('op-a', None, None)
+    """
+    try:
+        return None if value is None else _named(value).operator
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError):
+        return None
 
 
 def rescue(value: bytes | None) -> dict[str, object] | None:

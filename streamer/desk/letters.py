@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-import orjson
-
 from streamer.calls import codec
 from streamer.calls.numbers import HomePlan, caller_key, normalise, utf8
 from streamer.demotions import PREFIX, demotion_key
@@ -95,7 +93,7 @@ def letters(records: Iterable[LogRecord]) -> Iterator[Letter | Place]:
             headers.get("source.topic", ""),
             _number(headers, "source.partition"),
             _number(headers, "source.offset"),
-            operator_of(record.value),
+            codec.operator_of(record.value),
             max(0, _number(headers, REPLAYED, 0)),
             {piece: max(0, _number(headers, name)) for piece, name in TRUNCATED.items() if name in headers},
         )
@@ -104,22 +102,6 @@ def letters(records: Iterable[LogRecord]) -> Iterator[Letter | Place]:
 def _number(headers: Mapping[str, str], name: str, missing: int = -1) -> int:
     found = whole_in(headers.get(name, "").encode())
     return missing if found is None else found
-
-
-def operator_of(value: bytes | None) -> str | None:
-    """Who published a record, as far as it can still be read.
-
-    >>> operator_of(b'{"operator":"op-a"}'), operator_of(b"{broken")
-    ('op-a', None)
-    """
-    if value is None or len(value) > codec.MAX_BYTES:
-        return None
-    try:
-        found = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return None
-    operator = found.get("operator") if isinstance(found, dict) else None
-    return operator if isinstance(operator, str) else None
 
 
 def planned(found: Iterable[Letter], topics: Topics, plan: HomePlan, sent: Noted, *, again: bool = False) -> list[Plan]:

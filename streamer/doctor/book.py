@@ -12,6 +12,8 @@ from streamer.doctor.findings import Flaw
 
 MOST: Final = 200_000
 """Calls remembered; beyond it the oldest go, and nothing is said of missing set-ups any more."""
+LONGEST: Final = 80
+"""Characters that a caller is compared by: an asserted number may be of any length."""
 
 _UNKNOWN_RING_MS: Final = 120_000
 _TOLERANCE_MS: Final = 2_000
@@ -144,7 +146,7 @@ class Book:
         return []
 
     def _key(self, event: CallEvent) -> str:
-        return caller_key(event.caller, event.asserted, event.callee, self._plan)
+        return caller_key(event.caller, event.asserted, event.callee, self._plan)[:LONGEST]
 
 
 def _of_durations(call: _Call, end: End) -> list[Flaw]:

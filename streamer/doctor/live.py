@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, NamedTuple
 
-import orjson
-
-from streamer.calls.codec import decode_call
+from streamer.calls.codec import decode_call, operator_of
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.numbers import HomePlan, caller_key, normalise
 from streamer.doctor import values
-from streamer.doctor.book import Book
+from streamer.doctor.book import LONGEST, Book
 from streamer.doctor.clocks import Clocks
 from streamer.doctor.findings import Finding, Flaw, share
 from streamer.doctor.placement import Placement
@@ -24,6 +22,10 @@ ON_TIME: Final = 0.999
 MATCHES: Final = 1_000
 """among at least so many."""
 
+_MOST: Final = 10_000
+"""Names of other operators that are counted: whoever publishes may name as many as he likes;"""
+_OTHERS: Final = "(others)"
+"""what others are counted as then."""
 _ENOUGH: Final = 20
 _SETTLED_MS: Final = 2_000
 _PAIRS: Final = 100_000
@@ -64,7 +66,7 @@ class Watch:
     def take(self, record: Heard) -> None:
         """Take in one record; what workers produced again into its partition was judged as it was published."""
         event = _sound(record.value)
-        operator = event.operator if event is not None else _operator_of(record.value)
+        operator = event.operator if event is not None else operator_of(record.value)
         if record.rekeyed:
             self._rekeyed += operator == self.operator
             return
@@ -74,7 +76,7 @@ class Watch:
             if operator is None:
                 self._nobodys += 1
             else:
-                self._others[operator] += 1
+                self._others[operator if operator in self._others or len(self._others) < _MOST else _OTHERS] += 1
             return
         _, flaws = values.judge(record.value or b"")
         self._records += 1
@@ -180,15 +182,6 @@ def _sound(value: bytes | None) -> CallEvent | None:
         return None
 
 
-def _operator_of(value: bytes | None) -> str | None:
-    try:
-        found = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    operator = found.get("operator") if isinstance(found, dict) else None
-    return operator if isinstance(operator, str) else None
-
-
 class OnTime:
     """Of other operators' interconnect set-ups that an origination of this operator's ever matched: was it there first?"""
 
@@ -207,7 +200,8 @@ class OnTime:
         own = event.operator == self._operator
         if own != (event.ingress == "subscriber"):
             return
-        pair = (caller_key(event.caller, event.asserted, event.callee, self._plan), normalise(event.callee, self._plan))
+        key = caller_key(event.caller, event.asserted, event.callee, self._plan)[:LONGEST]
+        pair = key, normalise(event.callee, self._plan)
         mine, others = (self._originated, self._waiting) if own else (self._waiting, self._originated)
         met = others.get(pair)
         if met is not None and abs(met - event.at) <= SEEN_AGAIN_MS:

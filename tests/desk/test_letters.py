@@ -58,6 +58,17 @@ def test_a_letter_says_where_it_came_from():
     assert (letter.operator, letter.replayed) == ("op-a", 0)
 
 
+@pytest.mark.parametrize("size", [65, 200_000])
+def test_a_name_that_no_operator_can_have_is_none(size):
+    (letter,) = letters.letters([lie(TOPICS.calls, b"k", SETUP | {"operator": "x" * size})])
+    assert letter.operator is None
+
+
+def test_a_letter_of_any_size_says_whose_it_is():
+    (letter,) = letters.letters([lie(TOPICS.calls, b"k", SETUP | {"identity": "x" * 200_000})])
+    assert letter.operator == "op-a"
+
+
 def test_a_wrong_key_is_put_right_and_said():
     plan = planned(lie(TOPICS.calls, b"k", SETUP))
     assert (plan.verdict, plan.key, plan.rekeyed) == ("ready", b"+77011234567", True)

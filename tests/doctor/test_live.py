@@ -1,5 +1,7 @@
 """One operator among all: each thing that can be wrong with what it publishes, found from the records alone."""
 
+import tracemalloc
+
 import orjson
 import pytest
 
@@ -61,6 +63,37 @@ def test_silence_names_who_was_heard():
     assert [*found] == ["traffic"]
     assert found["traffic"].state == "failed"
     assert "nothing of 'op-a' came; seen: op-b, and 1 records of no operator" in found["traffic"].text
+
+
+def test_names_that_no_operator_can_have_are_not_kept():
+    tracemalloc.start()
+    try:
+        found = findings(heard(b'{"operator":"%d%b"}' % (n, b"x" * 200_000)) for n in range(60))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+    assert "seen: nobody else, and 60 records of no operator" in found["traffic"].text
+
+
+def test_of_names_without_end_so_many_are_counted():
+    watch = Watch("op-a", PLAN, PARTITIONS)
+    for number in range(3 * 10_000):
+        watch.take(heard(b'{"operator":"op-%d"}' % number))
+    (found,) = watch.findings()
+    assert "seen: (others), op-0" in found.text
+
+
+def test_numbers_of_any_length_are_not_kept():
+    watch = Watch("op-a", PLAN, PARTITIONS)
+    tracemalloc.start()
+    try:
+        for call in range(20):
+            for operator, ingress in (("op-a", "subscriber"), ("op-b", "national")):
+                asserted = f"{call}{operator}" + "x" * 10_000
+                watch.take(heard(setup(call, NOW, operator=operator, ingress=ingress, caller="", asserted=asserted)))
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()
 
 
 def without(name, event):
