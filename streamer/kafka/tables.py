@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
@@ -16,6 +16,7 @@ from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
 
 _BOUNDS_S: Final = 2.0
+_SILENCE_S: Final = 30.0
 
 
 class Change(NamedTuple):
@@ -140,11 +141,29 @@ class TableReader:
             if not self._go_on():
                 raise StoppedError("stopped before the end was read")
             if time.monotonic() > until:
-                late = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(self._behind))
-                why = f" ({self.trouble})" if self.trouble else ""
-                raise TransportError(f"not read to the end within {timeout_s:.0f} s: {late}{why}")
+                raise self._late(f"not read to the end within {timeout_s:.0f} s")
             found += self.poll(5_000, 0.05)
         return found
+
+    def changes_to_end(self) -> Iterator[Change]:
+        """Everything up to the end as it comes, however much that is. Raises `TransportError` when nothing comes for half a minute,
+        `StoppedError` once `go_on` says no.
+        """
+        heard = time.monotonic()
+        while not self.at_end:
+            if not self._go_on():
+                raise StoppedError("stopped before the end was read")
+            if time.monotonic() - heard > _SILENCE_S:
+                raise self._late(f"nothing came for {_SILENCE_S:.0f} s")
+            changes = self.poll(5_000, 0.05)
+            yield from changes
+            if changes:
+                heard = time.monotonic()  # whoever reads may have taken his time with them
+
+    def _late(self, what: str) -> TransportError:
+        late = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(self._behind))
+        why = f" ({self.trouble})" if self.trouble else ""
+        return TransportError(f"{what}: {late}{why}")
 
     @property
     def at_end(self) -> bool:

@@ -44,6 +44,7 @@ class Casebook:
     def __init__(self, most: int = MOST) -> None:
         self._held: dict[str, Case] = {}
         self._most = most
+        self._most_read = 2 * most
         self.follow(Policy(version=DEFAULT))
 
     def __len__(self) -> int:
@@ -58,6 +59,8 @@ class Casebook:
         held = self._held.get(case.subject)
         if held is None or case.case == held.case or case.opened_at > held.opened_at:
             self._held[case.subject] = merged(held, case)
+            if len(self._held) > self._most_read:
+                self._forget_closed()
 
     def heed(self, hot: Hot) -> list[Case]:
         """A subject is hot: what is to be published of it, in this order; mostly nothing."""
@@ -123,6 +126,13 @@ class Casebook:
         for case in going:
             del self._held[case.subject]
         return said
+
+    def _forget_closed(self) -> None:
+        """Far more were read than can be held: the closed ones that were silent longest go, without a word."""
+        closed = (case for case in self._held.values() if case.status == "closed")
+        for case in nsmallest(len(self._held) - self._most, closed, key=_quiet_from):
+            del self._held[case.subject]
+        self._most_read = max(2 * self._most, 2 * len(self._held))
 
 
 def merged(before: Case | None, record: Case) -> Case:

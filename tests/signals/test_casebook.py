@@ -175,6 +175,23 @@ def test_a_full_book_closes_what_was_silent_longest_and_stays_full():
     assert 16 <= len(closed) <= 18
 
 
+def test_a_book_that_is_read_back_is_bounded_and_keeps_what_is_open_and_what_was_heard_of_last():
+    _, case = opened()
+    book = Casebook(most=10)
+    for number in range(100):
+        status = "open" if number < 5 else "closed"
+        changes = {"subject": f"imei/{number}", "case": f"imei/{number}/x", "status": status, "last_at": AT + number}
+        book.restore(msgspec.structs.replace(case, **changes))
+        assert len(book) <= 20
+    assert {f"imei/{number}" for number in (*range(5), *range(95, 100))} <= book._held.keys()
+    for number in range(5, 100):
+        subject = f"open/{number}"
+        book.restore(msgspec.structs.replace(case, subject=subject, case=f"{subject}/x"))
+    assert [case.subject for case in book._held.values() if case.status == "open"] == [
+        *(f"imei/{number}" for number in range(5)), *(f"open/{number}" for number in range(5, 100)),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("values", [{}, {"sims": float("nan"), "calls": 100}, {"sims": 4} | {k: v for k, v in BOX.items() if k != "sims"},
                                     BOX | {"victims": 50}, {"calls": 0, "sims": 9, "victims": 0}])  # fmt: skip
 def test_what_is_below_a_bound_or_not_counted_opens_nothing(values):
