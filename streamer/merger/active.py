@@ -1,8 +1,9 @@
 """The merger that holds the lease: partial sums in, signals and cases out.
 
-Nothing is committed and nothing is kept in files: whoever takes over reads back what was said, then the counts of the last
-minutes again, and says nothing before it is as far as the log was. What two mergers say of one thing, should one have
-been asleep when the other took over, is told apart by its time, and who reads heeds the newer.
+Nothing is committed and nothing is kept in files: whoever takes over reads back what was said, then the counts as long as the log
+keeps them (calls to lines, lines and swapped SIMs of an hour; all of the last minutes), and says nothing before it is as far as the
+log was. What two mergers say of one thing, should one have been asleep when the other took over, is told apart by its time, and who
+reads heeds the newer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from streamer.calls import codec
 from streamer.calls.cases import Case
+from streamer.calls.signals import Signal
 from streamer.demotions import PREFIX
 from streamer.errors import MessageError, StoppedError, TransportError
 from streamer.kafka import clients
@@ -34,9 +36,11 @@ from streamer.windows.hashing import secret_words
 log = logging.getLogger("streamer.signals")
 
 _POLL_S: Final = 0.1
-_POLL_RECORDS: Final = 500
+_POLL_RECORDS: Final = 100
 _SHOW_EVERY_S: Final = 1.0
 _EXPIRY_EVERY_S: Final = 60.0
+_BACK_S: Final = 10.0
+"""So long what lies before the last minutes is read at most: signals that nobody says again expire after half a minute."""
 
 
 class ActiveMerger:
@@ -60,7 +64,7 @@ class ActiveMerger:
         self.casebook = Casebook()
         self._policies = Policies()
         self._tables = TableReader(settings, [self._topics.cases, self._topics.policy], go_on)
-        for change in self._tables.read_to_end():
+        for change in self._tables.changes_to_end():
             self._heed(change)
         said_to = self._restore(settings)
         self._reader: Consumer = clients.consumer(
@@ -73,39 +77,49 @@ class ActiveMerger:
         self._failure: str | None = None
         self._next_expiry = 0.0
         self._next_show = 0.0
-        begin, self._behind = self._bounds(said_to)
-        self._reader.assign([TopicPartition(self._topics.counts, 0, begin)])
-        metrics.lag.set(max(self._behind - begin, 0))
-        log.info("active: counts from %d on, said of nothing before %d is merged", begin, self._behind)
+        self._session_s = settings.session_timeout_ms / 1000
+        low, self._recent, self._end = self._bounds(said_to)
+        self._heard_to = said_to if said_to <= self._end else 0
+        self._behind = self._end
+        self._read_from(low)
+        metrics.lag.set(max(self._behind - low, 0))
+        log.info(
+            "active: counts from %d on, all of them from %d on, said of nothing before %d is merged",
+            low, self._recent, self._behind,
+        )  # fmt: skip
+        self._stepped = time.monotonic()
+        self._back_until = self._stepped + _BACK_S
 
     def _restore(self, settings: Settings) -> int:
         """Take in what was said; gives the place of the counts up to which it was said of, 0 where nothing was."""
         reader = TableReader(settings, [self._topics.signals], self._go_on)
-        last: dict[str, bytes | None] = {}
+        last: dict[str, Signal] = {}
         try:
-            for change in reader.read_to_end():
-                last[change.key] = change.value
+            for change in reader.changes_to_end():
+                self._read_back(change, last)
         finally:
             reader.close()
-        said_to = 0
-        for value in last.values():
-            if value is not None:
-                try:
-                    said_to = max(said_to, self._take_back(value))
-                except MessageError as error:
-                    log.warning("a signal is not read back: %s", error)
-        return said_to
+        for signal in last.values():
+            self.merger.restore(signal)
+        return max((signal.position for signal in last.values()), default=0)
 
-    def _take_back(self, value: bytes) -> int:
-        """Take in a signal as it was said; gives the place of the counts up to which it was said of."""
-        signal = codec.decode_signal(value)
+    def _read_back(self, change: Change, last: dict[str, Signal]) -> None:
+        """What was said of a thing: the newest, which is not the last where a merger was asleep and said its word late."""
+        if change.value is None:
+            last.pop(change.key, None)
+            return
+        try:
+            signal = codec.decode_signal(change.value)
+        except MessageError as error:
+            log.warning("a signal is not read back: %s", error)
+            return
         if signal.at > time.time() * 1000 + AHEAD_MS:
-            raise MessageError("out_of_range", f"{signal.key} is of a time that is yet to come")
-        self.merger.restore(signal)
-        return signal.position
+            log.warning("a signal is not read back: %s is of a time that is yet to come", signal.key)
+        elif change.key not in last or signal.at >= last[change.key].at:
+            last[change.key] = signal
 
-    def _bounds(self, said_to: int) -> tuple[int, int]:
-        """Where to begin to read the counts, and where they ended."""
+    def _bounds(self, said_to: int) -> tuple[int, int, int]:
+        """Where the counts begin, from where on all of them are counted, and where they ended."""
         topic = self._topics.counts
         low, high = answered(
             topic, lambda timeout: self._reader.get_watermark_offsets(TopicPartition(topic, 0), timeout)
@@ -115,7 +129,13 @@ class ActiveMerger:
             topic, lambda timeout: self._reader.offsets_for_times([TopicPartition(topic, 0, back)], timeout)
         )
         recent = found[0].offset if found[0].offset >= 0 else high
-        return max(low, min(recent, said_to or recent)), high
+        return low, max(low, min(recent, said_to or recent)), high
+
+    def _read_from(self, offset: int) -> None:
+        """Read the counts from here on; what lies before and was not read is left out."""
+        self._from = self._next = offset
+        self._begun = False
+        self._reader.assign([TopicPartition(self._topics.counts, 0, offset)])
 
     @property
     def ready(self) -> bool:
@@ -135,21 +155,40 @@ class ActiveMerger:
         for change in self._tables.poll():
             self._heed(change)
         self._letters.deliver()
+        self._look_ahead()
+        if time.monotonic() - self._stepped > self._session_s:
+            self._stepped = time.monotonic()
+            return  # asleep meanwhile: another may have the lease, which the group tells before the next step
         if self.ready:
             self._say()
+        self._stepped = time.monotonic()
         if self._failure is not None:
             raise TransportError(f"signals cannot be published: {self._failure}")
         if time.monotonic() >= self._next_show:
             self._next_show = time.monotonic() + _SHOW_EVERY_S
             self._metrics.show(self.merger)
 
+    def _look_ahead(self) -> None:
+        """Leave out what is left of the time before the last minutes, if that takes too long."""
+        if self._next < self._recent and time.monotonic() >= self._back_until:
+            log.warning("counts %d to %d are left out: reading them takes too long", self._next, self._recent)
+            self._read_from(self._recent)
+
     def _take(self, message: Message) -> None:
-        offset = int(message.offset() or 0)
+        offset, at_ms = int(message.offset() or 0), message.timestamp()[1]
+        if offset < self._from:
+            return  # lay in a queue when it was left out
+        if not self._begun:
+            self._begun = True
+            self.merger.begin(offset, at_ms, self._end)
+        self._next = offset + 1
         try:
-            merged = self.merger.take(offset, codec.decode_counts(message.value()), message.timestamp()[1])
+            counts = codec.decode_counts(message.value())
+            merged = self.merger.take(offset, counts, at_ms, whole=offset >= self._recent)
         except MessageError as error:
-            self._metrics.dead_letters.labels(error.reason).inc()
-            self._letters.bury(message, error)
+            if offset >= self._heard_to:  # else whoever said so much buried it
+                self._metrics.dead_letters.labels(error.reason).inc()
+                self._letters.bury(message, error)
         else:
             (self._metrics.merged if merged else self._metrics.repeated).inc()
         if offset + 1 >= self._behind:

@@ -43,6 +43,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._held: dict[str, _Line] = {}
+        self._by_digits: dict[int, _Line] = {}
         self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in _DEVICE}
         self._new: dict[str, None] = {}
         self.follow(counting.limits({}))
@@ -56,14 +57,14 @@ class Lines:
         self.long_enough_ms = int(limits["watched_h"] * _HOUR_MS)
         """A line has to be watched for so long before it is known how much it is called."""
 
-    def tell(self, line: BusyLine) -> None:
-        """A busy line calls; what is older than what is known changes nothing."""
+    def tell(self, line: BusyLine, *, again: bool = True) -> None:
+        """A busy line calls; what is older than what is known changes nothing, nor does the same where that is not told `again`."""
         held = self._held.get(line.line)
         if held is None:
             if len(self._held) >= MOST:
                 return
-            held = self._held[line.line] = _Line(line, line.at, 0)
-        elif line.at < held.told.at:
+            held = self._held[line.line] = self._by_digits[_digits(line.line)] = _Line(line, line.at, 0)
+        elif line.at < held.told.at or (line.at == held.told.at and not again):
             return
         self._leave(held.told)
         if line.at - held.since_ms >= DAY_MS:  # older calls count for less: the pace stays as it is
@@ -80,10 +81,22 @@ class Lines:
         """Set-ups to these numbers, int64[n], so many each: those to busy lines are counted."""
         if not self._held:
             return
+        known = self._by_digits.get
         for number, count in zip(callees.tolist(), attempts.tolist(), strict=True):
-            held = self._held.get(f"+{number}") if count else None
+            held = known(number)
             if held is not None and offset >= held.counted_to:
                 held.incoming += count
+
+    def skip(self, place: int, at_ms: int, end: int, since_ms: int = 0) -> None:
+        """Counts are read from `place` on, where the log was at `at_ms`; those between what was counted of a line and that place are not.
+
+        For so long a line was not watched: from what was told of it last on, or from `since_ms` where that is later. A line that was
+        counted beyond `end`, the end of the log, is one of another log.
+        """
+        for held in self._held.values():
+            if held.counted_to < place or held.counted_to > end:
+                held.since_ms += max(0, at_ms - max(held.told.at, since_ms))
+                held.counted_to = place
 
     def restore(self, signal: Signal) -> None:
         """A line as it was said last."""
@@ -95,8 +108,10 @@ class Lines:
             **{name: about.get(name) for name in ("imsi", *_DEVICE)},
         )  # fmt: skip
         self.tell(told)
-        del self._new[told.line]
-        held = self._held[told.line]
+        held = self._held.get(told.line)
+        if held is None:
+            return  # there are as many as can be held
+        self._new.pop(told.line, None)
         held.since_ms = signal.at - int(values.get("watched_h", 0.0) * _HOUR_MS)
         held.counted_to, held.incoming = signal.position, int(values.get("incoming", 0))
 
@@ -146,6 +161,7 @@ class Lines:
         """A line has been silent for a day."""
         held = self._held.pop(number, None)
         if held is not None:
+            self._by_digits.pop(_digits(number), None)
             self._leave(held.told)
             self._new.pop(number, None)
 
@@ -163,6 +179,17 @@ class Lines:
                 lines.discard(line.line)
                 if not lines:
                     del self._by_device[name][value]
+
+
+def _digits(line: str) -> int:
+    """A line as called numbers are counted by; -1 for one that none is.
+
+    >>> _digits("+77011234567"), _digits("+0"), _digits("x")
+    (77011234567, -1, -1)
+    """
+    digits = line[1:]
+    plain = digits.isascii() and digits.isdigit() and len(digits) <= 15 and digits[0] != "0"
+    return int(digits) if plain and line[0] == "+" else -1
 
 
 def _watched(held: _Line) -> Watched:

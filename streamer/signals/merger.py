@@ -1,7 +1,7 @@
 """Partial sums and calling numbers that are told of in, signals out: the state of whoever merges, pure.
 
-Everything but a busy line's calls back and the new lines of an hour is of the last ten minutes, so that whoever takes over reads the
-log of so long again; what a line got before is in its last signal, with the place in the log up to which that was counted.
+Everything but a busy line's calls back, the new lines of an hour and what is usual is of the last ten minutes, so that whoever takes
+over counts the log of so long again; what a line got before is in its last signal, with the place in the log up to which that was counted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from streamer.calls.signals import (
     Lure,
     Newcomer,
     PartialSums,
+    Rows,
     Signal,
     SwappedSim,
     unpacked,
@@ -78,6 +79,7 @@ class Merger:
         self._said: dict[str, Signal] = {}
         self._began = 0
         self._position = 0
+        self._appended_ms = 0
         self._looked = 0
         self.lines = lines.Lines()
         self._lures = lures.Lures()
@@ -143,27 +145,32 @@ class Merger:
         self._said[signal.key] = signal
         if signal.kind == "callee":
             self._begin(began)
-            table = self._tables["callee"]
-            row = int(subjects.open_row(table, key, signal.at // int(table.step_ms[0])))
-            if row >= 0:
-                table.usual[row] = signal.values.get("usual", 0.0)
+            subjects.know(self._merged.callees, key, signal.at, signal.values.get("usual", 0.0))
 
     def _begin(self, began_ms: int) -> None:
         """It has been counted since then."""
         self._began = min(self._began, began_ms) if self._began else began_ms
 
-    def take(self, offset: int, message: Counted, appended_ms: int | None = None) -> bool:
+    def begin(self, offset: int, at_ms: int, end: int) -> None:
+        """What is taken from now on lies at this place of the log or after it, where brokers put it at `at_ms`; the log ends at `end`.
+
+        Asked again where a part of the log is left out.
+        """
+        self.lines.skip(offset, at_ms, end, self._appended_ms)
+
+    def take(self, offset: int, message: Counted, appended_ms: int | None = None, *, whole: bool = True) -> bool:
         """Count a message that lies at this place of the log, where brokers put it at `appended_ms`, if that is known.
 
-        False for one that came before. Raises `MessageError`, too for a time that is yet to come: nothing would be counted
-        until then.
+        False for one that came before. Of sums that are too old for any window, not `whole`, calls to lines are counted. Raises
+        `MessageError`, too for a time that is yet to come: nothing would be counted until then.
         """
         self._position = offset + 1
         at = message.number if isinstance(message, PartialSums) else message.at
         if appended_ms is not None and at > appended_ms + AHEAD_MS:
             raise MessageError("out_of_range", f"{at} lies {at - appended_ms} ms ahead of the brokers' clock")
+        self._appended_ms = appended_ms or at
         if isinstance(message, BusyLine):
-            self.lines.tell(message)
+            self.lines.tell(message, again=whole)
             return True
         if isinstance(message, SwappedSim):
             self._swapped.append(swapped(message))
@@ -179,8 +186,18 @@ class Merger:
             return False
         rows = unpacked(message)
         self._seen[message.partition] = message.number
+        self.lines.called(offset, rows.places[:, 0], rows.counts[:, 0])
+        self.newcomers.called(rows.places[:, 0], rows.counts[:, 0])
+        if whole:
+            self._count(message, rows)
+        return True
+
+    def _count(self, message: PartialSums, rows: Rows) -> None:
+        """Count sums in their windows."""
         if not self._began:
             self._began = message.number
+        if not self.clock_ms:
+            subjects.begin(self._merged.callees, message.number)
         trunks = np.array([0, *(self._names.trunk(name) for name in message.trunks)], np.int64)[rows.trunk]
         if len(self._touched) < 5 * len(trunks):
             self._touched = np.empty((10 * len(trunks), 2), np.int64)
@@ -188,9 +205,6 @@ class Merger:
             self._merged, self._burst, message.number, rows.places, trunks, rows.counts, self._touched
         )
         self._look_at(self._touched[:count])
-        self.lines.called(offset, rows.places[:, 0], rows.counts[:, 0])
-        self.newcomers.called(rows.places[:, 0], rows.counts[:, 0])
-        return True
 
     # -- out -------------------------------------------------------------------------------------------
 
@@ -269,11 +283,8 @@ class Merger:
         window, names = _VALUES[kind]
         values = {f"{name}_{window}": float(sums[_COLUMN[name]]) for name in names}
         if kind == "callee":
-            table = self._tables[kind]
-            values |= {
-                "usual": round(float(table.usual[subjects.find(table, key)]), 3),
-                "watched_h": self._watched_h(now),
-            }
+            usual = subjects.usual_of(self._merged.callees, subjects.find(self._merged.callees, key), now)
+            values |= {"usual": round(usual, 3), "watched_h": self._watched_h(now)}
         return Signal(
             kind="block" if kind == "route" else kind, subject=self._names.subject(kind, key), at=now, until=now + LASTS_MS,
             values=values, position=self._position,

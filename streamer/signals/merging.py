@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from streamer.compiled import loop
-from streamer.signals.subjects import BURST, OWN, VICTIMS, Subjects, add, open_row, subjects, sweep
+from streamer.signals.subjects import BURST, OWN, VICTIMS, Subjects, add, open_row, subjects, sweep, usual_of
 from streamer.windows import tallies
 from streamer.windows.hashing import Secret
 from streamer.windows.newcomers import route_of
@@ -144,7 +144,7 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                             burst[:] = 0
                             burst[OWNER] = callee
                         before = burst[UNTIL]
-                        usual = np.float64(into.callees.usual[at])
+                        usual = usual_of(into.callees, at, clock)
                         in_burst = _in_burst(burst, limits, number, trunk[row], callers, usual)
                         began = in_burst > 0 and number > before
         if trunk[row] > 0:

@@ -22,12 +22,17 @@ VICTIMS, BURST, OWN = COUNTS, COUNTS + 1, COUNTS + 2
 a called number that are own lines."""
 COLUMNS: Final = COUNTS + 3
 
-USED, FREE, HAND, REFUSED = range(4)
+USED, FREE, HAND, REFUSED, SINCE = range(5)
+"""Words of `meta`: the last is the step from which on it was counted."""
+_USUAL_MS: Final = 1_800_000
+_LEARNED_LEAST_MS: Final = 600_000
+"""What was learned for less time than this says little of what is usual: it counts as if it had been learned for so long."""
 
 
 class Subjects(NamedTuple):
     """Rows by subject: `key` int64 (0: not in use), `step` int64 (the last one counted in), `sums` [rows, STEPS, COLUMNS],
-    `usual` float32 (callers a minute, smoothed over half an hour). `step_ms` int64[1], `meta` int64[4], `free` int64[rows].
+    `usual` float32 (callers a minute, smoothed over half an hour, from 0 on: see `usual_of`), `known` uint8 (1: it began with what
+    was known before). `step_ms` int64[1], `meta` int64[5], `free` int64[rows].
     """
 
     at: Index
@@ -35,6 +40,7 @@ class Subjects(NamedTuple):
     step: Any
     sums: Any
     usual: Any
+    known: Any
     step_ms: Any
     meta: Any
     free: Any
@@ -51,8 +57,9 @@ def subjects(capacity: int, window_ms: int, secret: Secret, dtype: Any) -> Subje
         np.zeros(capacity, np.int64),
         np.zeros((capacity, STEPS, COLUMNS), dtype),
         np.zeros(capacity, np.float32),
+        np.zeros(capacity, np.uint8),
         np.array([window_ms // (STEPS - 1)]),
-        np.zeros(4, np.int64),
+        np.zeros(5, np.int64),
         np.zeros(capacity, np.int64),
     )
 
@@ -68,11 +75,36 @@ def find(subjects: Subjects, key: int) -> int:
     return int(get(subjects.at, key, 0))
 
 
+def begin(subjects: Subjects, at_ms: int) -> None:
+    """Counting begins; what was known before of what is usual holds, however long ago that was."""
+    step = at_ms // int(subjects.step_ms[0])
+    subjects.meta[SINCE] = step
+    known = subjects.known != 0
+    subjects.step[known] = np.maximum(subjects.step[known], step)
+
+
+def know(subjects: Subjects, key: int, at_ms: int, usual: float) -> None:
+    """What was usual of a subject, before anything is counted."""
+    row = int(open_row(subjects, key, at_ms // int(subjects.step_ms[0])))
+    if row >= 0:
+        subjects.usual[row], subjects.known[row] = usual, 1
+
+
+@loop
+def usual_of(subjects: Subjects, row: int, clock_ms: int) -> float:
+    """Callers a minute that a subject usually has: an average that began with 0 is set right for how long it was learned."""
+    if subjects.known[row] != 0:
+        return float(subjects.usual[row])
+    step = subjects.step_ms[0]
+    learned_ms = max(_LEARNED_LEAST_MS, (clock_ms // step - subjects.meta[SINCE]) * step)
+    return float(subjects.usual[row] / (1.0 - np.exp(-learned_ms / _USUAL_MS)))
+
+
 @loop
 def _learn_usual(subjects: Subjects, row: int, callers: float, steps: int) -> None:
     """Let `usual` follow what a step came to and the empty ones after it; what is far above it is hardly learned."""
     a_minute = 60_000.0 / subjects.step_ms[0]
-    weight = subjects.step_ms[0] / 1_800_000.0
+    weight = subjects.step_ms[0] / _USUAL_MS
     seen = callers * a_minute
     usual = np.float64(subjects.usual[row])
     if seen > 5.0 * max(usual, 10.0):
@@ -116,6 +148,7 @@ def open_row(subjects: Subjects, key: int, step: int) -> int:
     subjects.step[row] = step
     subjects.sums[row] = 0
     subjects.usual[row] = 0.0
+    subjects.known[row] = 0
     put(subjects.at, key, 0, row)
     return int(row)
 
