@@ -33,6 +33,8 @@ from streamer.training.takeover import keep, resumed
 COMMIT_EVERY_S: Final = 1.0
 RIPE_AT_ONCE: Final = 500
 PRUNE_EVERY_S: Final = 60.0
+AGAIN_S: Final = 5.0
+"""After so long a publication that the brokers gave up is tried again."""
 
 log = logging.getLogger("streamer.trainer")
 
@@ -88,7 +90,7 @@ class ActiveTrainer:
         self._reader = assigned(settings, cases.positions(), [self._topics.evidence, self._topics.feedback])
         self._backlog = Backlog(settings.partitions, now_ms())
         self._touched = False
-        self._next_commit = self._next_prune = 0.0
+        self._next_commit = self._next_prune = self._next_try = 0.0
         metrics.epoch.set(self.state.epoch)
         metrics.version.set(self.state.version)
         log.info(
@@ -114,12 +116,7 @@ class ActiveTrainer:
         if due >= self._next_prune:
             self._next_prune = due + PRUNE_EVERY_S
             self._cases.forget_before(now - self._kept_ms)
-        state = self.state
-        if (
-            state.learned_since
-            and state.learner.ready
-            and now - state.published_at >= self._settings.publish_every_s * 1000
-        ):
+        if due >= self._next_try and self.state.learned_since and self.state.learner.ready and self._is_time(now):
             self._publish(now)
         elif due >= self._next_commit:
             self._next_commit = due + COMMIT_EVERY_S
@@ -200,6 +197,16 @@ class ActiveTrainer:
         if len(lessons) < RIPE_AT_ONCE:
             self.state.matured_to = before
 
+    def _is_time(self, now: int) -> bool:
+        """Whether the last publication lies long enough back; one of a time that is yet to come says nothing of that."""
+        since = now - self.state.published_at
+        if since < 0:
+            log.warning(
+                "the last model was published %.0f s ahead of this clock: the next one does not wait for that",
+                -since / 1000,
+            )
+        return not 0 <= since < self._settings.publish_every_s * 1000
+
     def _publish(self, now: int) -> None:
         """A new version: first into the trainer's file, so that none is given twice, then with the state to the brokers."""
         state = self.state
@@ -217,6 +224,7 @@ class ActiveTrainer:
         ]
         if not self._leave(records):
             state.learned_since, state.published_at, state.versions = before
+            self._next_try = time.monotonic() + AGAIN_S
             log.warning("the brokers gave model version %d up; it will be tried again", state.version)
             return
         self._metrics.published.inc()

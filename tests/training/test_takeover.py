@@ -189,3 +189,33 @@ def test_a_trainer_that_keeps_its_file_leaves_all_of_it_where_the_topic_was_empt
     one.hand_over(finish=False, fresh=False)
     one.hand_over()
     assert [one.rows(table) for table in ("evidence", "waiting", "settled")] == before
+
+
+def test_a_clock_that_was_ahead_holds_no_model_up(trained, caplog):
+    one = trained("one")
+    one.send(one.topics.evidence, [codec.encode(case(f"{n}", at=AT + n)) for n in range(100)])
+    one.send(one.topics.feedback, [said(call_id=f"{n}", at=AT + 1_000) for n in range(40)])
+    one.pass_time(2 * MATURE_MS)
+    one.step_until(lambda: one.active.state.version == 1)
+    one.active.state.published_at = one.now + 10**10
+    one.hand_over()
+    one.send(one.topics.feedback, [said(call_id=f"{n}", at=AT + 1_000) for n in range(40, 50)])
+    one.step_until(lambda: one.active.state.version == 2)
+    assert one.active.state.published_at == one.now
+    assert caplog.text.count("ahead of this clock") == 1
+
+
+def test_a_model_that_the_brokers_give_up_is_not_tried_again_at_once(trained, monkeypatch):
+    one, tried = trained("one"), []
+    monkeypatch.setattr(one.active._publisher, "publish", lambda records: tried.append(records) and False)
+    one.send(one.topics.evidence, [codec.encode(case(f"{n}", at=AT + n)) for n in range(100)])
+    one.send(one.topics.feedback, [said(call_id=f"{n}", at=AT + 1_000) for n in range(40)])
+    one.pass_time(2 * MATURE_MS)
+    one.step_until(lambda: tried)
+    for _ in range(5):
+        one.active.step()
+    assert (len(tried), one.active.state.version) == (1, 1)
+    monkeypatch.undo()
+    one.active._next_try = 0.0
+    one.step_until(lambda: not one.active.state.learned_since)
+    assert one.active.state.version == 2
