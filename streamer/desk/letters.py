@@ -56,9 +56,9 @@ class Letter(NamedTuple):
         """What of the record the letter does not have, for people; empty where it is whole."""
         kept = {"value": self.record.value, "key": self.record.key}
         return ", ".join(
-            f"{had:,} headers were left out"
+            f"{had:,} of its headers left out"
             if piece == "headers"
-            else f"{len(kept[piece] or b''):,} of the {had:,} bytes of its {piece} were kept"
+            else f"{len(kept[piece] or b''):,} of the {had:,} bytes of its {piece} kept"
             for piece, had in self.truncated.items()
         )
 

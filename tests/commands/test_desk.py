@@ -13,6 +13,7 @@ from streamer.calls.codec import encode
 from streamer.calls.decisions import Decision, Evidence, Finding
 from streamer.calls.partitioner import partition_of
 from streamer.kafka import logs, topics
+from streamer.kafka.dead_letters import buried
 from streamer.kafka.sending import Outgoing, send
 from tests.stream.live import Calls, Worker, read, setup, wait_until
 
@@ -184,6 +185,19 @@ def test_what_others_wrote_does_not_steer_the_terminal(kafka_settings, desk):
         said = desk(*command, text=True)[2]
         assert "\\x1b[2J" in said or "calls.v1.dlq@0" in said
         assert {sign for sign in said if not sign.isprintable()} <= {"\n"}
+
+
+def test_a_dead_letter_that_was_cut_short_is_told_and_not_sent(kafka_settings, desk):
+    value = orjson.dumps(setup("long", "+77010000007", user_agent="x" * 9_000_000))
+    letter = buried("too_large", "too much", (topics.Topics(kafka_settings).calls, 2, 17), b"k", value, [("a", b"b")])
+    send(kafka_settings, [Outgoing(letter.topic, letter.key, letter.value, tuple(letter.headers), 0)])
+    said = desk("dlq", "show", text=True)[2]
+    assert f"of the {len(value):,} bytes of its value kept, 1 of its headers left out" in said
+    assert desk("dlq", "show")[1][0]["truncated"] == {"value": len(value), "headers": 1}
+    for options in ((), ("--again",), ("--yes", "--by", "analyst-7")):
+        (plan,) = desk("dlq", "replay", *options)[1]
+        assert (plan["verdict"], "not the record that came" in plan["why"]) == ("truncated", True)
+    assert "not sent, truncated: it is not the record" in desk("dlq", "replay", text=True)[2]
 
 
 def test_the_policy_is_changed_shown_taken_back_and_its_past_told(desk):

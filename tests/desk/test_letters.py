@@ -111,9 +111,9 @@ def test_a_letter_of_a_record_with_very_many_headers_is_no_note():
 def test_a_letter_that_is_not_whole_is_told_and_never_sent():
     value = orjson.dumps(SETUP | {"user_agent": "x" * MAX_MESSAGE_BYTES})
     for key, came, headers, told in (
-        (b"k", value, (), f"8,387,4.. of the {len(value):,} bytes of its value were kept"),
-        (b"k" * MAX_MESSAGE_BYTES, b"{}", (), "8,387,4.. of the 8,388,608 bytes of its key were kept"),
-        (b"k", orjson.dumps(SETUP), [("a", b"b" * MAX_MESSAGE_BYTES)] * 3, "3 headers were left out"),
+        (b"k", value, (), f"8,387,4.. of the {len(value):,} bytes of its value kept"),
+        (b"k" * MAX_MESSAGE_BYTES, b"{}", (), "8,387,4.. of the 8,388,608 bytes of its key kept"),
+        (b"k", orjson.dumps(SETUP), [("a", b"b" * MAX_MESSAGE_BYTES)] * 3, "3 of its headers left out"),
     ):
         letter = buried("too_large", "m", (TOPICS.calls, 2, 17), key, came, headers)
         record = LogRecord(letter.topic, 0, 0, 5_000, letter.key, letter.value, tuple(letter.headers))
