@@ -7,6 +7,7 @@ command's name. Anything that is a `StreamerError`, or a file that the system re
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 
 from streamer import versions
 from streamer.commands.printing import say
-from streamer.errors import StreamerError
+from streamer.errors import SettingsError, StreamerError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("streamer.commands.worker", "Judge calls: read call events, write decisions and evidence."),
@@ -147,12 +148,23 @@ def ended_like_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _look_at(words: Sequence[str]) -> None:
+    """Raises `SettingsError` for a word that no message can hold; names of files that are there may be of any bytes."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            if not os.path.lexists(word):
+                raise SettingsError(f"the argument {word!r} is not UTF-8: see what the terminal sends") from None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 when it did its work, 1 after a `StreamerError` or a file refused, 2 on wrong usage, 130 after Ctrl-C.
 
     SIGTERM is taken like Ctrl-C, but for commands that listen to it themselves.
     """
     try:
+        _look_at(sys.argv[1:] if arguments is None else arguments)
         with ended_like_ctrl_c():
             app(args=list(arguments) if arguments is not None else None, prog_name="streamer")
     except StreamerError as error:

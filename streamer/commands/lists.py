@@ -64,7 +64,7 @@ def add(
     from streamer.desk.record import time_of
 
     now = now_ms()
-    until = time_of(expires, now, ahead=True) if expires else None
+    until = None if expires is None else time_of(expires, now, ahead=True)
     made = listing.enter(load(), which, numbers, now, by, why, match=match, side=side, trunk=trunk, expires_at=until)
     if as_json:
         print_json(entries.as_json(one, now) for one in made)

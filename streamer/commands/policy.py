@@ -186,7 +186,7 @@ def _demote_or_lift(
     if wanted == "enforce":
         made = changing.lift(settings, detector, operator, trunk, by, why)
     else:
-        until = None if hours is None else now + int(hours * 3_600_000)
+        until = None if hours is None else _end(now, hours)
         demotion = Demotion(detector=detector, operator=operator, trunk=trunk, at=now, until=until)
         made = changing.demote(settings, demotion, by, why)
     if operator not in operators.known(settings):
@@ -204,6 +204,14 @@ def _demote_or_lift(
         say(f"in shadow: {rules.place_of(made.demotion)}{'' if hours is None else f', for {hours:g} h'}")
     if made.policy_mode != "enforce":
         say(f"the policy has {detector} in {made.policy_mode} for all operators, which stays")
+
+
+def _end(now: int, hours: float) -> int:
+    from streamer.calls.events import LATEST_MS
+
+    if not now + hours * 3_600_000 <= LATEST_MS:
+        raise DeskError(f"--hours {hours:g} ends after the year 2099; without --hours it is until enforced")
+    return now + int(hours * 3_600_000)
 
 
 @app.command(epilog="Example: streamer policy history --since 7d")

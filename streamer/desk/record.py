@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, unquote
 
+from streamer.calls.events import LATEST_MS
 from streamer.errors import DeskError
 
 BY: Final = "by"
@@ -83,7 +84,7 @@ def time_text(at_ms: int | None) -> str:
 def time_of(text: str, now_ms: int, *, ahead: bool = False) -> int:
     """A time in ms since 1970 from ``90s``, ``10m``, ``2h``, ``30d`` (before now; after it if `ahead`), ISO 8601, or ms.
 
-    ISO times without a zone are UTC. Raises `DeskError` for anything else.
+    ISO times without a zone are UTC, those before 1970 are 0. Raises `DeskError` for anything else.
 
     >>> time_of("2h", 10_000_000), time_of("2h", 0, ahead=True), time_of("1970-01-01T00:00:01", 0), time_of("1763953123123", 0)
     (2800000, 7200000, 1000, 1763953123123)
@@ -91,7 +92,7 @@ def time_of(text: str, now_ms: int, *, ahead: bool = False) -> int:
     text = text.strip()
     span = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
     if span:
-        away = int(float(span[1]) * _UNITS_MS[span[2]])
+        away = int(min(float(span[1]) * _UNITS_MS[span[2]], LATEST_MS))
         return now_ms + away if ahead else max(0, now_ms - away)
     if re.fullmatch(r"\d{12,13}", text):
         return int(text)
@@ -99,4 +100,4 @@ def time_of(text: str, now_ms: int, *, ahead: bool = False) -> int:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise DeskError(f"{text!r} is no time: 90s, 10m, 2h, 30d, or 2026-11-24T20:15:00Z") from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return max(0, int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000))

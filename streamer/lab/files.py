@@ -15,13 +15,13 @@ _BUFFER: int = 1 << 20
 def keep_apart(read: Iterable[Path | None], written: Mapping[str, Path | None]) -> None:
     """Raise `ReplayError` when a file that is written, by its option, is one that is read, or another that is written.
 
-    Devices and pipes are what they are, however often they are named.
+    Devices and pipes are what they are, however often they are named. A link that leads to itself is told by whoever opens it.
     """
-    taken = {path.resolve(): "is read" for path in read if path is not None}
+    taken = {os.path.realpath(path): "is read" for path in read if path is not None}
     for option, path in written.items():
         if path is None or (path.exists() and not path.is_file()):
             continue
-        place = path.resolve()
+        place = os.path.realpath(path)
         if place in taken:
             raise ReplayError(f"{path} {taken[place]}, and {option} would write over it: name another file there")
         taken[place] = f"is written by {option}"

@@ -114,6 +114,43 @@ def test_a_file_that_the_system_refuses_is_one_line(tmp_path, capsys):
     assert line.startswith(f"streamer: {tmp_path / 'file'}: ")
 
 
+SHADOW = ("policy", "mode", "robocall", "op-a", "shadow", "--by", "a", "--why", "b", "--hours")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("replay", "loop"), "streamer: loop cannot be read"),
+        (("evaluate", "--policy", "loop"), "streamer: loop cannot be read"),
+        (("config", "page", "--check", "--out", "sample"), "sample differs: run "),
+        (("lists", "add", "block", "1234567", "--by", "a", "--why", "b", "--expires", ""), "streamer: '' is no time: "),
+        (("why", "\udcff"), "streamer: the argument '\\udcff' is not UTF-8"),
+        (
+            ("lists", "add", "block", "1234567", "--by=\udcff", "--why", "b"),
+            "streamer: the argument '--by=\\udcff' is not",
+        ),
+        ((*SHADOW, "inf"), "streamer: --hours inf ends after the year 2099"),
+        ((*SHADOW, "1e300"), "streamer: --hours 1e+300 ends after the year 2099"),
+    ],
+)
+def test_odd_arguments_are_told_in_one_line(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "sample").write_bytes(b"\xff\xfe")
+    with pytest.raises(SystemExit) as ended:
+        commands.main([*arguments])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(words)
+
+
+def test_a_file_that_is_there_may_have_any_name(tmp_path, capsys):
+    file = tmp_path / "caf\udce9"
+    file.write_bytes(b"no pack")
+    with pytest.raises(SystemExit):
+        commands.main(["cases", "verify", str(file)])
+    assert "no ZIP file" in capsys.readouterr().err
+
+
 def test_trouble_of_the_system_without_a_file_is_not_dressed_up(monkeypatch):
     def fail(*_, **__):
         raise OSError(24, "Too many open files")
