@@ -16,7 +16,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 @app.command(epilog="Example: streamer demo --seconds 30 --rate 500")
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, help="How long traffic runs.")] = 60,
+    seconds: Annotated[float, typer.Option(min=1, max=1e9, help="How long traffic runs.")] = 60,
     rate: Annotated[float, typer.Option(min=1, max=2_000, help="Set-ups a second.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 1,
 ) -> None:

@@ -59,13 +59,15 @@ def evaluate(
         list[int] | None,
         typer.Option(help="Made-up traffic; several are added up.  [default: some on which nothing was set]"),
     ] = None,
-    rate: Annotated[float, typer.Option(min=0.1, help="Made-up traffic: set-ups a second.")] = 200,
+    rate: Annotated[float, typer.Option(min=0.1, max=1e6, help="Made-up traffic: set-ups a second.")] = 200,
     seconds: Annotated[
-        float, typer.Option(min=1, help="How long calls are begun, in simulated time, for each seed.")
+        float, typer.Option(min=1, max=1e9, help="How long calls are begun, in simulated time, for each seed.")
     ] = 2_000,
     warm_up: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds of it that only fill windows.  [default: half of them, at most 950]"),
+        typer.Option(
+            min=0, max=1e9, help="Seconds of it that only fill windows.  [default: half of them, at most 950]"
+        ),
     ] = None,
     frauds: Annotated[
         str | None, typer.Option(help="Fraud types and their part of all set-ups: robocall=0.02,wangiri=0.01; `none`.")

@@ -34,8 +34,10 @@ def simulate(
             metavar="FILE|kafka", help="A file of JSON Lines, as fast as it goes, or `kafka`, paced by the clock."
         ),
     ],
-    rate: Annotated[float, typer.Option(min=0.1, help="Set-ups a second; answers and ends come on top.")] = 100,
-    seconds: Annotated[float, typer.Option(min=1, help="How long calls are begun, in simulated time.")] = 60,
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=1e6, help="Set-ups a second; answers and ends come on top.")
+    ] = 100,
+    seconds: Annotated[float, typer.Option(min=1, max=1e9, help="How long calls are begun, in simulated time.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 1,
     frauds: Annotated[
         str | None,

@@ -143,6 +143,17 @@ def test_odd_arguments_are_told_in_one_line(arguments, words, tmp_path, monkeypa
     assert capsys.readouterr().err.startswith(words)
 
 
+@pytest.mark.parametrize("option", ["--rate", "--seconds"])
+@pytest.mark.parametrize("command", [("simulate", "--to", "calls.jsonl"), ("evaluate",), ("demo",)])
+@pytest.mark.parametrize("value", ["inf", "1e308", "nan"])
+def test_traffic_without_end_is_wrong_usage(command, option, value, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        commands.main([*command, option, value])
+    assert ended.value.code == 2
+    assert f"Invalid value for '{option}'" in capsys.readouterr().err
+
+
 def test_a_file_that_is_there_may_have_any_name(tmp_path, capsys):
     file = tmp_path / "caf\udce9"
     file.write_bytes(b"no pack")
