@@ -23,6 +23,8 @@ REVISION_MS = 3_000
 FORGET_MS = 120_000
 """How long a call is remembered: within it, the same id is the same call."""
 MOST_CACHED = 100_000
+PREFIXES = ("", "8", "7", "00", "810", "007", "8107")
+"""What may stand before an emergency number in Kazakhstan: trunk and international prefixes, and the country's code."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,13 @@ class Obedience:
         return any(self._calls[call_id].said is None for call_id in self._waiting)
 
     def _is_emergency(self, callee: str) -> bool:
-        called = callee.strip().strip("<>").lower().removeprefix("sip:").removeprefix("tel:")
-        return called.startswith("urn:service:sos") or re.split("[@;]", called)[0] in self._emergency
+        """However it is spelled: with a display name, scheme, host, parameters, separators, a prefix or the country's code."""
+        called = re.sub(r'^.*<|[>\s"]', "", callee).lower()
+        called = re.split("[@;#]", re.sub("^(sips?|tel):", "", called))[0]
+        if re.fullmatch(r"urn:service:sos(\..*)?", called):
+            return True
+        digits = re.sub("[-./()]", "", called).removeprefix("+")
+        return any(digits == prefix + number for prefix in PREFIXES for number in self._emergency)
 
     def _only_count(self, what: str) -> Instruction | None:
         self.counts[what] += 1

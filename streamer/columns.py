@@ -62,7 +62,7 @@ class State(NamedTuple):
 
 
 class World(NamedTuple):
-    """What a pass only reads. `emergency` int64[k] number ids; `constants` int64[6]: home region, the word of the versions
+    """What a pass only reads. `constants` int64[6]: home region, the word of the versions
     in force, clamp, the time in ms, by how many ms the home country's clocks are ahead of UTC, and its calling code.
     """
 
@@ -73,7 +73,6 @@ class World(NamedTuple):
     signals: Any
     rules: Any
     model: Any
-    emergency: Any
     constants: Any
     secret: Any
 

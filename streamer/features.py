@@ -106,8 +106,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("trunk_in_range", "0/1", "on an enterprise trunk: the number is in its ranges; NaN elsewhere", False),
     Feature(
         "origination_seen",
-        "0/1",
-        "the number's own operator said within 10 s that it called; NaN where that is not asked",
+        "0/0.5/1",
+        "the number's own operator said within 10 s that it called; 0.5 where the call was only seen to come in from abroad, NaN where that is not asked",
         False,
     ),
     Feature(

@@ -22,7 +22,7 @@ from streamer.calls.events import SAME_CALL_MS
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
-from streamer.detectors.cli_spoofing import is_doubted
+from streamer.detectors.cli_spoofing import PLACE_UNKNOWN
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
 from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
@@ -42,17 +42,11 @@ SKIPPED, LINES, SETTLED, SUMMED = 1, 2, 4, 8
 STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _ALLOW_LIST: Final = number_lists.BIT["allow"]
+_MSRN: Final = number_lists.BIT["roaming_numbers"]
 _CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
 _SEEN: Final = INDEX["origination_seen"]
+_WITHHELD: Final = INDEX["withheld"]
 _ATTEMPTS_24H: Final = INDEX["attempts_24h"]
-
-
-@loop
-def _is_emergency(world: World, number: int) -> bool:
-    for known in world.emergency:
-        if known == number:
-            return True
-    return False
 
 
 @loop
@@ -118,21 +112,22 @@ def _setup(
         origin = recent.origin_of(pairs, at_pair, at)
         carried = recent.carried(pairs, at_pair, at)
         if abs(at - seen_ms) <= recent.SIGHTING_MS:
-            if own_line and not origin & recent.OWN_OR_LATER:
-                recent.note_origin(pairs, at_pair, recent.ORIGINATED)
-                if flags & recent.ASKED and owner >= 0:
+            if own_line:
+                recent.note_origin(pairs, at_pair, recent.ORIGINATED, at)
+                if origin != recent.ORIGINATED and flags & recent.ASKED and owner >= 0:
                     originations.count(state.on_time, partition, owner, originations.LATE, now)
             if flags & recent.UNJUDGED:
                 first_of_pair = True
             elif pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR]:
                 counted = False
-                seen_own = flags & recent.OWN_LINE != 0
+                seen_own = own_line or flags & recent.OWN_LINE != 0
     leg = np.int64(0)
     diversion_seen = 0.0
     if record[columns.DIVERTED] != 0 and record[columns.DIVERTED] != callee:
         leg = pair_hash(world, key, record[columns.DIVERTED], partition)
-        diversion_seen = 1.0 if recent.leg_seen(pairs, leg, at, now) else 0.0
-    # Another operator's sighting of a call is judged by the windows that the call was counted in.
+        stands_for = number_lists.lookup(world.lists, record[columns.DIVERTED], 1, record[columns.TRUNK], at) & _MSRN
+        diversion_seen = 1.0 if stands_for == 0 and recent.leg_seen(pairs, leg, at, now) else 0.0
+    # Another operator's sighting of a call is judged by the windows that the call was counted in, an own line always by its own.
     mixed = (
         hashes[row, 0] if seen_own == own_line else slots.hash_of(state.callers, partition, key, 0 if seen_own else 1)
     )
@@ -170,7 +165,7 @@ def _setup(
         at,
         caller_lists,
         callee_lists,
-        record[columns.URGENT] != 0 or _is_emergency(world, callee),
+        record[columns.URGENT] != 0,
         score,
         out.found[row],
         draw,
@@ -196,10 +191,14 @@ def _setup(
         )  # fmt: skip
         if waits and sure:
             verdict[columns.FLAGS] |= columns.WAITS
-    if counted and action <= LABEL and out.found[row, _CLI_SPOOFING, 0] == 0.0 and x[_SEEN] != 0.0:
+    found = out.found[row, _CLI_SPOOFING, 0]
+    looked_at = x[_WITHHELD] == 0.0 and callee_lists & _MSRN == 0
+    if counted and action <= LABEL and found == 0.0 and looked_at and x[_SEEN] != 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
-    if record[columns.INGRESS] == 2 and action <= LABEL and not is_doubted(out.found[row, _CLI_SPOOFING, 0]):
-        recent.note_origin(pairs, at_pair, recent.FROM_ABROAD)
+    if record[columns.INGRESS] == 2 and action <= LABEL and found == PLACE_UNKNOWN:
+        recent.note_origin(pairs, at_pair, recent.FROM_ABROAD, at)
+    if own_line and action == BLOCK:
+        recent.doubt_origin(pairs, at_pair)
     if counted:
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, batch.callee_region[row], at, now)

@@ -123,7 +123,9 @@ def compile_rules(policy: Policy, demoted_until: Any) -> Rules:
         rules.reason_at[row] = CODING.fields[detector.id].at
         rules.behaviour[row] = detector.kind == "behaviour"
         rules.deferred[row] = detector.deferred
-        rules.cache_s[row] = (given.cache_s if given else detector.cache_s) if detector.kind == "behaviour" else 0
+        # What hangs on the called number is no reason to answer other calls so, whatever a policy says.
+        cache_s = given.cache_s if given else detector.cache_s
+        rules.cache_s[row] = cache_s if detector.kind == "behaviour" and detector.cache_s else 0
     rules.mode[MODEL_ROW] = MODES.index(policy.model.mode)
     rules.action[MODEL_ROW, 1] = ACTIONS.index(policy.model.action)
     rules.cache_s[MODEL_ROW] = policy.model.cache_s

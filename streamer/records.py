@@ -12,7 +12,7 @@ from streamer.calls import members
 from streamer.calls.codec import decode_call
 from streamer.calls.compiled_hashes import Words
 from streamer.calls.compiled_numbers import NumberColumns, Numbers
-from streamer.calls.emergency import is_urgent
+from streamer.calls.emergency import is_urgent, spelled_for
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.reading import Calls, Reader
 from streamer.calls.texts import ASSERTED, CALL_ID, CALLEE, DIVERTED, Texts
@@ -74,6 +74,7 @@ class Records:
     def __init__(self, numbers: Numbers, secret: Words) -> None:
         self._numbers = numbers
         self._secret = secret
+        self._urgent = spelled_for(numbers.plan)
         self._reader = Reader()
         self._ways = Ways(secret)
         self._fill = Straight(_fill)
@@ -95,7 +96,8 @@ class Records:
         records = np.zeros((len(rows), columns.RECORD_COLUMNS), np.int64)
         hashes = np.empty(len(rows), np.int64)
         kinds = known.trunks.compiled.kind
-        diverted, asserted = self._fill((kinds,), records, given, placed, taken.way, taken.known, *texts)
+        seldom = kinds, self._urgent
+        diverted, asserted = self._fill(seldom, records, given, placed, taken.way, taken.known, *texts)
         if diverted:
             self._ids(records, texts, columns.DIVERTED, DIVERTED)
         if asserted:
@@ -123,7 +125,7 @@ class Records:
 
 @loop
 def _fill(
-    trunk_kinds: Any, records: Any, given: Any, placed: Any, way: Any, known: Any, data: Any, spans: Any
+    trunk_kinds: Any, urgent: Any, records: Any, given: Any, placed: Any, way: Any, known: Any, data: Any, spans: Any
 ) -> tuple[bool, bool]:
     """Fill the columns of records; those of diverted numbers, and of numbers that a network asserts over an enterprise's trunk, with 1
     where there is one. Gives whether there are any.
@@ -151,7 +153,7 @@ def _fill(
                     record[columns.ASSERTED] = 1
                     asserted = True
             record[columns.IDENTITY] = placed[3, row]
-            record[columns.URGENT] = is_urgent(data, spans[CALLEE, row, 0], spans[CALLEE, row, 1])
+            record[columns.URGENT] = is_urgent(data, spans[CALLEE, row, 0], spans[CALLEE, row, 1], urgent)
         elif kind == members.END:
             record[columns.RING], record[columns.TALK] = given[row, members.RING], given[row, members.TALK]
             record[columns.CAUSE] = given[row, members.CAUSE]

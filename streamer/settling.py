@@ -27,7 +27,7 @@ def _came_of(state: State, world: World, row: Any, partition: int) -> int:
         return originations.REVISED
     pairs, calls = state.pairs, state.calls
     at_pair = table.find(pairs, row[originations.PAIR])
-    if at_pair >= 0 and recent.origin_of(pairs, at_pair, row[originations.AT]):
+    if at_pair >= 0 and recent.origin_of(pairs, at_pair, row[originations.AT]) != 0:
         return originations.VERIFIED
     leg, at = row[originations.LEG], row[originations.AT]
     if leg != 0 and recent.leg_seen(pairs, leg, at, state.watermark[partition]):

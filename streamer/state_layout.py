@@ -35,12 +35,14 @@ _FLAGS: Final = (
 )
 _TRUNKS: Final = calls.TRUNK_MASK << calls.TRUNK_SHIFT
 _PAIR_FLAGS: Final = (
-    calls.OWN_OR_LATER
+    calls.OWN_LINE
+    | calls.ORIGINATED
     | calls.LET_THROUGH
     | calls.ASKED
     | calls.FROM_ABROAD
     | calls.UNJUDGED
-    | calls.AGO_MASK << calls.AGO_SHIFT
+    | calls.DOUBTED
+    | calls.APART_MASK << calls.APART_SHIFT
 )
 UNNAMED: Final = CAPACITY - 1
 """The row that operators past the capacity share; it is the same for every worker and has no name."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from streamer.calls import hours
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.emergency import emergency_numbers
 from streamer.columns import World
 from streamer.in_force import InForce
 
@@ -19,13 +18,9 @@ class Surroundings:
 
     def __init__(self, known: InForce, numbers: Numbers, *, clamp: bool, secret: Any) -> None:
         plan = numbers.plan
-        abroad = (f"{prefix}{{}}" for prefix in ("+", *plan.international))
-        spelled = ("{}", f"+{plan.code}{{}}", f"{plan.trunk}{{}}", *abroad)
-        emergency = [form.format(number) for number in emergency_numbers(plan.region) for form in spelled]
         home, ahead_ms = numbers.regions.index(plan.region), hours.ahead_of_utc_ms(plan.region)
         self._known = known
         self._fixed = (
-            np.unique(numbers.ids(emergency)),
             np.array([home, 0, int(clamp), 0, ahead_ms, int(plan.code)], np.int64),
             secret,
         )

@@ -9,6 +9,9 @@ from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.reach import pair_hash
 from streamer.reasons import THROTTLED
+from streamer.registers import facts
+from streamer.registers.trunks import ENTERPRISE, has
+from streamer.vector import owner_of
 from streamer.windows import calls as recent
 from streamer.windows import shares, table
 
@@ -53,25 +56,43 @@ def throttle(
     entry[recent.VERSIONS] = verdict[columns.VERSIONS]
     entry[recent.REASONS] = THROTTLED
     entry[recent.SCORE] = -1
-    if batch.records[row, columns.INGRESS] == 0:
-        _remember_origin(state, world, batch, row, at)
+    origin = _origin(state, world, batch, row, at)
+    if origin != 0:
+        _remember_origin(state, world, batch, row, at, origin)
 
 
 @loop
-def _remember_origin(state: State, world: World, batch: Columns, row: int, at: int) -> None:
-    """Note in the table of pairs that a call began on its own line, and that nothing of it was counted."""
+def _origin(state: State, world: World, batch: Columns, row: int, at: int) -> int:
+    """Where a set-up that is not judged shows that its call began: on its own line, from abroad while its caller is not known to be at
+    home, or nothing (0) of what would not have stood if it had been judged.
+    """
+    record, key = batch.records[row], batch.key[row]
+    trunk = record[columns.REGISTERED]
+    if record[columns.INGRESS] == 0:
+        outside = world.trunks.kind[trunk] == ENTERPRISE and not has(world.trunks, trunk, key)
+        return 0 if outside else recent.OWN_LINE
+    if record[columns.INGRESS] != 2 or batch.withheld[row] or record[columns.DIVERTED] != 0:
+        return 0
+    fact = facts.row_of(world.facts, key)
+    owner = owner_of(world, fact, key)
+    published = owner >= 0 and world.operators.publishes[owner, 1]
+    return 0 if published and facts.roaming(world.facts, fact, at) == 0.0 else recent.FROM_ABROAD
+
+
+@loop
+def _remember_origin(state: State, world: World, batch: Columns, row: int, at: int, origin: int) -> None:
+    """Note in the table of pairs where a call began, and that nothing of it was counted."""
     record = batch.records[row]
     pairs, partition = state.pairs, record[columns.PARTITION]
     pair = pair_hash(world, batch.key[row], batch.callee[row], partition)
     cell = table.find(pairs, pair)
     if cell >= 0 and abs(at - pairs.rows[cell, table.TOUCHED_MS]) <= recent.SIGHTING_MS:
-        if not recent.origin_of(pairs, cell, at) & recent.OWN_OR_LATER:
-            recent.note_origin(pairs, cell, recent.ORIGINATED)
+        recent.note_origin(pairs, cell, recent.ORIGINATED if origin == recent.OWN_LINE else origin, at)
         return
     if cell < 0:
         cell = recent.place(pairs, pair, state.watermark)
     entry = pairs.rows[cell]
     entry[table.HASH] = pair
-    entry[table.HELD] = table.held(partition, recent.OWN_LINE | recent.UNJUDGED)
+    entry[table.HELD] = table.held(partition, origin | recent.UNJUDGED)
     entry[table.TOUCHED_MS] = at
     entry[recent.OPERATOR] = record[columns.OPERATOR]

@@ -17,7 +17,7 @@ from streamer.registers import signals as known_signals
 from streamer.registers import trunks as known_trunks
 from streamer.registers.operators import owner_by_range
 from streamer.windows import distinct, sliding, slots
-from streamer.windows.calls import FROM_ABROAD, OWN_OR_LATER
+from streamer.windows.calls import FROM_ABROAD, ORIGINATED
 from streamer.windows.newcomers import range_of, route_of
 from streamer.windows.tallies import E164, PREFIX_BLOCKS, block_of, place_of
 
@@ -270,10 +270,9 @@ def fill_call(
     x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, at)
     _fill_trunk(world, record, key, owner, known, x)
     x[_AT_ORIGINATION] = np.nan
-    from_abroad = x[_AT_ROAMING] == 1.0 or origin & FROM_ABROAD != 0
-    exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0 or (from_abroad and origin & OWN_OR_LATER == 0)
+    exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0 or (x[_AT_ROAMING] == 1.0 and origin != ORIGINATED)
     if _is_asked(world, batch, row, owner, exempt):
-        x[_AT_ORIGINATION] = 1.0 if origin & OWN_OR_LATER else 0.0
+        x[_AT_ORIGINATION] = 1.0 if origin == ORIGINATED else 0.5 if origin == FROM_ABROAD else 0.0
     x[_AT_SIM_AGE] = np.nan
     if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:
         x[_AT_SIM_AGE] = (at - world.facts.sim_ms[fact]) / _MS_AN_HOUR

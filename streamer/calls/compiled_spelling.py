@@ -73,8 +73,8 @@ def _blank(char: int) -> bool:
 
 
 @inlined
-def _separator(char: int) -> bool:
-    """`-./()[]{}<>` and blanks."""
+def separator(char: int) -> bool:
+    """Whether a character stands for nothing in a number: `-./()[]{}<>` and blanks."""
     return (
         45 <= char <= 47
         or char == 40
@@ -172,7 +172,7 @@ def read_number(
     sound = True
     for at in range(first, stop):
         char = data[at]
-        if _separator(char):
+        if separator(char):
             continue
         if char == 43 and count == 0 and not plus:
             plus = True

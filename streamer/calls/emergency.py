@@ -7,12 +7,15 @@ from typing import Any, Final
 import numpy as np
 from phonenumbers import PhoneMetadata
 
+from streamer.calls.compiled_spelling import separator, trimmed, user_part
+from streamer.calls.numbers import HomePlan
 from streamer.calls.patterns import expand, parse
 from streamer.compiled import loop
 
 _URN: Final = np.frombuffer(b"urn:service:sos", np.uint8)
-_MAY_FOLLOW: Final = np.frombuffer(b".;>@? ", np.uint8)
-_BEFORE: Final = np.frombuffer(b'< "', np.uint8)
+_MAY_FOLLOW: Final = np.frombuffer(b'.>" ', np.uint8)
+_BEFORE: Final = np.frombuffer(b'<" \t\r\n', np.uint8)
+_MOST_DIGITS: Final = 15
 
 
 @loop
@@ -24,13 +27,7 @@ def _is_of(char: int, some: Any) -> bool:
 
 
 @loop
-def is_urgent(data: Any, begin: int, end: int) -> bool:
-    """Whether a text (bytes `begin` to `end` of uint8 `data`) is a URN of the service `sos` (RFC 5031), of whatever kind of help: there
-    are more than a list would have, eCall's (RFC 8147) and those of single countries among them. As a URN it has no case, and may
-    have come with brackets or parameters.
-    """
-    while begin < end and _is_of(data[begin], _BEFORE):
-        begin += 1
+def _is_urn(data: Any, begin: int, end: int) -> bool:
     behind = begin + _URN.shape[0]
     if behind > end:
         return False
@@ -39,6 +36,54 @@ def is_urgent(data: Any, begin: int, end: int) -> bool:
         if char != _URN[place] and not (65 <= char <= 90 and char + 32 == _URN[place]):
             return False
     return bool(behind == end or _is_of(data[behind], _MAY_FOLLOW))
+
+
+@loop
+def is_urgent(data: Any, begin: int, end: int, spelled: Any) -> bool:
+    """Whether a called number (bytes `begin` to `end` of uint8 `data`) is a call for help: one of those `spelled`, see `spelled_for`, or
+    a URN of the service `sos` (RFC 5031) of whatever kind of help. There are more of these than a list would have, eCall's (RFC 8147)
+    and those of single countries among them. Schemes, brackets, blanks, separators, hosts and parameters make no difference.
+    """
+    begin, end = trimmed(data, begin, end)
+    while begin < end and _is_of(data[begin], _BEFORE):
+        begin += 1
+    begin, end = user_part(data, begin, end)
+    if _is_urn(data, begin, end):
+        return True
+    number = np.int64(1)
+    digits = 0
+    sign = np.int64(1)
+    for at in range(begin, end):
+        char = data[at]
+        if 48 <= char <= 57:
+            digits += 1
+            if digits > _MOST_DIGITS:
+                return False
+            number = 10 * number + (np.int64(char) - 48)
+        elif char == 43 and digits == 0:
+            sign = np.int64(-1)
+        elif char == 35:  # a hash ends what is dialled
+            break
+        elif not separator(char):
+            return False
+    for one in spelled:
+        if one == sign * number:
+            return True
+    return False
+
+
+def spelled_for(plan: HomePlan) -> Any:
+    """int64[k]: the emergency numbers of a home country in all spellings that reach them: each one's digits behind a 1, negative behind
+    a plus sign.
+    """
+    found = set()
+    for number in emergency_numbers(plan.region):
+        for prefix in ("", plan.trunk, *plan.international):
+            found.add(int(f"1{prefix}{number}"))
+        for code in ("", plan.code):
+            found.add(-int(f"1{code}{number}"))
+            found |= {int(f"1{prefix}{code}{number}") for prefix in plan.international}
+    return np.array(sorted(found), np.int64)
 
 
 def emergency_numbers(region: str) -> frozenset[str]:

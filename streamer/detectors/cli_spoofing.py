@@ -2,15 +2,16 @@
 
 Sources: Traficom regulation 28 (Finland), DoT CIOR (India), Ofcom and IMDA guidance on own-country CLI from abroad.
 Exempt: a roamer with a fresh fact; a called number that is a roaming number (MSRN); a diversion whose own set-up to the
-diverting number was seen from its own line, or was let through without a finding of this detector (whoever knocks first
-with the same spoofed number gains nothing). A diversion that was not seen has its CLI withheld when it comes from abroad, and is only
+diverting number was seen from its own line, or was looked at and let through without a finding of this detector (whoever knocks first
+with the same spoofed number, withheld or on a roaming number, gains nothing; nor does a roaming number divert). A diversion that was not seen has its CLI withheld when it comes from abroad, and is only
 labelled when it comes nationally. Where the location is unknown, stale, or not published by the caller's operator, the
-call is labelled and never blocked.
+call is labelled and never blocked, where it comes in and where it is passed on over a national trunk within ten seconds, if
+the caller's operator publishes originations.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,12 +28,12 @@ _UNPUBLISHED = INDEX["location_unpublished"]
 _MSRN = INDEX["callee_roaming_number"]
 _DIVERTED = INDEX["diverted"]
 _DIVERSION_SEEN = INDEX["diversion_seen"]
+_ORIGINATION = INDEX["origination_seen"]
+_CAME_FROM_ABROAD = 0.5
 
 
-@loop
-def is_doubted(cause: float) -> bool:
-    """Whether a finding says more than that the owner's place is not known: he is at home, or a first leg was not seen."""
-    return cause != 0.0 and cause != 2.0
+PLACE_UNKNOWN: Final = 2.0
+"""The cause that says no more than that the owner's place is not known, as it is found."""
 
 
 @loop
@@ -46,8 +47,10 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
         if x[_INTERNATIONAL] == 1.0:
             return 3, 1.0, 1.0, 60
         return 4, 1.0, 1.0, 60
-    if x[_INTERNATIONAL] != 1.0 or x[_ROAMING] == 1.0:
+    if x[_ROAMING] == 1.0:
         return NONE
+    if x[_INTERNATIONAL] != 1.0:
+        return (2, 1.0, 1.0, 10) if x[_ORIGINATION] == _CAME_FROM_ABROAD else NONE
     if np.isnan(x[_ROAMING]) or x[_UNPUBLISHED] == 1.0:
         return 2, 1.0, 1.0, 0
     return 1, 1.0, 1.0, 0

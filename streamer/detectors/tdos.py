@@ -8,8 +8,10 @@ A quiz on the radio, tickets, an outage hotline and a surgery in the morning are
 called at other times. Those who call them are the operators' own lines like everybody, and whoever floods a number shows numbers from
 elsewhere: one that `own_share` of the callers reach from own lines is labelled.
 One line that calls one number again and again, faster than a person or a telephone that redials by itself, is a flood by itself: it
-needs no merged counts to be seen, and ends when the line is slower for a minute. Withheld callers of one number are known together
-alone, so that as many calls of theirs, most of them not answered, are labelled.
+needs no merged counts to be seen. Its first `through_1h` calls of an hour pass, since a call is known to be answered only later, where
+operators do not publish answers when it ends: the staff of a company that joins a conference at once shows one number too. It is
+held against what was answered in a day, and ends when the line is slower for a minute or nothing of it passed for an hour. Withheld
+callers of one number are known together alone, so that as many calls of theirs are labelled.
 Exempt from what is counted over all partitions: own lines, and callers that were seen before within a day, whose calls are labelled; everything, while nobody has merged counts
 for long enough (`watched_h`) to know what is usual. Calls to emergency numbers are never blocked, whatever comes: a flood
 on them is a case and nothing else.
@@ -33,26 +35,29 @@ _USUAL = INDEX["callee_usual"]
 _WATCHED = INDEX["callee_watched"]
 _OWN_LINE = INDEX["own_line"]
 _ATTEMPTS_1M = INDEX["attempts_1m"]
-_BLOCKED_1M = INDEX["blocked_1m"]
-_ANSWERED_1M = INDEX["answered_1m"]
 _DISTINCT_1M = INDEX["distinct_1m"]
+_ATTEMPTS_1H = INDEX["attempts_1h"]
+_BLOCKED_1H = INDEX["blocked_1h"]
+_ATTEMPTS_24H = INDEX["attempts_24h"]
+_BLOCKED_24H = INDEX["blocked_24h"]
+_ANSWERED_24H = INDEX["answered_24h"]
 
 
 @loop
-def _hammers(x: Any, calls: float, numbers: float, answered_share: float) -> bool:
-    """The caller made so many calls in a minute to hardly another number, and of those let through few were answered."""
-    through = x[_ATTEMPTS_1M] - x[_BLOCKED_1M]
+def _hammers(x: Any, calls: float, numbers: float, through: float, answered_share: float) -> bool:
+    """The caller makes so many calls a minute to hardly another number; so many were let through in an hour, and few in a day answered."""
     return bool(
         x[_ATTEMPTS_1M] >= calls
         and x[_DISTINCT_1M] < numbers + 0.5  # an estimate
-        and x[_ANSWERED_1M] <= answered_share * through
+        and x[_ATTEMPTS_1H] - x[_BLOCKED_1H] >= through
+        and x[_ANSWERED_24H] <= answered_share * (x[_ATTEMPTS_24H] - x[_BLOCKED_24H])
     )
 
 
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
-    if _hammers(x, p[5], p[6], p[7]):
+    if _hammers(x, p[5], p[6], p[7], p[8]):
         return (4 if pooled(x) else 3), x[_ATTEMPTS_1M], p[5], 60
     callers = x[_CALLERS]
     if not callers >= p[0] or not callers >= p[1] * x[_USUAL] or not x[_WATCHED] >= p[2]:
@@ -74,11 +79,13 @@ DETECTOR = Detector(
             "label",
             "the same, from an own line or a caller that was seen before, or where many callers are own lines",
         ),
-        Cause("one_line", "block", "calls of a line in a minute, all to one number, hardly any answered"),
+        Cause(
+            "one_line", "block", "calls of a line in a minute, all to one number; hardly any of its calls was answered"
+        ),
         Cause(
             "withheld_callers",
             "label",
-            "calls of withheld callers to the called number in a minute, hardly any answered",
+            "calls of withheld callers to the called number in a minute; hardly any was answered",
         ),
     ),
     thresholds={
@@ -88,8 +95,9 @@ DETECTOR = Detector(
         "fresh_attempts": 1,
         "own_share": 0.2,
         "calls_1m": 30,
-        "numbers_1m": 2,
-        "answered_share": 0.2,
+        "numbers_1m": 1,
+        "through_1h": 50,
+        "answered_share": 0.1,
     },
     judge=judge,
     cache_s=0,

@@ -8,11 +8,13 @@ often than `on_time_share`, over the last 24 hours and at least `matches` calls 
 Exempt: numbers of operators that publish no originations or that nobody knows, roaming numbers and others that stand for
 another called number (the list `roaming_numbers`: freephone numbers that the network translates belong on it), diverted
 calls whose first leg was seen, in time or while they wait, callers who roam by a fresh fact, calls that another set-up showed to come in
-from abroad within ten seconds and that nothing was held against there but that the caller's place is not known, withheld and
-invalid numbers, and calls that were answered before the time was up. What shows where a call began holds for ten seconds, for all
-further set-ups of the same two numbers: networks report a call again when it comes back from a platform, or try it anew. That an
-operator's own set-up was let through unjudged (`input.throttled`) makes no difference: it shows that the call began there.
-Fails on spoofed calls while the owner of the number calls the same line; where networks change the called number on the way; on
+from abroad within ten seconds and that nothing was held against there but that the caller's place is not known (`cli_spoofing`
+labels these), withheld and invalid numbers, and calls that were answered before the time was up. What shows where a call began holds for ten seconds, for all
+further set-ups of the same two numbers: networks report a call again when it comes back from a platform, or try it anew. That a
+set-up was let through unjudged (`input.throttled`) makes no difference: it shows where the call began. One of an own line that was
+blocked shows nothing.
+Fails on lines of companies that show an extension and whose network sends the call on with another number: operators publish as
+`caller` what leaves the network. On spoofed calls while the owner of the number calls the same line; where networks change the called number on the way; on
 ported numbers without a fact whose new operator publishes nothing; on more than 4,096 calls that wait in one partition, of which
 the rest is let through; and whoever shows a number that he also calls from, at once, makes its operator's originations look late.
 """

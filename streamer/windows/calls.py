@@ -70,20 +70,22 @@ TRUNK_SHIFT: Final = 24
 """Among the flags of a call and above them: the row of the registered trunk it came over, 0 where none is held. Held is it of a call
 whose caller was not seen for a day: only of those does its end say something of the trunk."""
 TRUNK_MASK: Final = (1 << 13) - 1
-OWN_OR_LATER: Final = OWN_LINE | ORIGINATED
 FROM_ABROAD: Final = 1024
 """Flag of a pair: its call was seen to come in from abroad, and nothing showed then that its caller is at home."""
 UNJUDGED: Final = 2048
 """Flag of a pair that its own operator reported in a set-up that was let through unjudged: that it began there is known, and nothing
 of it was counted."""
-AGO_SHIFT: Final = 16
-"""Among the flags of a pair and above them: by how many tenths of a second before the pair's time the call was seen to begin on its own
-line, or to come in from abroad, where another set-up took the place of the one that showed it."""
-AGO_MASK: Final = 127
-_ORIGIN_SEEN: Final = OWN_OR_LATER | FROM_ABROAD
-_AGO_MS: Final = 100
 ASKED: Final = 128
 """Flag of a pair: when another network reported it, the caller's operator had to have said so before, and had not."""
+DOUBTED: Final = 4096
+"""Flag of a pair that an own line reported, in a set-up that was blocked: that it did shows nothing."""
+APART_SHIFT: Final = 16
+"""Among the flags of a pair and above them, where another set-up than the pair's own showed where its call began: by how many
+tenths of a second before the pair's time that was, more than `APART_ZERO`; 0 where it was the pair's own."""
+APART_MASK: Final = 255
+_APART_ZERO: Final = 128
+_APART_MS: Final = 100
+_SHOWN: Final = ORIGINATED | FROM_ABROAD | APART_MASK << APART_SHIFT
 DIVERSION_BACK_MS: Final = 5_000
 """How far the clock of the operator that diverts may be behind; that the first leg came first the log tells."""
 
@@ -116,42 +118,73 @@ def is_over(table: Table, cell: int, watermark: int) -> bool:
 
 
 @loop
-def origin_of(pairs: Table, cell: int, at: int) -> int:
-    """Those of the flags `OWN_LINE`, `ORIGINATED` and `FROM_ABROAD` that a pair has and that tell of a call at `at`, ms: 0 where what
-    they tell of lies more than `SIGHTING_MS` from it.
-    """
-    flags = tables.flags_at(pairs, cell)
-    seen_ms = pairs.rows[cell, tables.TOUCHED_MS] - _AGO_MS * ((flags >> AGO_SHIFT) & AGO_MASK)
-    return flags & _ORIGIN_SEEN if abs(at - seen_ms) <= SIGHTING_MS else 0
+def _seen_ms(pairs: Table, cell: int) -> int:
+    """When it was seen where a pair's call began."""
+    apart = (tables.flags_at(pairs, cell) >> APART_SHIFT) & APART_MASK
+    return pairs.rows[cell, tables.TOUCHED_MS] - (_APART_MS * (apart - _APART_ZERO) if apart != 0 else 0)
 
 
 @loop
-def note_origin(pairs: Table, cell: int, flag: int) -> None:
-    """A set-up of a call that a pair stands for showed where it began: `flag` is `ORIGINATED` or `FROM_ABROAD`."""
-    held = pairs.rows[cell, tables.HELD]
-    pairs.rows[cell, tables.HELD] = held & ~(AGO_MASK << (AGO_SHIFT + 16)) | flag << 16
+def _apart(pair_ms: int, seen_ms: int) -> int:
+    """The flags that say when it was seen, at most `SIGHTING_MS` before or after."""
+    return (_APART_ZERO + (pair_ms - seen_ms) // _APART_MS) << APART_SHIFT
+
+
+@loop
+def origin_of(pairs: Table, cell: int, at: int) -> int:
+    """Where a call at `at`, ms, of a pair was seen to begin: `ORIGINATED` on its own line, `FROM_ABROAD`, or 0 where that was not seen
+    within `SIGHTING_MS` of it.
+    """
+    if abs(at - _seen_ms(pairs, cell)) > SIGHTING_MS:
+        return 0
+    flags = tables.flags_at(pairs, cell)
+    if flags & ORIGINATED or (flags & OWN_LINE and not flags & DOUBTED):
+        return ORIGINATED
+    return flags & FROM_ABROAD
+
+
+@loop
+def note_origin(pairs: Table, cell: int, origin: int, at: int) -> None:
+    """A set-up at `at` showed where the call that a pair stands for began: `ORIGINATED` or `FROM_ABROAD`, which adds nothing where the
+    other is known. Of the pair's own line nothing has to be noted.
+    """
+    flags = tables.flags_at(pairs, cell)
+    if flags & OWN_LINE and not flags & DOUBTED:
+        return
+    if origin == FROM_ABROAD and origin_of(pairs, cell, at) == ORIGINATED:
+        return
+    apart = _apart(pairs.rows[cell, tables.TOUCHED_MS], at)
+    pairs.rows[cell, tables.HELD] = pairs.rows[cell, tables.HELD] & ~(_SHOWN << 16) | (origin | apart) << 16
+
+
+@loop
+def doubt_origin(pairs: Table, cell: int) -> None:
+    """What an own line reported was blocked, so that it shows nothing."""
+    held = pairs.rows[cell, tables.HELD] & ~(_SHOWN << 16)
+    pairs.rows[cell, tables.HELD] = held | (DOUBTED << 16 if held >> 16 & OWN_LINE else 0)
 
 
 @loop
 def carried(pairs: Table, cell: int, at: int) -> int:
     """Flags that another set-up of a pair, at `at`, takes over from the one whose place it takes: where that call began."""
     origin = origin_of(pairs, cell, at)
-    if origin == 0:
-        return 0
-    flags = tables.flags_at(pairs, cell)
-    seen_ms = pairs.rows[cell, tables.TOUCHED_MS] - _AGO_MS * ((flags >> AGO_SHIFT) & AGO_MASK)
-    kept = origin & FROM_ABROAD | (ORIGINATED if origin & OWN_OR_LATER else 0)
-    return kept | (max(at - seen_ms, 0) // _AGO_MS) << AGO_SHIFT
+    return origin | _apart(at, _seen_ms(pairs, cell)) if origin != 0 else 0
 
 
 @loop
 def leg_seen(pairs: Table, leg: int, at: int, watermark: int) -> bool:
     """Whether a diverted call's first leg was seen: `leg` is the bits of the hash of its caller and the diverting number."""
     cell = tables.find(pairs, leg)
-    if cell < 0 or not tables.flags_at(pairs, cell) & (OWN_OR_LATER | LET_THROUGH):
+    if cell < 0:
         return False
-    seen_ms = pairs.rows[cell, tables.TOUCHED_MS]
-    return bool(watermark - seen_ms <= PAIR_KEEP_MS and -DIVERSION_BACK_MS <= at - seen_ms <= DIVERSION_MS)
+    pair_ms = pairs.rows[cell, tables.TOUCHED_MS]
+    flags = tables.flags_at(pairs, cell)
+    if watermark - pair_ms > PAIR_KEEP_MS:
+        return False
+    if flags & LET_THROUGH and -DIVERSION_BACK_MS <= at - pair_ms <= DIVERSION_MS:
+        return True
+    own = flags & ORIGINATED or (flags & OWN_LINE and not flags & DOUBTED)
+    return bool(own and -DIVERSION_BACK_MS <= at - _seen_ms(pairs, cell) <= DIVERSION_MS)
 
 
 @loop

@@ -368,6 +368,8 @@ def test_busy_lines_and_failing_networks_are_no_wangiri(held, ring_ms, cause):
         "urn:service:sos", "urn:service:sos.ambulance", "URN:SERVICE:SOS", "+7112", "8112", "112", "+112", "00112", "810112",
         "urn:service:sos.ecall.automatic", "urn:service:SOS.ecall.manual", "urn:service:sos.country-specific.kz.104",
         "<urn:service:sos>", "Urn:Service:sos;x=1", "sip:112@ims.kz", "tel:112;phone-context=+7",
+        "tel:+7112", "sip:+7112@ims.kz", "tel:+112", "sips:+112@ims.kz", "+7 112", "+7(112)", "112#", "\turn:service:sos", "urn:service:sos\n",
+        "007112",
     ],
 )  # fmt: skip
 def test_calls_for_help_pass_however_they_are_spelled(held, called):

@@ -307,8 +307,10 @@ AFTER = NOW + 1_000_000
 
 
 def mixed(seed, n=300):
-    """Spoofed calls, originations in time, late or too late, answers; in order of appending."""
-    draw, found = random.Random(seed), []
+    """Spoofed calls, originations in time, late or too late, answers, what is diverted, comes from abroad or is tried anew; in order
+    of appending.
+    """
+    draw, more, found = random.Random(seed), random.Random(seed + 1), []
     lines = [f"+7701{n:07d}" for n in range(8)]
     for number in range(n):
         at = NOW + 700 * number
@@ -322,6 +324,14 @@ def mixed(seed, n=300):
             found.append(
                 end(f"i{number}", caller, callee, at + draw.randrange(500, 9_000), operator="op-b", talk_ms=talk)
             )
+        if more.random() < 0.3:
+            then, there = at + more.randrange(-4_000, 40_000), f"+7707{more.randrange(40):07d}"
+            found.append(come_in(f"d{number}", caller, there, then, operator="op-c", diverted_from=callee))
+        if more.random() < 0.2:
+            then = at + more.randrange(-9_000, 9_000)
+            found.append(come_in(f"a{number}", caller, callee, then, operator="op-t") | {"ingress": "international"})
+        if more.random() < 0.2:
+            found.append(come_in(f"r{number}", caller, callee, at + more.randrange(12_000)))
     return sorted(found, key=lambda one: one["at"])
 
 

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from streamer.windows import callers, sliding, table
+from streamer.windows import callers, originations, sliding, table
 from streamer.windows import calls as recent
 from tests.detectors.test_unverified_origin import FIXED, A, B, Log, come_in, engine, own, policy
 from tests.test_engine import NOW, PARTITIONS, batch, setup, windows
@@ -51,7 +51,65 @@ def test_a_call_that_was_seen_to_come_from_abroad_is_not_asked_for_when_it_is_pa
     """What is not known of the caller's place labels where he comes in, and blocks nowhere."""
     sightings = [from_abroad("gateway"), come_in("passed on", at=NOW + 200)][::order]
     actions, revised = said_of(held, *sightings)
-    assert (actions[::order], revised) == (["label", "allow"], [])
+    assert (actions[::order], revised) == (["label", "label" if order == 1 else "allow"], [])
+
+
+def test_what_is_passed_on_from_abroad_keeps_its_label(held):
+    """The operator of the called line is the one that can warn."""
+    log = Log(held)
+    log.judge(from_abroad("gateway"), come_in("passed on", at=NOW + 200))
+    assert [one["reasons"] for one in log.decisions] == 2 * [["cli_spoofing.domestic_from_abroad_unverified"]]
+
+
+def test_whoever_is_not_looked_at_from_abroad_proves_nothing(held):
+    """A withheld number that the network asserts, and a roaming number called first, open no door for the next call."""
+    publishes_locations(held)
+    fact(held, "home")
+    held.apply("lists", "m", b'{"list":"roaming_numbers","match":"exact","number":"+77059999999","side":"called"}')
+    log = Log(held)
+    log.judge(from_abroad("withheld") | {"caller": "anonymous", "asserted": A})
+    log.judge(come_in("passed on", at=NOW + 500))
+    log.judge(from_abroad("diverted", at=NOW + 5_000, diverted_from=B) | {"callee": FIXED})
+    log.judge(from_abroad("to a guest", at=NOW + 6_000) | {"callee": "+77059999999"})
+    log.judge(from_abroad("diverted by him", at=NOW + 7_000, diverted_from="+77059999999") | {"callee": FIXED})
+    log.tick(NOW + 30_000)
+    of = {one["call_id"]: one["action"] for one in log.decisions}
+    assert (of["diverted"], of["diverted by him"]) == ("withhold_cli", "withhold_cli")
+    assert "passed on" in [one["call_id"] for one in log.revisions]
+
+
+def test_a_leg_whose_place_is_not_known_is_none(held):
+    log = Log(held)
+    log.judge(from_abroad("leg"), come_in("leg passed on", operator="op-t", at=NOW + 300))
+    log.judge(from_abroad("diverted", at=NOW + 5_000, diverted_from=B) | {"callee": FIXED})
+    assert log.decisions[-1]["action"] == "withhold_cli"
+
+
+def test_calls_from_abroad_do_not_keep_an_origination_alive(held):
+    log = Log(held)
+    log.judge(own("call"), *(from_abroad(f"a{n}", NOW + 9_900 * n, operator="op-a") for n in range(1, 6)))
+    log.judge(come_in("national", at=NOW + 49_550))
+    assert log.decisions[-1]["reasons"] == ["cli_spoofing.domestic_from_abroad_unverified"]
+    assert not any(originations.shares_of(held.state.on_time, partition) for partition in range(PARTITIONS))
+
+
+def test_an_own_line_that_was_blocked_shows_nothing(held):
+    """An enterprise's trunk over which somebody shows a number that is none of its own."""
+    trunk = {"trunk": "pbx", "operator": "op-c", "partner": "shop", "kind": "enterprise", "ranges": ["+7727234"]}
+    held.apply("trunks", "op-c/pbx", orjson.dumps(trunk))
+    claimed = own("claimed", operator="op-c", trunk="pbx")
+    assert said_of(held, claimed, come_in("spoofed", at=NOW + 500)) == (["block", "allow"], ["spoofed"])
+
+
+def test_each_sighting_from_abroad_counts_from_its_own_time(held):
+    """A caller who tries again through another gateway within the ten seconds."""
+    sightings = (
+        from_abroad("1"),
+        come_in("passed on", at=NOW + 200),
+        from_abroad("2", NOW + 9_900, operator="op-g"),
+        come_in("passed on again", at=NOW + 10_100),
+    )
+    assert said_of(held, *sightings)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -105,6 +163,13 @@ def test_a_call_whose_origination_was_throttled_is_not_blocked_at_its_other_end(
     of = {one["call_id"]: (one["action"], one["reasons"]) for one in log.decisions}
     assert of == {"origination": ("allow", ["input.throttled"]), "other end": ("allow", [])}
     assert log.revisions == []
+
+
+def test_a_call_from_abroad_that_was_throttled_is_not_blocked_where_it_is_passed_on(held):
+    log = flooded(held)
+    in_a_backlog(log, from_abroad("gateway", operator="op-a"), come_in("passed on", at=NOW + 200))
+    log.tick(NOW + 2_300)
+    assert ([one["action"] for one in log.decisions], log.revisions) == (["allow", "label"], [])
 
 
 def test_of_a_throttled_origination_nothing_counts_and_the_call_counts_once_where_it_is_judged(held):
@@ -178,7 +243,7 @@ def test_where_a_call_began_is_handed_over(held):
     other = engine()
     other.import_state(partition, held.export(partition))
     flags = [int(table.flags_at(other.state.pairs, cell)) for cell in table.all_of(other.state.pairs, partition)]
-    assert recent.ORIGINATED | 23 << recent.AGO_SHIFT in [flag & ~recent.LET_THROUGH for flag in flags]
+    assert recent.ORIGINATED | (128 + 23) << recent.APART_SHIFT in [flag & ~recent.LET_THROUGH for flag in flags]
     following = Log(other)
     following.offset = log.offset
     following.judge(own("leg", callee="+77053333333", at=NOW), appended=NOW + 1_900)

@@ -139,6 +139,13 @@ def test_a_cached_block_never_stops_a_call_for_help(called):
     assert rules.setup(call("c3"), NOW + 2).do == "reject"
 
 
+@pytest.mark.parametrize("called", ["+77272345678", "1120", "urn:service:sosimple", "+1125550100"])
+def test_and_stops_what_only_looks_like_one(called):
+    rules = asked()
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    assert rules.setup(call("c2") | {"callee": called}, NOW + 1).do == "reject"
+
+
 def test_withheld_callers_are_not_one_line():
     rules = Obedience("op-a", 300)
     rules.setup(call(caller="anonymous", asserted=CALLER), NOW)
