@@ -83,7 +83,12 @@ def test_simulated_calls_that_are_blocked_are_not_answered(settings):
 
 def test_but_for_signals_records_are_judged_as_replay_judges_them(settings, tmp_path):
     traffic = Traffic(33, 60, seconds=90, subscribers=4_000)
-    policy = Policy(version="p", detectors=FEW | dict.fromkeys(HEAR, DetectorPolicy(mode="off")), control_share=0.0)
+    rules = (
+        FEW
+        | dict.fromkeys(HEAR, DetectorPolicy(mode="off"))
+        | {"wangiri": DetectorPolicy(actions={"called_back": "allow"})}
+    )
+    policy = Policy(version="p", detectors=rules, control_share=0.0)
     beside = [*control.of_traffic(traffic), control.Control("policy", "policy@p", encode(policy)),
               control.Control("policy", "current", encode(PolicyPointer(version="p")))]  # fmt: skip
     path = tmp_path / "calls.jsonl"
