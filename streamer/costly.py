@@ -1,8 +1,8 @@
 """Calls that cost: which they are, and the columns that tell what the caller's other ones were like.
 
 Costly is a call abroad (to any country but the home country, satellites and codes of no country among them, freephone numbers
-under the home country's code not), and one at a premium rate: by the called number's plan, or because the list `premium` names it or its range, which is where an operator keeps
-the ranges that it knows to be pumped. Other calls are not looked at any further.
+under the home country's code not), and one at a premium rate: by the called number's plan, or because the list `premium` names it or
+its range, which is where an operator keeps the ranges that it knows to be pumped. Other calls are not looked at any further.
 """
 
 from __future__ import annotations

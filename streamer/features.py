@@ -195,6 +195,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
 )
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)
+CAME_FROM_ABROAD: Final = 0.5
+"""What `origination_seen` is where a call was only seen to come in from abroad."""
 INDEX: Final[dict[str, int]] = {name: column for column, name in enumerate(NAMES)}
 COUNT: Final[int] = len(FEATURES)
 LEARNABLE: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES if feature.learnable)

@@ -35,8 +35,8 @@ def is_throttled(state: State, world: World, batch: Columns, row: int, said: Any
 def throttle(
     state: State, world: World, batch: Columns, row: int, said: Any, out: Verdicts, at: int, cell: int
 ) -> None:
-    """Let a set-up through unjudged. Its call is remembered, so that a retry is told the same and nothing of it counts; and that
-    it began on an own line is, since whoever sees the same call come in asks for that.
+    """Let a set-up through unjudged. Its call is remembered, so that a retry is told the same and nothing of it counts; and where it
+    began is, since whoever sees the same call come in asks for that.
     """
     verdict = out.columns[row]
     partition = batch.records[row, columns.PARTITION]
@@ -56,13 +56,13 @@ def throttle(
     entry[recent.VERSIONS] = verdict[columns.VERSIONS]
     entry[recent.REASONS] = THROTTLED
     entry[recent.SCORE] = -1
-    origin = _origin(state, world, batch, row, at)
+    origin = _origin(world, batch, row, at)
     if origin != 0:
         _remember_origin(state, world, batch, row, at, origin)
 
 
 @loop
-def _origin(state: State, world: World, batch: Columns, row: int, at: int) -> int:
+def _origin(world: World, batch: Columns, row: int, at: int) -> int:
     """Where a set-up that is not judged shows that its call began: on its own line, from abroad while its caller is not known to be at
     home, or nothing (0) of what would not have stood if it had been judged.
     """

@@ -10,7 +10,7 @@ from streamer.calls.plan import NOT_VALID, SHORT_NUMBER, VALID
 from streamer.calls.signals import KINDS
 from streamer.columns import ASSERTED, ATTESTATION, DIVERTED, IDENTITY, INGRESS, REGISTERED, Columns, World
 from streamer.compiled import loop
-from streamer.features import INDEX, WINDOWS
+from streamer.features import CAME_FROM_ABROAD, INDEX, WINDOWS
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.registers import signals as known_signals
@@ -272,7 +272,7 @@ def fill_call(
     x[_AT_ORIGINATION] = np.nan
     exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0 or (x[_AT_ROAMING] == 1.0 and origin != ORIGINATED)
     if _is_asked(world, batch, row, owner, exempt):
-        x[_AT_ORIGINATION] = 1.0 if origin == ORIGINATED else 0.5 if origin == FROM_ABROAD else 0.0
+        x[_AT_ORIGINATION] = 1.0 if origin == ORIGINATED else CAME_FROM_ABROAD if origin == FROM_ABROAD else 0.0
     x[_AT_SIM_AGE] = np.nan
     if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:
         x[_AT_SIM_AGE] = (at - world.facts.sim_ms[fact]) / _MS_AN_HOUR

@@ -90,7 +90,7 @@ def separator(char: int) -> bool:
 
 
 @loop
-def _starts(data: Bytes, begin: int, end: int, word: bytes) -> bool:
+def starts(data: Bytes, begin: int, end: int, word: bytes) -> bool:
     """Whether data[begin:end] begins with the (lower-case) word, in any case."""
     if end - begin < len(word):
         return False
@@ -108,9 +108,9 @@ def user_part(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     """Begin and end of the user part of the (trimmed) text."""
     while begin < end and data[begin] == 60:
         begin += 1
-    if _starts(data, begin, end, b"sips:"):
+    if starts(data, begin, end, b"sips:"):
         begin += 5
-    elif _starts(data, begin, end, b"sip:") or _starts(data, begin, end, b"tel:"):
+    elif starts(data, begin, end, b"sip:") or starts(data, begin, end, b"tel:"):
         begin += 4
     for at in range(begin, end):
         if data[at] == 64 or data[at] == 59:

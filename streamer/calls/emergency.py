@@ -7,14 +7,14 @@ from typing import Any, Final
 import numpy as np
 from phonenumbers import PhoneMetadata
 
-from streamer.calls.compiled_spelling import separator, trimmed, user_part
+from streamer.calls.compiled_spelling import separator, starts, trimmed, user_part
 from streamer.calls.numbers import HomePlan
 from streamer.calls.patterns import expand, parse
 from streamer.compiled import loop
 
-_URN: Final = np.frombuffer(b"urn:service:sos", np.uint8)
+_URN_BYTES: Final = len("urn:service:sos")
 _MAY_FOLLOW: Final = np.frombuffer(b'.>" ', np.uint8)
-_BEFORE: Final = np.frombuffer(b'<" \t\r\n', np.uint8)
+_BEFORE: Final = np.frombuffer(b'<" ', np.uint8)
 _MOST_DIGITS: Final = 15
 
 
@@ -27,18 +27,6 @@ def _is_of(char: int, some: Any) -> bool:
 
 
 @loop
-def _is_urn(data: Any, begin: int, end: int) -> bool:
-    behind = begin + _URN.shape[0]
-    if behind > end:
-        return False
-    for place in range(_URN.shape[0]):
-        char = data[begin + place]
-        if char != _URN[place] and not (65 <= char <= 90 and char + 32 == _URN[place]):
-            return False
-    return bool(behind == end or _is_of(data[behind], _MAY_FOLLOW))
-
-
-@loop
 def is_urgent(data: Any, begin: int, end: int, spelled: Any) -> bool:
     """Whether a called number (bytes `begin` to `end` of uint8 `data`) is a call for help: one of those `spelled`, see `spelled_for`, or
     a URN of the service `sos` (RFC 5031) of whatever kind of help. There are more of these than a list would have, eCall's (RFC 8147)
@@ -48,8 +36,9 @@ def is_urgent(data: Any, begin: int, end: int, spelled: Any) -> bool:
     while begin < end and _is_of(data[begin], _BEFORE):
         begin += 1
     begin, end = user_part(data, begin, end)
-    if _is_urn(data, begin, end):
-        return True
+    if starts(data, begin, end, b"urn:service:sos"):
+        behind = begin + _URN_BYTES
+        return bool(behind == end or _is_of(data[behind], _MAY_FOLLOW))
     number = np.int64(1)
     digits = 0
     sign = np.int64(1)

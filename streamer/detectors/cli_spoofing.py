@@ -17,7 +17,7 @@ import numpy as np
 
 from streamer.compiled import loop
 from streamer.detectors.base import NONE, Cause, Detector
-from streamer.features import INDEX
+from streamer.features import CAME_FROM_ABROAD, INDEX
 
 _INTERNATIONAL = INDEX["international"]
 _OWN_LINE = INDEX["own_line"]
@@ -29,7 +29,6 @@ _MSRN = INDEX["callee_roaming_number"]
 _DIVERTED = INDEX["diverted"]
 _DIVERSION_SEEN = INDEX["diversion_seen"]
 _ORIGINATION = INDEX["origination_seen"]
-_CAME_FROM_ABROAD = 0.5
 
 
 PLACE_UNKNOWN: Final = 2.0
@@ -50,7 +49,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     if x[_ROAMING] == 1.0:
         return NONE
     if x[_INTERNATIONAL] != 1.0:
-        return (2, 1.0, 1.0, 10) if x[_ORIGINATION] == _CAME_FROM_ABROAD else NONE
+        return (2, 1.0, 1.0, 10) if x[_ORIGINATION] == CAME_FROM_ABROAD else NONE
     if np.isnan(x[_ROAMING]) or x[_UNPUBLISHED] == 1.0:
         return 2, 1.0, 1.0, 0
     return 1, 1.0, 1.0, 0

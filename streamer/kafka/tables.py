@@ -145,16 +145,16 @@ class TableReader:
             found += self.poll(5_000, 0.05)
         return found
 
-    def changes_to_end(self) -> Iterator[Change]:
-        """Everything up to the end as it comes, however much that is. Raises `TransportError` when nothing comes for half a minute,
+    def changes_to_end(self, silence_s: float = _SILENCE_S) -> Iterator[Change]:
+        """Everything up to the end as it comes, however much that is. Raises `TransportError` when nothing comes for `silence_s`,
         `StoppedError` once `go_on` says no.
         """
         heard = time.monotonic()
         while not self.at_end:
             if not self._go_on():
                 raise StoppedError("stopped before the end was read")
-            if time.monotonic() - heard > _SILENCE_S:
-                raise self._late(f"nothing came for {_SILENCE_S:.0f} s")
+            if time.monotonic() - heard > silence_s:
+                raise self._late(f"nothing came for {silence_s:.0f} s")
             changes = self.poll(5_000, 0.05)
             yield from changes
             if changes:

@@ -73,15 +73,14 @@ TRUNK_MASK: Final = (1 << 13) - 1
 FROM_ABROAD: Final = 1024
 """Flag of a pair: its call was seen to come in from abroad, and nothing showed then that its caller is at home."""
 UNJUDGED: Final = 2048
-"""Flag of a pair that its own operator reported in a set-up that was let through unjudged: that it began there is known, and nothing
-of it was counted."""
+"""Flag of a pair whose set-up was let through unjudged: where its call began is known, and nothing of it was counted."""
 ASKED: Final = 128
 """Flag of a pair: when another network reported it, the caller's operator had to have said so before, and had not."""
 DOUBTED: Final = 4096
 """Flag of a pair that an own line reported, in a set-up that was blocked: that it did shows nothing."""
 APART_SHIFT: Final = 16
 """Among the flags of a pair and above them, where another set-up than the pair's own showed where its call began: by how many
-tenths of a second before the pair's time that was, more than `APART_ZERO`; 0 where it was the pair's own."""
+tenths of a second before the pair's time that was, and 128 to it, since it may have been after; 0 where it was the pair's own."""
 APART_MASK: Final = 255
 _APART_ZERO: Final = 128
 _APART_MS: Final = 100
@@ -125,6 +124,12 @@ def _seen_ms(pairs: Table, cell: int) -> int:
 
 
 @loop
+def _is_own(flags: int) -> bool:
+    """Whether it was the pair's own set-up that showed that its call began on its line."""
+    return bool(flags & OWN_LINE and not flags & DOUBTED)
+
+
+@loop
 def _apart(pair_ms: int, seen_ms: int) -> int:
     """The flags that say when it was seen, at most `SIGHTING_MS` before or after."""
     return (_APART_ZERO + (pair_ms - seen_ms) // _APART_MS) << APART_SHIFT
@@ -138,7 +143,7 @@ def origin_of(pairs: Table, cell: int, at: int) -> int:
     if abs(at - _seen_ms(pairs, cell)) > SIGHTING_MS:
         return 0
     flags = tables.flags_at(pairs, cell)
-    if flags & ORIGINATED or (flags & OWN_LINE and not flags & DOUBTED):
+    if flags & ORIGINATED or _is_own(flags):
         return ORIGINATED
     return flags & FROM_ABROAD
 
@@ -149,7 +154,7 @@ def note_origin(pairs: Table, cell: int, origin: int, at: int) -> None:
     other is known. Of the pair's own line nothing has to be noted.
     """
     flags = tables.flags_at(pairs, cell)
-    if flags & OWN_LINE and not flags & DOUBTED:
+    if _is_own(flags):
         return
     if origin == FROM_ABROAD and origin_of(pairs, cell, at) == ORIGINATED:
         return
@@ -183,7 +188,7 @@ def leg_seen(pairs: Table, leg: int, at: int, watermark: int) -> bool:
         return False
     if flags & LET_THROUGH and -DIVERSION_BACK_MS <= at - pair_ms <= DIVERSION_MS:
         return True
-    own = flags & ORIGINATED or (flags & OWN_LINE and not flags & DOUBTED)
+    own = flags & ORIGINATED != 0 or _is_own(flags)
     return bool(own and -DIVERSION_BACK_MS <= at - _seen_ms(pairs, cell) <= DIVERSION_MS)
 
 
