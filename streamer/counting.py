@@ -33,7 +33,7 @@ _SUBJECTS: Final = {
 }
 
 STANDS_OUT: Final = {
-    "callee": (("callers", 20), ("suspect", 5)),
+    "callee": (("callers", 20), ("suspect", 5), ("attempts", 40)),
     "trunk": (("victims", 1), ("neighbours", 20), ("suspect", 100), ("rang", 20)),
     "block": (("fresh", 10), ("burst", 3)),
     "prefix": (("rang", 8),),

@@ -130,6 +130,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
                 "callers",
                 "of the different callers of the called number those that are own lines, last 1m",
             ),
+            ("callee_attempts_1m", "calls", "set-ups to the called number, last 1m"),
+            ("callee_answered_1m", "calls", "calls to the called number that were answered, last 1m"),
             ("trunk_attempts_10m", "calls", "set-ups over the trunk, last 10m"),
             ("trunk_neighbours_10m", "calls", "of these, calls of a number like the called one"),
             ("trunk_victims_10m", "lines", "called numbers that a burst of callers came to over the trunk, last 10m"),

@@ -92,6 +92,14 @@ _FLOOD: Final = (
     Demand("usual", "callers", most=0.2),
     Demand("watched_h", least=0.25),
 )
+_BY_FEW: Final = (
+    Demand("calls", least=50),
+    Demand("callers", "calls", most=0.33),
+    Demand("usual", "calls", most=0.2),
+    Demand("watched_h", least=0.25),
+    Demand("answered", "calls", most=0.25),
+    Demand("own", "calls", most=0.07),
+)
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -205,6 +213,13 @@ RULES: Final[tuple[Rule, ...]] = (
         "watch",
         (*_GIVES_WAY, Demand("over_trunk", most=0.5)),
         "the same of an operator's own lines: whether they are new is for him to say",
+    ),
+    Rule(
+        "callee",
+        "tdos",
+        "notify_partner",
+        _BY_FEW,
+        "a flood from few lines as its detector has it: whoever hands their calls over can stop them",
     ),
     Rule(
         "callee",

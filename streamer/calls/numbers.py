@@ -12,6 +12,7 @@ An id is an int64 that says what it stands for:
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from phonenumbers import PhoneMetadata, region_code_for_country_code
@@ -44,7 +45,9 @@ WITHHELD_USERS: Final = frozenset({"anonymous", "unavailable", "restricted", "un
 WITHHELD_HOST: Final = "anonymous.invalid"
 WITHHELD_PREFIX: Final = "withheld:"
 SCHEMES: Final = ("sips:", "sip:", "tel:")
-_SEPARATORS: Final = frozenset("-./()[]{}<>")
+_SEPARATORS: Final = str.maketrans("", "", "-./()[]{}<>")
+_AFTER_USER: Final = re.compile("[@;]")
+_AFTER_HOST: Final = re.compile(r"[;:>?\s]")
 _MOST_PREFIXES: Final = 64
 
 
@@ -157,10 +160,8 @@ def _split(raw: str) -> tuple[str, str]:
         if lowered.startswith(scheme):
             text = text[len(scheme) :]
             break
-    for at, char in enumerate(text):
-        if char in "@;":
-            return text[:at], text[at:]
-    return text, ""
+    rest = _AFTER_USER.search(text)
+    return (text[: rest.start()], text[rest.start() :]) if rest else (text, "")
 
 
 def is_withheld(raw: str) -> bool:
@@ -174,12 +175,7 @@ def is_withheld(raw: str) -> bool:
     if _lower(user) in WITHHELD_USERS:
         return True
     if rest.startswith("@"):
-        host = rest[1:].strip()
-        for at, char in enumerate(host):
-            if char in ";:>?" or char.isspace():
-                host = host[:at]
-                break
-        return _lower(host) == WITHHELD_HOST
+        return _lower(_AFTER_HOST.split(rest[1:].strip(), 1)[0]) == WITHHELD_HOST
     return not user and not rest
 
 
@@ -204,7 +200,7 @@ def normalise(raw: str, plan: HomePlan) -> str:
     ['+77011234567', '+77011234567', '+447400123456', '112', 'bob']
     """
     user, _ = _split(raw)
-    text = "".join(char for char in user if char not in _SEPARATORS and not char.isspace())
+    text = "".join(user.split()).translate(_SEPARATORS)
     if text.startswith("+"):
         return text if _is_e164(text[1:]) else raw.strip()
     if not text or not _is_digits(text):

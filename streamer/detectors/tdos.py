@@ -12,12 +12,18 @@ needs no merged counts to be seen. Its first `through_1h` calls of an hour pass,
 operators do not publish answers when it ends: the staff of a company that joins a conference at once shows one number too. It is
 held against what was answered in a day, and ends when the line is slower for a minute or nothing of it passed for an hour. Withheld
 callers of one number are known together alone, so that as many calls of theirs are labelled.
-Exempt from what is counted over all partitions: own lines, and callers that were seen before within a day, whose calls are labelled; everything, while nobody has merged counts
+A few lines that share the work, each too slow for that, are seen at the called number: so many calls of it in a minute, hardly
+answered, are `times_again` as many as those who make them, and so many are this line's, which called nobody else. Whoever calls a
+busy number again and again does so too, so that here as well own lines are labelled, and all lines where own ones are among those who call as they
+are among people.
+Exempt from what is counted over all partitions: own lines, and callers that were seen before (within a day; of few lines, more than `new_s`
+ago, unless most of their calls of an hour were blocked), whose calls are labelled; everything, while nobody has merged counts
 for long enough (`watched_h`) to know what is usual. Calls to emergency numbers are never blocked, whatever comes: a flood
 on them is a case and nothing else.
 Cannot be told from an attack: a crowd that calls from other networks (a line for viewers abroad, or where the operators of most
 callers do not publish their originations): put such numbers on the called side of the list `allow` before.
-Fails on a flood from a few lines that each stay below `calls_1m`; on one from lines that called before, or of which `own_share` comes from own lines, which costs a SIM for each; where the number under attack
+Fails on a flood of fewer than `called_1m` calls a minute, or from so many lines that each calls once or twice while they are fewer than `callers_1m`; on one
+from lines that called before, or of which `own_share` comes from own lines, which costs a SIM for each; where the number under attack
 answers by itself; and in the first second or two, before the count is known everywhere.
 """
 
@@ -41,6 +47,9 @@ _BLOCKED_1H = INDEX["blocked_1h"]
 _ATTEMPTS_24H = INDEX["attempts_24h"]
 _BLOCKED_24H = INDEX["blocked_24h"]
 _ANSWERED_24H = INDEX["answered_24h"]
+_AGE = INDEX["age"]
+_CALLED = INDEX["callee_attempts_1m"]
+_CALLED_ANSWERED = INDEX["callee_answered_1m"]
 
 
 @loop
@@ -55,16 +64,39 @@ def _hammers(x: Any, calls: float, numbers: float, through: float, answered_shar
 
 
 @loop
+def _shares_a_flood(x: Any, p: Any) -> bool:
+    """Few lines make the calls that the called number gets, hardly any of which is answered, and the caller is one of them."""
+    called = x[_CALLED]
+    return bool(
+        called >= p[9]
+        and called >= p[10] * x[_CALLERS]
+        and called >= p[1] * x[_USUAL]
+        and x[_WATCHED] >= p[2]
+        and x[_CALLED_ANSWERED] <= p[11] * called
+        and x[_ATTEMPTS_1M] >= p[10]
+        and x[_DISTINCT_1M] < p[6] + 0.5
+    )
+
+
+@loop
+def _came_lately(x: Any, new_s: float) -> bool:
+    """The caller was first seen so lately, or most of its calls of an hour were blocked."""
+    return bool(x[_AGE] <= new_s or 2.0 * x[_BLOCKED_1H] >= x[_ATTEMPTS_1H])
+
+
+@loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     """See the module; p in the order of `DETECTOR.thresholds`."""
     if _hammers(x, p[5], p[6], p[7], p[8]):
         return (4 if pooled(x) else 3), x[_ATTEMPTS_1M], p[5], 60
     callers = x[_CALLERS]
-    if not callers >= p[0] or not callers >= p[1] * x[_USUAL] or not x[_WATCHED] >= p[2]:
-        return NONE
-    if x[_OWN_LINE] == 1.0 or not unseen(x, p[3]) or x[_OWN] >= p[4] * callers:
-        return 2, callers, p[0], 60
-    return 1, callers, p[0], 60
+    if callers >= p[0] and callers >= p[1] * x[_USUAL] and x[_WATCHED] >= p[2]:
+        known = x[_OWN_LINE] == 1.0 or not unseen(x, p[3]) or x[_OWN] >= p[4] * callers
+        return (2 if known else 1), callers, p[0], 60
+    if _shares_a_flood(x, p):
+        known = x[_OWN_LINE] == 1.0 or pooled(x) or not _came_lately(x, p[12]) or p[10] * x[_OWN] >= p[4] * x[_CALLED]
+        return (2 if known else 5), x[_CALLED], p[9], 60
+    return NONE
 
 
 DETECTOR = Detector(
@@ -87,6 +119,11 @@ DETECTOR = Detector(
             "label",
             "calls of withheld callers to the called number in a minute; hardly any was answered",
         ),
+        Cause(
+            "few_lines",
+            "block",
+            "calls of the called number in a minute, far above its usual, by few lines; this one was not seen before",
+        ),
     ),
     thresholds={
         "callers_1m": 40,
@@ -98,6 +135,10 @@ DETECTOR = Detector(
         "numbers_1m": 1,
         "through_1h": 50,
         "answered_share": 0.1,
+        "called_1m": 50,
+        "times_again": 3,
+        "called_answered_share": 0.25,
+        "new_s": 3_600,
     },
     judge=judge,
     cache_s=0,

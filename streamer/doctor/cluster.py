@@ -107,7 +107,7 @@ def _calls(settings: Settings, wait_s: float, listen_s: float, operators: set[st
 def _control(settings: Settings, wait_s: float, operators: set[str]) -> list[Finding]:
     reader = TableReader(settings, Topics(settings).control)
     try:
-        changes = reader.read_to_end(wait_s)
+        changes = list(reader.read_to_end(wait_s))
     finally:
         reader.close()
     entries = (registers.Entry(one.kind, one.key, one.value, f"{one.topic} offset {one.offset}") for one in changes)

@@ -131,21 +131,7 @@ class TableReader:
         changes = (self._change(message) for message in (first, *rest))
         return [change for change in changes if change is not None]
 
-    def read_to_end(self, timeout_s: float = 60.0) -> list[Change]:
-        """Everything up to the end. Raises `TransportError` when the end is not reached within `timeout_s`,
-        `StoppedError` once `go_on` says no.
-        """
-        until = time.monotonic() + timeout_s
-        found: list[Change] = []
-        while not self.at_end:
-            if not self._go_on():
-                raise StoppedError("stopped before the end was read")
-            if time.monotonic() > until:
-                raise self._late(f"not read to the end within {timeout_s:.0f} s")
-            found += self.poll(5_000, 0.05)
-        return found
-
-    def changes_to_end(self, silence_s: float = _SILENCE_S) -> Iterator[Change]:
+    def read_to_end(self, silence_s: float = _SILENCE_S) -> Iterator[Change]:
         """Everything up to the end as it comes, however much that is. Raises `TransportError` when nothing comes for `silence_s`,
         `StoppedError` once `go_on` says no.
         """

@@ -64,7 +64,7 @@ class ActiveMerger:
         self.casebook = Casebook()
         self._policies = Policies()
         self._tables = TableReader(settings, [self._topics.cases, self._topics.policy], go_on)
-        for change in self._tables.changes_to_end():
+        for change in self._tables.read_to_end():
             self._heed(change)
         said_to = self._restore(settings)
         self._reader: Consumer = clients.consumer(
@@ -95,7 +95,7 @@ class ActiveMerger:
         reader = TableReader(settings, [self._topics.signals], self._go_on)
         last: dict[str, Signal] = {}
         try:
-            for change in reader.changes_to_end():
+            for change in reader.read_to_end():
                 self._read_back(change, last)
         finally:
             reader.close()

@@ -14,7 +14,7 @@ from streamer.windows.hashing import Secret
 from streamer.windows.newcomers import range_of, route_of
 
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "callee": ("callers_1m", "usual", "watched_h", "own_1m"),
+    "callee": ("callers_1m", "usual", "watched_h", "own_1m", "attempts_1m", "answered_1m"),
     "trunk": ("attempts_10m", "neighbours_10m", "victims_10m", "burst_10m", "fresh_10m", "rang_10m"),
     "block": ("attempts_10m", "fresh_10m", "blocked_10m", "answered_10m", "brief_10m", "burst_10m"),
     "line": ("incoming_24h", "watched_h", "imei_lines"),

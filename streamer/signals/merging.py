@@ -132,12 +132,13 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
             at = open_row(into.callees, callee, clock // minute)
             if at >= 0:
                 _count(into.callees, at, number // minute, counts[row], _U16)
+                if counts[row, tallies.ATTEMPT] > 0:
+                    touched[found, 0], touched[found, 1] = 0, at
+                    found += 1
                 callers = counts[row, tallies.CALLER]
                 if callers > 0:
                     if block == 0:
                         add(into.callees, at, number // minute, OWN, callers, _U16)
-                    touched[found, 0], touched[found, 1] = 0, at
-                    found += 1
                     if block > NO_BLOCK and trunk[row] > 0 and not _is_crowd(into.callees, at, limits):
                         burst = into.bursts[at]
                         if burst[OWNER] != callee:

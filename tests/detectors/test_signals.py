@@ -14,6 +14,7 @@ VICTIM = "+77272345678"
 ABROAD = "+447400123456"
 TRUNK = {"operator": "op-a", "trunk": "igw-1", "partner": "carrier", "kind": "international", "ranges": []}
 FLOOD = {"callers_1m": 60, "fresh_1m": 60, "usual": 0.5, "watched_h": 2}
+BY_FEW = {"callers_1m": 8, "own_1m": 1, "attempts_1m": 80, "answered_1m": 8, "usual": 0.5, "watched_h": 2}
 BURSTS = {"attempts_10m": 100, "fresh_10m": 95, "neighbours_10m": 0, "victims_10m": 2, "burst_10m": 90}
 NEIGHBOURS = {"attempts_10m": 100, "fresh_10m": 95, "neighbours_10m": 60, "victims_10m": 0, "burst_10m": 0}
 BLOCK = {"attempts_10m": 40, "fresh_10m": 30, "blocked_10m": 0, "answered_10m": 12, "brief_10m": 11, "burst_10m": 0}
@@ -133,6 +134,65 @@ def test_one_line_is_no_flood_for_what_others_were_blocked_for_or_showed(held):
     own = "+77011234567"
     hammer(held, 60, own, ingress="national")
     assert say(held, own, "+77272345600", "own", NOW + 31_000, ingress="subscriber", operator="op-z") == ("allow", [])
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_a_flood_from_few_lines_is_blocked_for_those_that_call_again_and_again(held, calls):
+    tell(held, "callee", VICTIM, BY_FEW)
+    said = [say(held, callee=VICTIM, call_id=f"{n}", at=NOW + 6_000 * n) for n in range(calls)]
+    assert said[:2] == [("allow", [])] * min(calls, 2)
+    assert said[2:] == [("block", ["tdos.few_lines"])] * (calls - 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"attempts_1m": 49},
+        {"callers_1m": 27},
+        {"answered_1m": 21},
+        {"usual": 17},
+        {"watched_h": 0.2},
+        {"attempts_1m": float("nan")},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_is_no_flood_from_few_lines(held, changed):
+    told = {name: value for name, value in (BY_FEW | changed).items() if value == value}
+    tell(held, "callee", VICTIM, told)
+    assert {say(held, callee=VICTIM, call_id=f"{n}", at=NOW + 6_000 * n)[0] for n in range(5)} == {"allow"}
+
+
+def test_whoever_calls_others_too_takes_no_part_in_a_flood_from_few_lines(held):
+    tell(held, "callee", VICTIM, BY_FEW)
+    called = [VICTIM if n % 2 else "+77272345600" for n in range(8)]
+    assert {say(held, callee=one, call_id=f"{n}", at=NOW + 5_000 * n)[0] for n, one in enumerate(called)} == {"allow"}
+
+
+@pytest.mark.parametrize("who", ["own line", "withheld", "known", "with a crowd"])
+def test_who_is_labelled_in_a_flood_from_few_lines(held, who):
+    caller, ingress = ABROAD, "international"
+    if who == "own line":
+        caller, ingress = "+77011234567", "subscriber"
+    if who == "withheld":
+        caller = "anonymous"
+    if who == "known":
+        say(held, call_id="before", at=NOW - 3_700_000)
+    tell(held, "callee", VICTIM, BY_FEW | ({"own_1m": 6} if who == "with a crowd" else {}))
+    said = [say(held, caller, VICTIM, f"{n}", NOW + 6_000 * n, ingress=ingress) for n in range(5)]
+    assert said[2:] == [("label", ["tdos.flood_known_caller"])] * 3
+
+
+def test_a_flood_from_few_lines_that_lasts_for_hours_makes_nobody_known(held):
+    """What let them be known would be their own calls, nearly all of which were blocked."""
+    held.apply("policy", "policy@c", b'{"version":"c","control_share":0.0}')
+    held.apply("policy", "current", b'{"version":"c"}')
+    said = []
+    for n in range(3 * 600):
+        at = NOW + 6_000 * n
+        if n % 5 == 0:
+            tell(held, "callee", VICTIM, BY_FEW, at=at, until=at + 40_000)
+        said.append(say(held, callee=VICTIM, call_id=f"{n}", at=at)[0])
+    assert set(said[2:]) == {"block"}
 
 
 def test_withheld_callers_of_one_number_are_many_people_and_labelled(held):

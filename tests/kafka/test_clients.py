@@ -205,7 +205,7 @@ def test_a_wrong_password_ends_a_reader(sasl: Callable[..., Settings]) -> None:
     try:
         reader.add("lists.v1", [0])
         with pytest.raises(TransportError, match=r"(?i)authentication"):
-            reader.read_to_end(20)
+            list(reader.read_to_end(20))
     finally:
         reader.close()
 
@@ -218,6 +218,6 @@ def test_a_topic_that_may_not_be_read_ends_a_reader(sasl: Callable[..., Settings
     try:
         reader.add(Topics(settings).lists, [0])
         with pytest.raises(TransportError, match="authorization"):
-            reader.read_to_end(20)
+            list(reader.read_to_end(20))
     finally:
         reader.close()

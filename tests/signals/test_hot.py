@@ -146,6 +146,20 @@ def test_a_flood_on_an_emergency_number_is_a_case_to_be_watched_and_no_bank_is_t
     assert (case.kind, case.measure) == ("tdos", "watch")
 
 
+@pytest.mark.parametrize(("own", "expected"), [(0, ["notify_partner"]), (2, [])])
+def test_a_flood_from_few_lines_is_a_case_for_whoever_hands_them_over(own, expected):
+    seen, said = Seen(), []
+    for second in range(1_200):
+        at = NOW + second * 1_000
+        seen.take(sums(1, at, [call(77272999999, 0, 0, 1)]))
+        if second >= 1_000:
+            first = 4 if second == 1_000 else 0
+            again = [call(77272345678, 44740012, 1, 2, CALLER=first), call(77272345678, 0, 0, own, CALLER=min(own, 1))]
+            said += seen.take(sums(0, at, again))
+    cases = by_subject(said).get("callee/+77272345678", [])
+    assert [(case.kind, case.measure) for case in cases[:1]] == [("tdos", measure) for measure in expected]
+
+
 @pytest.mark.parametrize(("own", "others", "expected"), [(0, 5, 1), (1, 5, 1), (2, 5, 0), (8, 2, 0)])
 def test_a_crowd_that_calls_a_quiz_from_own_lines_is_no_flood(own, others, expected):
     seen, said = Seen(), []

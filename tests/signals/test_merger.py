@@ -119,6 +119,16 @@ def test_a_number_that_many_call_stands_out_until_they_stop():
     assert said(held)[signal.key] is None
 
 
+def test_a_number_that_few_call_again_and_again_stands_out_too():
+    held = merger()
+    held.take(0, sums(0, NOW, [call(count=4)]))
+    assert not [key for key in said(held) if key.startswith("callee")]
+    again = {"ATTEMPT": 36, "CALLER": 0, "ANSWERED": 2}
+    held.take(1, sums(0, NOW + 1_000, [call(count=0, **again)]))
+    values = said(held)[f"callee/+{VICTIM}"].values
+    assert (values["callers_1m"], values["attempts_1m"], values["answered_1m"]) == (4, 40, 2)
+
+
 def test_callers_from_own_lines_are_told_from_those_of_no_block():
     held = merger()
     held.take(0, sums(0, NOW, [call(block=0, trunk=0, count=7), call(block=1, count=8), call(count=9)]))

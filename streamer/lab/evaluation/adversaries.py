@@ -38,6 +38,7 @@ _OTHERS: Final = (
     "flood_from_lines@1",
     "flood_from_lines@4",
     "flood_from_lines@16",
+    "flood_from_lines@30",
 )
 
 SHARE: Final = 0.004
