@@ -1,4 +1,9 @@
-"""Control topics and subscribers' facts, read beside the group by a thread of its own and applied between batches."""
+"""Control topics and subscribers' facts, read beside the group by a thread of its own and applied between batches.
+
+Facts come by millions when a subscribers' base is loaded, or when a partition is gained: they have a client of their own, of which
+no more is read than waits to be applied, and are applied for moments at a time. Lists, policy, models and signals never
+wait for them, nor do calls.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 from streamer.calls.codec import decode_fact
@@ -14,7 +20,11 @@ from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 
-_POLL_S: Final = 0.1
+_POLL_S: Final = 0.05
+_WAITING: Final = 20_000
+"""Facts that may wait to be applied."""
+_MOMENT_S: Final = 0.002
+"""So long facts are applied at a time: calls that come meanwhile wait."""
 _FACTS: Final = "subscribers."
 AHEAD_MS: Final = 300_000
 """How far ahead of its record, and of this worker's clock, a fact may say it was found: clocks differ."""
@@ -37,7 +47,7 @@ class Control:
     """Follows every control topic whole, and of the facts the partitions that the worker owns.
 
     `apply` hands what has come on, to the engine and whoever else follows, on the event loop; `ready` is true once everything up to the ends that
-    were found at the start (and at each new partition) was applied.
+    were found at the start (and at each new partition) was applied, and `behind` while facts wait that came already.
     """
 
     def __init__(self, settings: Settings, fail: Callable[[BaseException], None], arrived: Callable[[], None]) -> None:
@@ -46,7 +56,8 @@ class Control:
         self._fail = fail
         self._arrived = arrived
         self._wishes: queue.SimpleQueue[tuple[bool, tuple[int, ...], int]] = queue.SimpleQueue()
-        self._changes: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
         self._wanted = 0
         self._reached = -1
         self._owned: set[int] = set()
@@ -65,6 +76,11 @@ class Control:
         """Whatever `follow` gave up to this number has been applied."""
         return self._reached
 
+    @property
+    def behind(self) -> bool:
+        """Whether facts that came wait to be applied."""
+        return not self._found.empty()
+
     def follow(self, partitions: list[int]) -> int:
         """Read the facts of these partitions too; gives the number that `reached` will have once all there is was applied."""
         self._owned |= set(partitions)
@@ -82,16 +98,12 @@ class Control:
         take: Callable[[str, str, bytes | None], None],
         refused: Callable[[Change, MessageError], None],
     ) -> int:
-        """Hand everything that has come to `take`; gives the number of records. `refused` gets those that break the contract.
+        """Hand what has come to `take`, facts for a moment; gives the number of records. `refused` gets those that break the contract.
 
         Where history is replayed (`clamp` is off) a fact may be of any time.
         """
-        applied, now_ms = 0, int(time.time() * 1000)
-        while True:
-            try:
-                change = self._changes.get_nowait()
-            except queue.Empty:
-                return applied
+        applied, now_ms, until = 0, int(time.time() * 1000), time.monotonic() + _MOMENT_S
+        while (change := self._next(until)) is not None:
             if isinstance(change, int):
                 self._reached = max(self._reached, change)
                 continue
@@ -104,6 +116,20 @@ class Control:
                 take(change.kind, change.key, change.value)
             except MessageError as error:
                 refused(change, error)
+        return applied
+
+    def _next(self, until: float) -> Change | int | None:
+        """What is to be applied next; of facts none after `until` (monotonic clock)."""
+        try:
+            return self._changes.get_nowait()
+        except queue.Empty:
+            pass
+        if time.monotonic() > until:
+            return None
+        try:
+            return self._found.get_nowait()
+        except queue.Empty:
+            return None
 
     def close(self) -> None:
         """End the thread."""
@@ -112,32 +138,35 @@ class Control:
 
     def _run(self) -> None:
         try:
-            reader = TableReader(self._settings, self._topics.control)
-            try:
-                self._follow(reader)
-            finally:
-                reader.close()
+            with (
+                closing(TableReader(self._settings, self._topics.control)) as tables,
+                closing(TableReader(self._settings)) as facts,
+            ):
+                self._follow(tables, facts)
         except BaseException as reason:  # a worker without its lists and policy must not go on
             self._fail(reason)
 
-    def _follow(self, reader: TableReader) -> None:
+    def _follow(self, tables: TableReader, facts: TableReader) -> None:
         told, wanted = -1, 0
         while not self._stop.is_set():
             while not self._wishes.empty():
                 begin, partitions, number = self._wishes.get()
                 if begin:
-                    reader.add_all((topic, partition) for topic in self._topics.facts for partition in partitions)
+                    facts.add_all((topic, partition) for topic in self._topics.facts for partition in partitions)
                 else:
                     for topic in self._topics.facts:
-                        reader.remove(topic, partitions)
+                        facts.remove(topic, partitions)
                 wanted = max(wanted, number)
-            changes = reader.poll(5_000, _POLL_S)
-            self.trouble = reader.trouble
+            changes = tables.poll(5_000, _POLL_S)
+            found = facts.poll(5_000, _POLL_S) if self._found.qsize() < _WAITING else []
+            self.trouble = tables.trouble or facts.trouble
             for change in changes:
                 self._changes.put(change)
-            if reader.at_end and told < wanted:
+            for fact in found:
+                self._found.put(fact)
+            if tables.at_end and facts.at_end and told < wanted:
                 told = wanted
-                self._changes.put(told)
+                self._found.put(told)
                 self._arrived()
-            elif changes:
+            elif changes or found:
                 self._arrived()

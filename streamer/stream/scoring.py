@@ -138,7 +138,7 @@ class Scoring:
             await self._arrived.wait()
             self._arrived.clear()
             await self._apply_control()
-            if self.checkpoints.take_in():
+            if self.checkpoints.take_in() or self.control.behind:
                 self._arrived.set()  # batches that wait come first
             self.checkpoints.wake()
             await asyncio.sleep(0)

@@ -7,12 +7,15 @@ import pytest
 
 from streamer.errors import MessageError
 from streamer.kafka import topics
+from streamer.kafka.clients import producer
 from streamer.kafka.tables import Change
-from streamer.stream.control import AHEAD_MS, check_time
+from streamer.kafka.topics import Topics
+from streamer.stream.control import AHEAD_MS, Control, check_time
 from tests.stream.live import Calls, Worker, read, setup, wait_until
 
 NOW = 1_763_953_000_000
 NUMBER = "+77011234567"
+ENTRY = {"list": "block", "match": "exact", "number": "+77010000001", "side": "caller"}
 
 
 def change(at, came, kind="subscribers.location", **more):
@@ -37,6 +40,39 @@ def test_other_records_and_tombstones_have_no_such_time():
     with pytest.raises(MessageError) as refused:
         check_time(change("x", NOW), NOW)
     assert refused.value.reason == "wrong_type"
+
+
+@pytest.mark.broker
+def test_lists_do_not_wait_for_facts_that_come_by_thousands_nor_do_calls(kafka_settings):
+    """A subscribers' base is loaded, or a partition gained: facts are applied for moments at a time, and bounded many wait."""
+    held, several = Topics(kafka_settings), 60_000
+    client = producer(kafka_settings)
+    for number in range(several):
+        fact = change(NOW, 0, number=f"+7701{number:07d}").value
+        client.produce(held.location, key=f"+7701{number:07d}", value=fact, partition=0)
+        client.poll(0)
+    client.flush()
+    failed, taken, most = [], [], 0
+    control = Control(kafka_settings, failed.append, lambda: None)
+    control.follow([0])
+    wait_until(lambda: control.behind)
+    time.sleep(1.0)  # as many come as may wait
+    client.produce(held.lists, key="block/exact/caller//+77010000001", value=orjson.dumps(ENTRY))
+    client.flush()
+
+    def apply():
+        nonlocal most
+        most = max(most, control.apply(lambda *record: taken.append(record), lambda *told: failed.append(told)))
+        return not failed
+
+    wait_until(lambda: apply() and any(kind == "lists" for kind, *_ in taken))
+    assert 0 < len(taken) < several
+    assert control.behind
+    assert not control.ready
+    wait_until(lambda: apply() and control.ready)
+    control.close()
+    assert len(taken) == several + 1
+    assert most < several / 2
 
 
 @pytest.mark.broker
