@@ -21,7 +21,7 @@ from streamer import counting, grounds
 from streamer.calls.decisions import ACTIONS, MODES, Policy
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
-from streamer.detectors.base import MAX_THRESHOLDS
+from streamer.detectors.base import BOUNDS, MAX_THRESHOLDS
 from streamer.errors import MessageError
 from streamer.reasons import CODING
 from streamer.registers.lists import BIT
@@ -88,11 +88,17 @@ def check(policy: Policy) -> None:
                     "unknown_value",
                     f"policy {policy.version}: {name} has no cause {cause!r}; it has {', '.join(sorted(causes))}",
                 )
-        for threshold in rule.thresholds:
+        for threshold, value in rule.thresholds.items():
             if threshold not in detector.thresholds:
                 there = ", ".join(detector.thresholds) or "none"
                 raise MessageError(
                     "unknown_value", f"policy {policy.version}: {name} has no threshold {threshold!r}; it has {there}"
+                )
+            least, most = detector.bounds.get(threshold, BOUNDS)
+            if not least <= value <= most:
+                raise MessageError(
+                    "out_of_range",
+                    f"policy {policy.version}: {name}.{threshold} is {value:g}, not {least:g} to {most:g}",
                 )
 
 
@@ -185,7 +191,11 @@ def decide(
             continue
         mode = mode_of(rules, operator_mode, row, operator, scope, at_ms)
         modes[row] = mode
-        if mode == OFF or rules.deferred[row]:
+        if rules.deferred[row]:
+            if found[row, 0] != 0.0:
+                cache = 0  # who calls is in doubt: what this call did must not be answered to the line itself
+            continue
+        if mode == OFF:
             continue
         if row < detectors:
             cause = np.int64(found[row, 0])

@@ -7,6 +7,8 @@ any cutting of the stream into batches give the same decisions and a batch of on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from streamer.calls.decisions import Action
@@ -14,6 +16,8 @@ from streamer.compiled import loop
 from streamer.features import INDEX
 
 MAX_THRESHOLDS: Final = 16
+BOUNDS: Final = (0.0, 1e12)
+"""The least and the most that a threshold may be."""
 NONE: Final = (0, 0.0, 0.0, 0)
 """What a rule returns when it found nothing: cause 0, observed, threshold, window_s."""
 
@@ -51,7 +55,8 @@ class Detector(NamedTuple):
     `behaviour` judges what a caller does. `judge(x, p)` is compiled: x float64[features.COUNT], p float64[MAX_THRESHOLDS]
     in the order of `thresholds`; it returns (cause, observed, threshold, window_s), cause being 1 + an index into
     `causes`, or 0. `cache_s` is for how long switches may repeat its block by default. What a `deferred` one finds is not
-    acted on at once: the call waits (`streamer.windows.originations`).
+    acted on at once: the call waits (`streamer.windows.originations`). `bounds`: the least and the most that a policy may set a
+    threshold to, where that is not `BOUNDS`.
     """
 
     id: str
@@ -62,6 +67,7 @@ class Detector(NamedTuple):
     cache_s: int
     doc: str
     deferred: bool = False
+    bounds: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 def chain(detectors: tuple[Detector, ...]) -> Any:

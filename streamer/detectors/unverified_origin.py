@@ -47,4 +47,5 @@ DETECTOR = Detector(
     cache_s=0,
     doc=__doc__,
     deferred=True,
+    bounds={"wait_s": (0.1, 2.5)},
 )

@@ -62,6 +62,7 @@ def test_naming_a_detector_changes_nothing_else_of_it(name):
         ("model.threshold=2", "not a policy"),
         ("detectors.robocal.mode=off", "no detector is called"),
         ("detectors.robocall.thresholds.nothing=1", "no threshold"),
+        ("detectors.robocall.thresholds.attempts_1m=-1", "not 0 to"),
         ("version=x", "not set by hand"),
         ("kill_switch", "PATH=VALUE"),
         ("detectors.wangiri=default", "nothing to put back"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamer.calls.codec import decode_decision, decode_evidence
 from streamer.engine import Engine
-from streamer.errors import StateError
+from streamer.errors import MessageError, StateError
 from streamer.policy import BLOCK
 from streamer.records import Batch
 from streamer.revisions import MOST_EVIDENCE
@@ -462,3 +462,26 @@ def test_a_state_with_unsound_waiting_calls_is_refused(held):
 
 def test_no_batch_is_too_small():
     assert not engine().process(Batch([], [], [], [], []), NOW).revisions
+
+
+def test_what_a_spoofer_did_is_not_answered_from_a_cache_to_the_line_itself(held):
+    """Spoofed calls to numbers in a row are blocked as what they do asks for, but no switch may repeat that to the owner."""
+    said = []
+    for n in range(8):
+        told = come_in(f"s{n}", callee=f"+7705200000{n}", at=NOW + 3_000 * n)
+        said += [orjson.loads(value) for _, _, value in held.process(batch([told]), NOW + 3_000 * n).decisions]
+    blocked = [one for one in said if one["action"] == "block"]
+    assert blocked
+    assert {one["cache_until"] for one in blocked} == {None}
+    calling = [own(f"o{n}", FIXED, f"+7705300000{n}", NOW + 3_000 * n) for n in range(8)]
+    shown = [orjson.loads(held.process(batch([one]), one["at"]).decisions[0][2]) for one in calling]
+    assert any(one["action"] == "block" and one["cache_until"] for one in shown), "a line's own deeds may be"
+
+
+@pytest.mark.parametrize("wait_s", [-5.0, 0.0, 3.0, 1e300])
+def test_a_wait_is_refused_that_leaves_no_time_to_revise_or_to_originate(held, wait_s):
+    with pytest.raises(MessageError, match=r"unverified_origin\.wait_s is .*, not 0\.1 to 2\.5"):
+        policy(held, "w", wait_s=wait_s)
+    assert held.policy.version == "t"
+    policy(held, "w", wait_s=2.5)
+    assert held.policy.version == "w"
