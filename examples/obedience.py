@@ -4,7 +4,8 @@
 - But a `block` with `revises` may follow an `allow` within 3 s, and stops a call that still rings.
 - A verdict marked `late` is ignored.
 - Until `cache_until` a block holds for the same caller, ingress and trunk without asking; the set-up is published all the
-  same, marked `cached`. It never holds for calls to emergency numbers, whatever the caller did before.
+  same, marked `cached`. It never holds for calls to emergency numbers, whatever the caller did before, nor for called
+  numbers that are to be spared; where emergency numbers are not known, it holds for no call.
 - A call without a verdict in time is let through, whatever the reason: a dead broker must not stop telephony.
 """
 
@@ -16,15 +17,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from publisher import caller_key
+from publisher import KAZAKHSTAN, Plan, caller_key, normalised
 
 REVISION_MS = 3_000
 """How long after its verdict a call may still be revised."""
 FORGET_MS = 120_000
 """How long a call is remembered: within it, the same id is the same call."""
 MOST_CACHED = 100_000
-PREFIXES = ("", "8", "7", "00", "810", "007", "8107")
-"""What may stand before an emergency number in Kazakhstan: trunk and international prefixes, and the country's code."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,10 @@ class Obedience:
         How long a call waits for its verdict.
     redress
         Where a rejected caller may complain, a URL: RFC 8688 asks for it with 608.
-    emergency
-        Called numbers, as they are dialled, that no cached block stops.
+    plan
+        How numbers are dialled at home. Where it has no emergency numbers, no call is answered from the cache.
+    spared
+        Called numbers that no cached block stops; a prefix, of `+` and digits, has a `*` behind it.
     """
 
     def __init__(
@@ -77,12 +78,16 @@ class Obedience:
         operator: str,
         timeout_ms: int = 300,
         redress: str | None = None,
-        emergency: Collection[str] = ("101", "102", "103", "112"),
+        plan: Plan = KAZAKHSTAN,
+        spared: Collection[str] = (),
     ) -> None:
         self._operator = operator
         self._timeout_ms = timeout_ms
         self._redress = redress
-        self._emergency = frozenset(emergency)
+        self._plan = plan
+        self._urgent = frozenset(before + number for before in prefixes(plan) for number in plan.emergency)
+        self._spared = frozenset(normalised(number, plan) for number in spared)
+        self._spared_prefixes = tuple(number.removesuffix("*") for number in spared if number.endswith("*"))
         self._calls: dict[str, _Call] = {}
         self._waiting: deque[str] = deque()
         self._remembered: deque[tuple[int, str]] = deque()
@@ -96,13 +101,13 @@ class Obedience:
         if (known := self._calls.get(call_id)) is not None:
             known.over = False  # the switch tries again: the same call, the same answer
             return known.said
-        line = (caller_key(event), event["ingress"], event.get("trunk") or "")
+        line = (caller_key(event, self._plan), event["ingress"], event.get("trunk") or "")
         call = self._calls[call_id] = _Call(line, now)
         self._remembered.append((now, call_id))
         cached = self._cached.get(line)
         if cached is not None and now >= cached["cache_until"]:
             del self._cached[line]
-        elif cached is not None and not self._is_emergency(event["callee"]):
+        elif cached is not None and self._may_stop(event["callee"]):
             call.said = self._obey(call_id, cached, call, "cache", now)
             return call.said
         self._waiting.append(call_id)
@@ -159,14 +164,19 @@ class Obedience:
         """Whether a call still waits for its verdict."""
         return any(self._calls[call_id].said is None for call_id in self._waiting)
 
+    def _may_stop(self, callee: str) -> bool:
+        """Whether a block of the cache holds for calls to this number."""
+        called = normalised(callee, self._plan)
+        spared = called in self._spared or called.startswith(self._spared_prefixes)
+        return bool(self._urgent) and not spared and not self._is_emergency(callee)
+
     def _is_emergency(self, callee: str) -> bool:
         """However it is spelled: with a display name, scheme, host, parameters, separators, a prefix or the country's code."""
         called = re.sub(r'^.*<|[>\s"]', "", callee).lower()
         called = re.split("[@;#]", re.sub("^(sips?|tel):", "", called))[0]
         if re.fullmatch(r"urn:service:sos(\..*)?", called):
             return True
-        digits = re.sub("[-./()]", "", called).removeprefix("+")
-        return any(digits == prefix + number for prefix in PREFIXES for number in self._emergency)
+        return re.sub(r"[-./()\[\]{}]", "", called).removeprefix("+") in self._urgent
 
     def _only_count(self, what: str) -> Instruction | None:
         self.counts[what] += 1
@@ -213,3 +223,12 @@ class Obedience:
             yield f"Call-Info: <{self._redress}>;purpose=jwscard"
         if cause is not None:  # for whoever translates to ISUP further up (RFC 3326)
             yield f"Reason: Q.850;cause={cause}"
+
+
+def prefixes(plan: Plan) -> set[str]:
+    """What may stand before an emergency number: trunk and international prefixes, and the country's code.
+
+    >>> sorted(prefixes(KAZAKHSTAN))
+    ['', '00', '007', '7', '8', '810', '8107']
+    """
+    return {"", plan.trunk, *(before + code for before in ("", *plan.international) for code in ("", plan.code))}

@@ -22,12 +22,15 @@ EXAMPLE = """examples:
   one call, made up, from set-up to end:
     python examples/publisher.py --bootstrap 127.0.0.1:9092 --operator op-a --caller "8 701 123 45 67" --callee +77272345678
   events of your own, one JSON object a line, as `schemas/setup.v1.json`, `answer.v1.json` and `end.v1.json` say:
-    python examples/publisher.py --config client.properties --events calls.jsonl
+    python examples/publisher.py --config client.properties --home GB --events calls.jsonl
 """
 
 
 class Plan(NamedTuple):
-    """How numbers are dialled at home: country code, international prefixes, trunk prefix, lengths and first digits."""
+    """How numbers are dialled at home: country code, international prefixes, trunk prefix, lengths and first digits.
+
+    `emergency` are the numbers for help. Whoever leaves them out has none: no country's are taken for another's.
+    """
 
     code: str
     international: tuple[str, ...]
@@ -35,10 +38,28 @@ class Plan(NamedTuple):
     length: int
     lengths: tuple[int, ...]
     leading: tuple[str, ...]
+    emergency: tuple[str, ...] = ()
 
 
 KAZAKHSTAN = Plan("7", ("810", "00"), "8", 10, (10,), ("6", "7"))
-"""Other countries' plans are in `schemas/caller-key-vectors.json`, with vectors to test an implementation by."""
+"""How the detector reads numbers unless its setting `home` names another country."""
+PLANS = Path(__file__).resolve().parent.parent / "schemas" / "caller-key-vectors.json"
+"""Every country's plan, with vectors to test an implementation by."""
+
+
+def plan_of(home: str) -> Plan:
+    """The plan of a country, ISO 3166-1 alpha-2, as it is published.
+
+    >>> plan_of("GB").code, plan_of("GB").emergency
+    ('44', ('112', '999'))
+    """
+    try:
+        given = orjson.loads(PLANS.read_bytes())["plans"][home]
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"the plans are not to be read: {error}") from None
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"no country {home!r} in {PLANS}; give an ISO 3166-1 alpha-2 code") from None
+    return Plan._make(tuple(value) if isinstance(value := given[name], list) else value for name in Plan._fields)
 
 
 def _user(number: str) -> tuple[str, str]:
@@ -119,6 +140,8 @@ class Publisher:
         librdkafka's settings: `bootstrap.servers` at least, and credentials.
     prefix
         Put before the topic's name.
+    plan
+        How numbers are dialled at home.
     """
 
     def __init__(self, config: dict[str, str], prefix: str = "", plan: Plan = KAZAKHSTAN) -> None:
@@ -207,6 +230,11 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", help="file of librdkafka settings, name=value a line: address, TLS, SASL")
     parser.add_argument("--prefix", default="", help="put before every topic's name")
     parser.add_argument("--operator", default="op-a", help="your name, as in operators.v1")
+    parser.add_argument(
+        "--home", type=plan_of, metavar="COUNTRY",
+        help="how numbers are dialled and where help is called, the detector's setting home: KZ, GB, ...; by default as in "
+        "Kazakhstan, without numbers for help",
+    )  # fmt: skip
 
 
 def main() -> int:
@@ -224,7 +252,7 @@ def main() -> int:
     parser.add_argument("--ring-ms", type=int, default=400)
     parser.add_argument("--talk-ms", type=int, default=600, help="0: nobody answers")
     given = parser.parse_args()
-    publisher = Publisher(client_config(given), given.prefix)
+    publisher = Publisher(client_config(given), given.prefix, given.home or KAZAKHSTAN)
     events = events_of(given.events) if given.events else one_call(given)
     published = 0
     for event in events:

@@ -13,16 +13,17 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from obedience import Instruction, Obedience
-from publisher import Publisher, add_connection, client_config, now_ms
+from publisher import KAZAKHSTAN, Plan, Publisher, add_connection, client_config, now_ms
 
 EXAMPLE = """example:
   echo '{"type":"setup","call_id":"c1","caller":"+77030000001","callee":"+77272345678","ingress":"international"}' |
-    python examples/switch_consumer.py --bootstrap 127.0.0.1:9092 --operator op-a
+    python examples/switch_consumer.py --bootstrap 127.0.0.1:9092 --operator op-a --home KZ
 """
 
 
@@ -101,10 +102,19 @@ def main() -> int:
     parser.add_argument("--timeout-ms", type=int, default=300, help="how long a call waits; not below your deadline_ms")
     parser.add_argument("--redress", metavar="URL", help="where rejected callers may complain")
     parser.add_argument("--linger-ms", type=int, default=0, help="go on reading for so long after standard input ended")
+    parser.add_argument(
+        "--emergency", metavar="NUMBERS", default="", help="numbers for help beside those of --home, parted by commas"
+    )
+    parser.add_argument(
+        "--never-cached", type=Path, metavar="FILE",
+        help="called numbers that no cached block stops: the called side of your lists allow and emergency; one a line, "
+        "a prefix with a * behind it",
+    )  # fmt: skip
     given = parser.parse_args()
-    config = client_config(given)
-    publisher, verdicts, events = Publisher(config, given.prefix), Verdicts(config, given.prefix), Events()
-    obedience = Obedience(given.operator, given.timeout_ms, given.redress)
+    config, plan = client_config(given), plan_for(given)
+    publisher, verdicts, events = Publisher(config, given.prefix, plan), Verdicts(config, given.prefix), Events()
+    spared = given.never_cached.read_text("utf-8").split() if given.never_cached else ()
+    obedience = Obedience(given.operator, given.timeout_ms, given.redress, plan, spared)
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     if not verdicts.connect(2.0):
@@ -128,6 +138,15 @@ def main() -> int:
     verdicts.close()
     print(orjson.dumps(dict(obedience.counts)).decode(), file=sys.stderr)
     return 0
+
+
+def plan_for(given: argparse.Namespace) -> Plan:
+    """The numbering plan of the command line. Says so when no emergency numbers are known: nothing is then answered from the cache."""
+    plan = given.home or KAZAKHSTAN
+    plan = plan._replace(emergency=(*plan.emergency, *filter(None, given.emergency.split(","))))
+    if not plan.emergency:
+        print("no emergency numbers are known: no call is answered from the cache; give --home", file=sys.stderr)
+    return plan
 
 
 def seen(event: dict[str, Any], obedience: Obedience, operator: str) -> dict[str, Any]:

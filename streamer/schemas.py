@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import phonenumbers
 
 from streamer.calls import cases, decisions, events, signals, vectors
 from streamer.calls.codec import MAX_BYTES
+from streamer.calls.emergency import emergency_numbers
+from streamer.calls.numbers import home_plan
 from streamer.channels import CHANNELS, DEAD_LETTER, Channel
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
@@ -156,12 +159,30 @@ def _operation(action: str, channel: str, summary: str) -> dict[str, Any]:
     return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
 
 
+def plan(home: str) -> dict[str, Any]:
+    """How numbers are dialled in a country, with its emergency numbers, as whoever keys or obeys calls needs it.
+
+    >>> plan("KZ")["trunk"], plan("GB")["emergency"]
+    ('8', ['112', '999'])
+    """
+    found = home_plan(home)._asdict()
+    del found["region"]
+    return found | {"emergency": sorted(emergency_numbers(home))}
+
+
+def caller_key_vectors() -> str:
+    """The vectors of the caller key with every country's plan, one a line."""
+    plans = ",\n".join(f'  "{home}": {json.dumps(plan(home))}' for home in sorted(phonenumbers.SUPPORTED_REGIONS))
+    text = json.dumps(vectors.document() | {"plans": None}, indent=1, ensure_ascii=False)
+    return text.replace('"plans": null', f'"plans": {{\n{plans}\n }}', 1) + "\n"
+
+
 def documents() -> dict[str, str]:
     """Every file of `schemas/` by its name, as text."""
     found: dict[str, Any] = {f"{name}.v1.json": message_schema(name) for name in MESSAGES}
     found["asyncapi.json"] = asyncapi()
-    found["caller-key-vectors.json"] = vectors.document()
-    return {name: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for name, content in found.items()}
+    texts = {name: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for name, content in found.items()}
+    return texts | {"caller-key-vectors.json": caller_key_vectors()}
 
 
 def differences(folder: Path) -> list[str]:

@@ -82,9 +82,11 @@ class Switch:
 
 
 @pytest.mark.broker
-def test_a_switch_obeys_verdicts_repeats_revisions_and_the_cache_and_lets_pass_what_has_none(kafka_settings):
+def test_a_switch_obeys_verdicts_repeats_revisions_and_the_cache_and_lets_pass_what_has_none(kafka_settings, tmp_path):
     calls = Calls(kafka_settings)
-    with Switch(kafka_settings, "--timeout-ms", "20000") as patient:
+    spared = tmp_path / "spared"
+    spared.write_text("+77272000000\n+77273*\n")
+    with Switch(kafka_settings, "--timeout-ms", "20000", "--home", "KZ", "--never-cached", str(spared)) as patient:
         wait_until(lambda: "ready\n" in patient.log, tell=lambda: patient.log)
         operator = {"operator": "op-a", "deadline_ms": 60_000}  # however slow this machine is
         calls.producer.produce(calls.topics.operators, key="op-a", value=orjson.dumps(operator))
@@ -118,7 +120,11 @@ def test_a_switch_obeys_verdicts_repeats_revisions_and_the_cache_and_lets_pass_w
             assert "wangiri.one_ring" in patient.told(f"lure{lured}")["reasons"]
             patient.setup("cached", WANGIRI, "national")
             assert (patient.told("cached")["do"], patient.told("cached")["why"]) == ("reject", "cache")
-            assert not calls.until({"spoofed", "honest", "cached"}), worker.log
+            for name, called in (("help", "sip:112@op.kz"), ("spared", "87273111111")):
+                patient.setup(name, WANGIRI, "national", callee=called)
+                assert patient.told(name)["why"] == "verdict"
+            assert patient.told("help")["do"] == "pass"
+            assert not calls.until({"spoofed", "honest", "cached", "help", "spared"}), worker.log
 
             again = calls.decided["honest"][0][0] | {"action": "block", "sip_code": 608, "q850": 21}
             calls.publish(setup("rings", "+77011234567"))
@@ -179,6 +185,7 @@ def test_calls_pass_while_there_are_no_brokers(make_unreachable):
         code, counts = switch.end()
         assert (code, counts) == (0, {"no_verdict": 1})
     assert "the brokers do not answer; calls pass until they do\n" in switch.log
+    assert "no emergency numbers are known: no call is answered from the cache; give --home\n" in switch.log
     assert sum(line.startswith("not understood: ") for line in switch.log) == 2
 
 

@@ -1,10 +1,16 @@
 """The rules by which a switch obeys: the order of the log, revisions, late verdicts, the cache, no verdict at all."""
 
+import numpy as np
 import pytest
 from obedience import FORGET_MS, REVISION_MS, Obedience
+from publisher import plan_of
+
+from streamer.calls.emergency import is_urgent, spelled_for
+from streamer.calls.numbers import home_plan
 
 NOW = 1_763_953_123_000
 CALLER = "+77011234567"
+HOME = plan_of("KZ")
 
 
 def call(call_id="c1", caller=CALLER, **more):
@@ -20,7 +26,7 @@ def decision(action, call_id="c1", **more):
 
 
 def asked(**more):
-    rules = Obedience("op-a", 300, **more)
+    rules = Obedience("op-a", 300, **{"plan": HOME} | more)
     assert rules.setup(call(), NOW) is None
     return rules
 
@@ -146,8 +152,79 @@ def test_and_stops_what_only_looks_like_one(called):
     assert rules.setup(call("c2") | {"callee": called}, NOW + 1).do == "reject"
 
 
+def blocked(plan, **more):
+    """Rules by which a caller's calls are blocked from the cache."""
+    rules = asked(plan=plan, **more)
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    return rules
+
+
+def asks(rules, called):
+    """Whether a call to a number waits for a verdict of its own, whatever the cache holds."""
+    return rules.setup(call(f"to {called}") | {"callee": called}, NOW + 1) is None
+
+
+@pytest.mark.parametrize(("home", "called"), [
+    ("DE", ["110", "112", "0112", "tel:110"]), ("GB", ["999", "112"]), ("US", ["911", "1911"]), ("FR", ["15", "17", "18"]),
+    ("SG", ["995", "999"]), ("BR", ["190", "192"]), ("RU", ["01", "02", "03", "112"]),
+])  # fmt: skip
+def test_help_is_called_by_the_numbers_of_the_country(home, called):
+    rules = blocked(plan_of(home))
+    assert [number for number in called if not asks(rules, number)] == []
+    assert rules.setup(call("c2", callee="+12125550123"), NOW + 2).why == "cache"
+    assert asks(rules, "+12125550123") is False
+
+
+@pytest.mark.parametrize("home", ["KZ", "DE", "US", "SG", "BR", "IN"])
+def test_what_the_detector_takes_for_a_call_for_help_no_cache_stops(home):
+    own = home_plan(home)
+    spelled = spelled_for(own)
+    rules = blocked(plan_of(home))
+    tried = 0
+    for number in plan_of(home).emergency:
+        for before in (
+            "",
+            own.trunk,
+            *own.international,
+            *(f"{prefix}{own.code}" for prefix in ("+", *own.international)),
+            "+",
+            "9",
+        ):
+            for form in ("{}", "sip:{}@ims.example;user=phone", "<tel:{}>", " {} ", "[{}]", "{}#"):
+                called = form.format(before + number)
+                raw = np.frombuffer(called.encode(), np.uint8)
+                if is_urgent(raw, 0, len(raw), spelled):
+                    tried += 1
+                    assert asks(rules, called), called
+    assert tried > 20
+
+
+def test_nothing_is_answered_from_the_cache_where_no_emergency_numbers_are_known():
+    for plan in ({}, {"plan": HOME._replace(emergency=())}, {"plan": plan_of("TK")}):
+        rules = Obedience("op-a", 300, **plan)
+        rules.setup(call(), NOW)
+        rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+        assert asks(rules, "+77272345678")
+        assert asks(rules, "112")
+
+
+def test_a_cached_block_stops_no_call_to_a_number_that_is_to_be_spared():
+    rules = blocked(HOME, spared=["8 727 234 56 78", "1414", "+77172*"])
+    for called in ("+77272345678", "sip:87272345678@op.kz", "1414", "87172000000"):
+        assert asks(rules, called), called
+    for called in ("+77272345679", "14141", "+77182000000"):
+        assert not asks(rules, called), called
+
+
+def test_a_line_is_one_however_it_is_spelled_at_home():
+    rules = Obedience("op-a", 300, plan=plan_of("GB"))
+    rules.setup(call(caller="020 7946 0000"), NOW)
+    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    assert rules.setup(call("c2", "+442079460000"), NOW + 1).why == "cache"
+
+
 def test_withheld_callers_are_not_one_line():
-    rules = Obedience("op-a", 300)
+    rules = Obedience("op-a", 300, plan=HOME)
     rules.setup(call(caller="anonymous", asserted=CALLER), NOW)
     rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
     assert rules.setup(call("c2", caller="anonymous", asserted="+77010000000"), NOW) is None

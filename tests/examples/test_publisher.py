@@ -1,5 +1,6 @@
 """The example's caller key is the contract's, for every vector that is published."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -7,24 +8,38 @@ import msgspec
 import publisher
 import pytest
 
+from streamer.calls.emergency import emergency_numbers
 from streamer.calls.events import Answer, End, Setup
+from streamer.calls.numbers import home_plan
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLISHED = json.loads((ROOT / "schemas/caller-key-vectors.json").read_text("utf-8"))
 
 
-def plan_of(home):
-    given = PUBLISHED["plans"][home]
-    return publisher.Plan(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
-
-
 def test_home_is_as_published():
-    assert plan_of("KZ") == publisher.KAZAKHSTAN
+    assert publisher.plan_of("KZ")._replace(emergency=()) == publisher.KAZAKHSTAN
+
+
+@pytest.mark.parametrize("home", sorted(PUBLISHED["plans"]))
+def test_every_countrys_plan_is_the_detectors(home):
+    own = home_plan(home)
+    found = publisher.plan_of(home)
+    assert found == publisher.Plan(*(getattr(own, name) for name in found._fields[:-1]), found.emergency)
+    assert set(found.emergency) == emergency_numbers(home)
+
+
+def test_a_country_that_there_is_not_is_told(capsys):
+    parser = argparse.ArgumentParser()
+    publisher.add_connection(parser)
+    assert parser.parse_args([]).home is None
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--home", "XX"])
+    assert "no country 'XX' in " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("vector", PUBLISHED["vectors"], ids=lambda vector: f"{vector['home']} {vector['shows']}")
 def test_caller_key(vector):
-    plan = plan_of(vector["home"])
+    plan = publisher.plan_of(vector["home"])
     assert publisher.caller_key(vector, plan) == vector["key"]
     assert publisher.is_withheld(vector["caller"]) == vector["withheld"]
     assert publisher.normalised(vector["callee"], plan) == vector["callee_normalised"]
