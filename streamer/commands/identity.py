@@ -50,9 +50,10 @@ def check(
 
     settings = load()
     text = _text(header)
-    token = passport.read(text)
-    if token is None:
+    passports = passport.read(text)
+    if not passports.shaken:
         raise IdentityError("the header has PASSporTs of other kinds than SHAKEN's alone")
+    token = passports.shaken[0]
     at_ms = moment(at, now_ms())
     signers = _folder(settings).signers
     setup = Setup(
@@ -65,12 +66,14 @@ def check(
         identity=text,
     )
     found = Verifier(signers, home_plan(settings.home)).verify(setup, 1000 * token.iat_s if at_ms is None else at_ms)
-    print_table(("what", "value"), [*_claims(token), *_certificate(signers.get(file_name(token.x5u)))])
+    for each in (*passports.shaken, *passports.diversions):
+        print_table(("what", "value"), [*_claims(each), *_certificate(signers.get(file_name(each.x5u)))])
     name = results.name_of(found.result)
     if found.result > results.NOTHING:
         say(f"it holds: attestation {name}")
         return
-    say(f"it does not hold: {name}: {results.FAILURES.get(name, 'the calling number is withheld')}")
+    nothing = "the certificate of a diversion is not at hand" if found.missing else "the calling number is withheld"
+    say(f"it does not hold: {name}: {results.FAILURES.get(name, nothing)}")
     raise typer.Exit(1)
 
 
@@ -126,8 +129,11 @@ def _folder(settings: Settings) -> Folder:
 
 
 def _claims(token: Passport) -> list[tuple[str, str]]:
+    from streamer.identity.passport import DIVERTED
+
+    what, value = ("diverted by", token.div) if token.ppt == DIVERTED else ("attestation", token.attest)
     return [
-        ("attestation", token.attest or "-"),
+        (what, value or "-"),
         ("calling number", token.orig or "-"),
         ("called numbers", " ".join(token.dest) or "-"),
         ("issued", _time(token.iat_s)),

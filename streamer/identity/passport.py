@@ -1,8 +1,8 @@
-"""The SIP Identity header (RFC 8224) and the PASSporT in it (RFC 8225), by SHAKEN's rules (RFC 8588).
+"""The SIP Identity header (RFC 8224) and the PASSporTs in it (RFC 8225), by SHAKEN's rules (RFC 8588) and those of diversions (RFC 8946).
 
-A header is one or more of ``<protected>.<claims>.<signature>;info=<URL>;alg=ES256;ppt=shaken``, parted by commas. Each part
-of the token is base64url without padding; the signature is that of ES256 (RFC 7518, clause 3.4): r and s, 32 octets each,
-over the first two parts as they came. The compact form leaves the first two out, and SHAKEN's claims cannot be worked out
+A header is one or more of ``<protected>.<claims>.<signature>;info=<URL>;alg=ES256;ppt=shaken``, parted by commas or, where several
+headers were put together, by their name. Each part of the token is base64url without padding; the signature is that of ES256
+(RFC 7518, clause 3.4): r and s, 32 octets each, over the first two parts as they came. The compact form leaves the first two out, and SHAKEN's claims cannot be worked out
 from the rest of an INVITE: where SHAKEN is meant, it is malformed.
 """
 
@@ -12,6 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -21,16 +22,25 @@ from streamer.errors import IdentityError
 
 MAX_CHARACTERS: Final = 8_192
 """Longest header that is looked at: one of SHAKEN's has under a thousand characters, and several may have come together."""
+MOST_LOOKED_AT: Final = 8
+"""PASSporTs of a header that are looked at, the first ones: each costs the check of a signature."""
 SHAKEN: Final = "shaken"
+DIVERTED: Final = "div"
 _SIGNATURE_OCTETS: Final = 64
 _MOST_IAT_S: Final = 4_102_444_800
 """The end of the year 2099."""
+
+_CLAIMS: Final = {
+    SHAKEN: {"attest": "attest", "origid": "origid", "orig": "orig.tn"},
+    DIVERTED: {"orig": "orig.tn", "div": "div.tn"},
+}
+"""What a PASSporT of each kind that is looked at has to have, by field, as its claims are written."""
 
 # Possessive throughout: what does not fit is found out in one go over it, whatever a header holds.
 _NAMED: Final = re.compile(r"\s*+(?:identity|y)\s*+:", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"\s*+([A-Za-z0-9_-]*+\.[A-Za-z0-9_-]*+\.[A-Za-z0-9_-]++)")
 _PARAMETER: Final = re.compile(r'\s*+;\s*+([A-Za-z0-9_-]++)(?:\s*+=\s*+(<[^<>]*+>|"[^"\\]*+"|[^\s;,"<>]++))?+')
-_PARTED: Final = re.compile(r"\s*+(?:,|$)")
+_PARTED: Final = re.compile(r"\s*+(?:,|$|(?=(?:identity|y)\s*+:))", re.IGNORECASE)
 _URL: Final = re.compile(
     r"https://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?)(?::[0-9]{1,5})?/[!-~]*", re.IGNORECASE
 )
@@ -41,7 +51,7 @@ class Passport(NamedTuple):
 
     `signed` is what `signature`, r and s in 64 octets, is over. `orig` and `dest` are telephone numbers as written, `orig`
     None and `dest` empty where they are URIs alone; `iat_s` is when it was issued, seconds since 1970; `attest` and `origid`
-    are SHAKEN's.
+    are SHAKEN's, `div` is the number that diverted the call to `dest`.
     """
 
     signed: bytes
@@ -53,6 +63,14 @@ class Passport(NamedTuple):
     dest: tuple[str, ...]
     attest: Literal["A", "B", "C"] | None
     origid: str | None
+    div: str | None
+
+
+class Passports(NamedTuple):
+    """Those of a header that are looked at: SHAKEN's, each of which says who calls, and those of diversions."""
+
+    shaken: tuple[Passport, ...]
+    diversions: tuple[Passport, ...]
 
 
 class _Protected(Struct, frozen=True):
@@ -77,6 +95,7 @@ class _Claims(Struct, frozen=True):
     dest: _Parties
     attest: Literal["A", "B", "C"] | None = None
     origid: str | None = None
+    div: _Party | None = None
 
 
 _protected: Final = msgspec.json.Decoder(_Protected)
@@ -84,33 +103,65 @@ _claims: Final = msgspec.json.Decoder(_Claims, strict=False)
 """A time that is written as a string of digits is taken too, as in the drafts of RFC 8225."""
 
 
-def read(header: str) -> Passport | None:
-    """The PASSporT of SHAKEN in a header; None where it holds those of other kinds alone (``div``, ``rcd``).
+def read(header: str) -> Passports:
+    """The PASSporTs of a header; none of SHAKEN where it holds those of other kinds alone (``div``, ``rcd``).
 
-    Raises `IdentityError` for what is no Identity header, and where SHAKEN's PASSporT is not sound.
+    What is not sound is left out beside a sound one of SHAKEN. Raises `IdentityError` where there is no such one, but one that is not
+    sound, and for what is no Identity header.
 
     >>> read("eyJhbGciOiJFUzI1NiJ9..c2ln;info=<https://cert.example.org/a.pem>;ppt=div")
+    Passports(shaken=(), diversions=())
     """
     if len(header) > MAX_CHARACTERS:
         raise IdentityError(f"the header has {len(header)} characters; at most {MAX_CHARACTERS} are looked at")
     if not header.isascii():
         raise IdentityError("the header is not ASCII")
-    for token, parameters in _parted(header):
-        if parameters.get("ppt", SHAKEN) != SHAKEN:
-            continue
+    found: list[Passport] = []
+    unsound: IdentityError | None = None
+    try:
+        for token, parameters in islice(_parted(header), MOST_LOOKED_AT):
+            try:
+                passport = _looked_at(token, parameters)
+            except IdentityError as error:
+                unsound = unsound or error
+                continue
+            if passport is not None:
+                found.append(passport)
+    except IdentityError as error:
+        unsound = unsound or error
+    shaken = tuple(passport for passport in found if passport.ppt == SHAKEN)
+    if unsound is not None and not shaken:
+        raise unsound
+    return Passports(shaken, tuple(passport for passport in found if passport.ppt == DIVERTED))
+
+
+def _looked_at(token: str, parameters: dict[str, str]) -> Passport | None:
+    """A PASSporT of SHAKEN or of a diversion; None for other kinds, and for a diversion's that is not sound.
+
+    Raises `IdentityError` for one of SHAKEN that is not sound.
+    """
+    kind = parameters.get("ppt")
+    if kind not in {None, *_CLAIMS}:
+        return None
+    try:
         passport = decode(token)
-        if passport.ppt != SHAKEN and "ppt" not in parameters:
-            continue
-        _agree(passport, parameters)
-        return passport
-    return None
+        kind = kind or passport.ppt
+        if kind not in _CLAIMS:
+            return None
+        _agree(passport, kind, parameters)
+    except IdentityError:
+        if kind == DIVERTED:
+            return None
+        raise
+    return passport
 
 
 def _parted(header: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Each token with its parameters, names in lower case, brackets and quotes taken off the values."""
-    named = _NAMED.match(header)
-    at = named.end() if named else 0
+    at = 0
     while True:
+        named = _NAMED.match(header, at)
+        at = named.end() if named else at
         token = _TOKEN.match(header, at)
         if token is None:
             raise IdentityError("the header has no token of three parts where one has to be")
@@ -128,24 +179,22 @@ def _parted(header: str) -> Iterator[tuple[str, dict[str, str]]]:
                 f"the header goes on with {header[at : at + 20]!r} where a parameter or its end has to be"
             )
         yield token[1], parameters
-        if "," not in parted[0]:
-            return
         at = parted.end()
+        if at == len(header) and "," not in parted[0]:
+            return
 
 
-def _agree(passport: Passport, parameters: dict[str, str]) -> None:
-    """Raises `IdentityError` unless the header's parameters say what the PASSporT says, and that has all of SHAKEN's claims."""
+def _agree(passport: Passport, kind: str, parameters: dict[str, str]) -> None:
+    """Raises `IdentityError` unless the header's parameters say what the PASSporT says, and that has all claims of its kind."""
     if parameters.get("alg", "ES256") != "ES256":
         raise IdentityError(f"the header's alg is {parameters['alg']!r}; SHAKEN's is ES256")
-    if passport.ppt != SHAKEN:
-        raise IdentityError(f"the header's ppt is shaken, its PASSporT's {passport.ppt!r}")
+    if passport.ppt != kind:
+        raise IdentityError(f"the header's ppt is {kind}, its PASSporT's {passport.ppt!r}")
     if parameters.get("info") != passport.x5u:
         raise IdentityError("the header's info is missing or not the x5u of its PASSporT")
-    missing = [name for name in ("attest", "origid", "orig") if getattr(passport, name) is None]
+    missing = [said for name, said in _CLAIMS[kind].items() if getattr(passport, name) is None]
     if missing:
-        raise IdentityError(
-            f"the PASSporT lacks {', '.join('orig.tn' if name == 'orig' else name for name in missing)}"
-        )
+        raise IdentityError(f"the PASSporT lacks {', '.join(missing)}")
 
 
 def decode(token: str) -> Passport:
@@ -168,7 +217,7 @@ def decode(token: str) -> Passport:
         raise IdentityError(f"the signature has {len(signature)} octets; that of ES256 has {_SIGNATURE_OCTETS}")
     return Passport(
         f"{parts[0]}.{parts[1]}".encode(), signature, protected.x5u, protected.ppt, claims.iat, claims.orig.tn,
-        tuple(claims.dest.tn), claims.attest, claims.origid,
+        tuple(claims.dest.tn), claims.attest, claims.origid, claims.div.tn if claims.div else None,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What can come of verifying an Identity header: a closed set, one small integer a call.
 
-0 says nothing: there was no header, none of SHAKEN's, or no time to look at it. 1 to 3 are the attestations of a header
+0 says nothing: there was no header, none of SHAKEN's, a diversion that could not be checked, or no time to look at it. 1 to 3 are the attestations of a header
 that holds, the higher the more its signer vouches for. Below 0 is why one does not hold: `-1 - i` for `FAILURES[i]`.
 """
 

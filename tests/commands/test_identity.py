@@ -6,7 +6,7 @@ from streamer.commands import main
 from streamer.identity import fetching
 from streamer.identity.certificates import file_name
 from streamer.identity.folder import keep
-from tests.identity.signing import CALLED, CALLER, URL, header, provider, root
+from tests.identity.signing import CALLED, CALLER, URL, diversion, header, provider, root
 
 
 @pytest.fixture
@@ -41,6 +41,20 @@ def test_a_header_is_looked_at(run, tmp_path):
     assert (code, "it does not hold: wrong_caller" in out) == (1, True)
     code, out, _ = run("check", header(), "--at", "2h")
     assert (code, "it does not hold: stale" in out) == (1, True)
+
+
+def test_every_passport_of_a_header_is_shown(run, tmp_path):
+    keep(tmp_path / "certificates", file_name(URL), provider().pem)
+    sent_on = f"{header()},{diversion(CALLED, '77055550000')}"
+    code, out, _ = run("check", sent_on, "--callee", "+77055550000")
+    assert (code, out.count("calling number"), out.endswith("it holds: attestation A\n")) == (0, 2, True)
+    assert f"diverted by     {CALLED}\n" in out
+    elsewhere = f"{header()},{diversion(CALLED, '77055550000', url=URL + 'x')}"
+    code, out, _ = run("check", elsewhere, "--callee", "+77055550000")
+    assert (code, out.endswith("it does not hold: nothing: the certificate of a diversion is not at hand\n")) == (
+        1,
+        True,
+    )
 
 
 @pytest.mark.parametrize(("made", "text"), [

@@ -132,6 +132,13 @@ def header(key=None, *, url=URL, **more):
     return f"{made};info=<{url}>;alg=ES256;ppt=shaken"
 
 
+def diversion(by, to, key=None, *, url=URL, claims=None, **more):
+    """What whoever answers for a called number adds to a call that it sends on (RFC 8946)."""
+    own = {"div": {"tn": by}, "dest": {"tn": [to]}, "attest": None, "origid": None, **(claims or {})}
+    made = token(key or provider().key, protected={"ppt": "div", "x5u": url}, claims=own, **more)
+    return f"{made};info=<{url}>;alg=ES256;ppt=div"
+
+
 def call(identity, caller=f"+{CALLER}", callee=f"+{CALLED}", at_ms=1000 * NOW_S, **more):
     return Setup(
         call_id="c",

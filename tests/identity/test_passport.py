@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streamer.errors import IdentityError
 from streamer.identity import passport
 from streamer.identity.certificates import is_signed
-from tests.identity.signing import CALLED, CALLER, NOW_S, URL, header, provider, token
+from tests.identity.signing import CALLED, CALLER, NOW_S, URL, diversion, header, provider, token
 
 EXAMPLE = (
     "eyJhbGciOiJFUzI1NiIsInR5cCI6InBhc3Nwb3J0IiwieDV1IjoiaHR0cHM6Ly9jZXJ0LmV4YW1wbGUub3JnL3Bhc3Nwb3J0LmNlciJ9"
@@ -32,31 +32,69 @@ def test_the_example_of_the_draft_verifies_with_its_key_and_no_other():
     assert not is_signed(found.signed + b"A", found.signature, load_pem_public_key(ITS_KEY))
 
 
+def only(made):
+    """The one PASSporT of SHAKEN in a header."""
+    (found,) = passport.read(made).shaken
+    return found
+
+
 def test_the_example_is_of_no_kind_that_is_verified():
-    assert passport.read(f"{EXAMPLE};info=<https://cert.example.org/passport.cer>") is None
+    assert passport.read(f"{EXAMPLE};info=<https://cert.example.org/passport.cer>") == ((), ())
 
 
 @pytest.mark.parametrize("spelled", [
-    "{}", "Identity: {}", "y:{}", " {} ", "{},{}",
-    "eyJhIjoxfQ.eyJhIjoxfQ.AAAA;info=<https://a.example/>;ppt=div, {}",
+    "{}", "Identity: {}", "y:{}", " {} ", "eyJhIjoxfQ.eyJhIjoxfQ.AAAA;info=<https://a.example/>;ppt=div, {}",
+    "{}, hello", "{},", "a.b.c;info=<https://a.example/>;ppt=shaken, {}",
 ])  # fmt: skip
 def test_a_header_is_read_however_it_came(spelled):
     made = header()
-    found = passport.read(spelled.format(made, made))
+    found = only(spelled.format(made, made))
     assert (found.attest, found.orig, found.dest, found.iat_s, found.x5u) == ("A", CALLER, (CALLED,), NOW_S, URL)
     assert is_signed(found.signed, found.signature, provider().key.public_key())
 
 
+@pytest.mark.parametrize("between", [",", " , ", "\r\nIdentity: ", ",\r\ny: ", "\nidentity:"])
+def test_every_passport_of_shaken_and_of_a_diversion_is_read_in_order(between):
+    made = [header(claims={"origid": "1"}), diversion(CALLED, "77055550000"), header(claims={"origid": "2"})]
+    for text in (between.join(made), f"Identity: {between.join(made)}"):
+        found = passport.read(text)
+        assert [each.origid for each in found.shaken] == ["1", "2"]
+        assert [(each.orig, each.div, each.dest, each.ppt) for each in found.diversions] == [
+            (CALLER, CALLED, ("77055550000",), "div")
+        ]
+
+
+@pytest.mark.parametrize("unsound", [
+    diversion(CALLED, "77055550000", claims={"div": None}), diversion(CALLED, "77055550000", claims={"orig": {"uri": "sip:a@b"}}),
+    diversion(CALLED, "77055550000").replace("div", "shaken"), header(claims={"div": {"tn": CALLED}}).replace("shaken", "div"),
+    diversion(CALLED, "77055550000", claims={"div": {"uri": "sip:a@b"}}), diversion(CALLED, "77055550000").replace(URL, URL + "x"),
+])  # fmt: skip
+def test_the_passport_of_a_diversion_that_is_not_sound_is_left_out(unsound):
+    made = header()
+    assert passport.read(f"{made},{unsound}") == (passport.read(made).shaken, ())
+
+
+def test_the_kind_of_a_passport_may_be_said_by_itself_alone():
+    made = f"{header()},{diversion(CALLED, '77055550000')}".replace(";ppt=shaken", "").replace(";ppt=div", "")
+    assert tuple(map(len, passport.read(made))) == (1, 1)
+
+
+def test_so_many_passports_are_looked_at_and_no_more():
+    made = [header(), *(diversion(CALLED, "77055550000") for _ in range(12))]
+    found = passport.read(",".join(made))
+    assert (len(found.shaken), len(found.diversions)) == (1, passport.MOST_LOOKED_AT - 1)
+
+
 def test_parameters_may_be_quoted_parted_by_blanks_in_any_order_and_more_than_are_known():
     made = token(provider().key)
-    assert passport.read(f'{made} ; ppt="shaken" ;alg = ES256; x ; y="z";Info=<{URL}>').attest == "A"
+    assert only(f'{made} ; ppt="shaken" ;alg = ES256; x ; y="z";Info=<{URL}>').attest == "A"
 
 
 @pytest.mark.parametrize("parameters", ["", f";info=<{URL}>", f";info={URL};alg=ES256"])
 def test_the_parameters_that_may_be_missing(parameters):
     made = token(provider().key) + parameters
     if "info" in parameters:
-        assert passport.read(made).attest == "A"
+        assert only(made).attest == "A"
     else:
         with pytest.raises(IdentityError, match="info is missing"):
             passport.read(made)
@@ -103,6 +141,5 @@ def test_whatever_is_put_into_a_header_it_is_read_or_refused(noise, place):
             found = passport.read(made)
         except IdentityError:
             continue
-        assert found is None or (
-            found.ppt == "shaken" and len(found.signature) == 64 and found.attest in {"A", "B", "C"}
-        )
+        for each in found.shaken:
+            assert each.ppt == "shaken" and len(each.signature) == 64 and each.attest in {"A", "B", "C"}

@@ -22,6 +22,7 @@ from tests.identity.signing import (
     URL,
     b64,
     call,
+    diversion,
     header,
     issue,
     numbers,
@@ -54,12 +55,130 @@ def test_numbers_are_the_same_however_they_are_spelled(caller, callee, more):
 
 @pytest.mark.parametrize(("claims", "more", "why"), [
     ({}, {"caller": "+77011234568"}, "wrong_caller"), ({}, {"caller": "anonymous", "asserted": "+77011234568"}, "wrong_caller"),
-    ({}, {"caller": "+77011234568", "asserted": f"+{CALLER}"}, "wrong_caller"), ({"orig": {"tn": "7011234567"}}, {}, "wrong_caller"),
+    ({}, {"caller": "+77011234568", "asserted": "+77011234569"}, "wrong_caller"), ({"orig": {"tn": "7011234567"}}, {}, "wrong_caller"),
     ({}, {"callee": "+77272345679"}, "wrong_called"), ({"dest": {"uri": ["sip:a@b"]}}, {}, "wrong_called"),
     ({"dest": {"tn": ["1", f"+{CALLED}"]}}, {}, "A"), ({}, {"caller": "anonymous"}, "nothing"),
 ])  # fmt: skip
 def test_a_header_for_other_numbers_does_not_hold(claims, more, why):
     assert came(header(claims=claims), **more) == why
+
+
+@pytest.mark.parametrize(("caller", "asserted"), [
+    ("+77019990000", f"+{CALLER}"), ("+77019990000", "sip:87011234567@op.kz;user=phone"), (f"+{CALLER}", "+77019990000"),
+    ("pbx-12", f"+{CALLER}"), (f"+{CALLER}", "anonymous"),
+])  # fmt: skip
+def test_the_signed_number_may_be_the_asserted_or_the_shown_one(caller, asserted):
+    """A company's line shows the company's number; what is signed is the line's own."""
+    assert came(header(), caller=caller, asserted=asserted) == "A"
+
+
+OTHERS = {
+    "for_another_called": header(claims={"dest": {"tn": ["77270000000"]}}),
+    "for_another_caller": header(claims={"orig": {"tn": "77010000000"}}),
+    "stale": header(iat=NOW_S - 100),
+    "forged": header(issue("forger", root()).key),
+    "broken": header(claims={"attest": "D"}),
+    "unknown": header(protected={"x5u": URL + "x"}, url=URL + "x"),
+    "by_a_gateway": header(claims={"attest": "C"}),
+    "noise": "hello",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_one_passport_that_holds_is_enough_wherever_it_stands(other):
+    for made in (f"{header()},{OTHERS[other]}", *([f"{OTHERS[other]},{header()}"] if other != "noise" else [])):
+        held = verifier()
+        assert came(made, held) == came(made, held) == "A"
+
+
+@pytest.mark.parametrize(("first", "second", "why"), [
+    ("for_another_caller", "for_another_called", "wrong_called"), ("for_another_called", "forged", "wrong_called"),
+    ("stale", "forged", "stale"), ("broken", "stale", "stale"), ("for_another_called", "unknown", "unknown_certificate"),
+])  # fmt: skip
+def test_of_passports_that_do_not_hold_the_one_that_got_furthest_is_told(first, second, why):
+    for made in (f"{OTHERS[first]},{OTHERS[second]}", f"{OTHERS[second]},{OTHERS[first]}"):
+        setup = call(made)
+        found = verifier().verify(setup, setup.at)
+        assert (name_of(found.result), found.missing) == (why, URL + "x" if why == "unknown_certificate" else None)
+
+
+B, C, D, E = CALLED, "77055550000", "77055550001", "77055550002"
+
+
+@pytest.mark.parametrize(("diversions", "more", "why"), [
+    ([(B, C)], {}, "A"), ([(B, C), (C, D)], {}, "A"), ([(C, D), (B, C)], {}, "A"), ([(D, E), (C, D), (B, C)], {}, "A"),
+    ([(B, C)], {"callee": f"+{D}"}, "wrong_called"), ([(C, D)], {"callee": f"+{D}"}, "wrong_called"), ([(C, B)], {"callee": f"+{C}"}, "wrong_called"),
+    ([(B, C)], {"callee": f"+{D}", "diverted_from": f"+{C}"}, "A"), ([], {"callee": f"+{C}"}, "wrong_called"),
+    ([(B, C), (C, B)], {"callee": f"+{D}"}, "wrong_called"), ([(B, C)], {"callee": f"+{B}"}, "A"),
+    ([(B, C)], {"callee": "87055550000"}, "A"),
+])  # fmt: skip
+def test_a_forwarded_call_is_followed_from_number_to_number(diversions, more, why):
+    made = ",".join([header(), *(diversion(by, to) for by, to in diversions)])
+    last = {"callee": f"+{max(to for _, to in diversions)}"} if diversions else {}
+    held = verifier()
+    assert came(made, held, **(last | more)) == came(made, held, **(last | more)) == why
+
+
+@pytest.mark.parametrize("wrong", [
+    {"key": issue("forger", root()).key}, {"iat": NOW_S - 61}, {"iat": NOW_S + 61}, {"claims": {"orig": {"tn": "77010000000"}}},
+    {"claims": {"dest": {"uri": ["sip:a@b"]}}},
+])  # fmt: skip
+def test_a_diversion_that_does_not_hold_leads_nowhere(wrong):
+    assert came(f"{header()},{diversion(B, C, **wrong)}", callee=f"+{C}") == "wrong_called"
+    assert came(f"{header()},{diversion(B, C)}", callee=f"+{C}") == "A"
+
+
+def by_two(diverting):
+    """A verifier that has the certificate of the caller's provider, and another of whoever answers for the diverting number."""
+    given = {URL: provider(), DIVERTS: diverting}
+    return Verifier(
+        {file_name(url): signer([one.certificate, *one.above], [root().certificate]) for url, one in given.items()},
+        PLAN,
+    )
+
+
+DIVERTS = "https://cert.example.org/diverts.pem"
+
+
+def test_whoever_diverts_has_to_have_authority_over_the_diverting_number():
+    for tns, why in (
+        (tn_list(numbers(B, 2)), "A"),
+        (tn_list(spc("1")), "A"),
+        (tn_list(numbers(C, 9)), "wrong_called"),
+        (None, "wrong_called"),
+    ):
+        diverting = issue("diverts", root(), tns=tns)
+        made = f"{header()},{diversion(B, C, diverting.key, url=DIVERTS)}"
+        assert came(made, by_two(diverting), callee=f"+{C}") == why
+    unknown = issue("diverts", issue("stranger", ca=True), tns=tn_list(spc("1")))
+    made = f"{header()},{diversion(B, C, unknown.key, url=DIVERTS)}"
+    assert came(made, by_two(unknown), callee=f"+{C}") == "wrong_called"
+
+
+def test_a_diversion_by_an_expired_certificate_leads_nowhere():
+    until = int((BEGIN + 30 * DAY).timestamp())
+    short = issue("short", root(), tns=tn_list(spc("1")), days=30)
+    made = f"{header(iat=until)},{diversion(B, C, short.key, url=DIVERTS, iat=until)}"
+    held = by_two(short)
+    assert came(made, held, callee=f"+{C}", at_ms=1000 * until) == "A"
+    assert came(made, held, callee=f"+{C}", at_ms=1000 * until + 1) == "wrong_called"
+    assert came(made, by_two(short), callee=f"+{C}", at_ms=1000 * until + 1) == "wrong_called"
+
+
+def test_nothing_is_said_of_a_diversion_whose_certificate_is_not_at_hand():
+    first = diversion(B, C, url=DIVERTS)
+    for made, more, expected in (
+        (f"{header()},{first}", {"callee": f"+{C}"}, (results.NOTHING, DIVERTS)),
+        (f"{header()},{first},{diversion(C, D)}", {"callee": f"+{D}"}, (results.NOTHING, DIVERTS)),
+        (f"{header()},{first}", {"callee": f"+{D}"}, (results.WRONG_CALLED, None)),
+        (f"{header()},{first}", {"caller": "+77010000000", "callee": f"+{C}"}, (results.WRONG_CALLER, None)),
+        (f"{header()},{first}", {"callee": f"+{B}"}, (results.LEVELS["A"], None)),
+        (f"{header()},{diversion(B, C)},{first}", {"callee": f"+{C}"}, (results.LEVELS["A"], None)),
+    ):
+        setup = call(made, **more)
+        assert verifier().verify(setup, setup.at) == expected
+    setup = call(f"{header()},{first}", callee=f"+{C}")
+    assert by_two(provider()).verify(setup, setup.at) == (results.LEVELS["A"], None)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from streamer.identity.authority import Authority
 from streamer.identity.certificates import Signer, file_name
 from streamer.identity.verification import Verifier
 from tests.fuzzing.target import Target, shape
-from tests.identity.signing import NOW_S, PLAN, URL, call, numbers, one, spc, tn_list
+from tests.identity.signing import CALLED, NOW_S, PLAN, URL, call, diversion, numbers, one, spc, tn_list
 from tests.identity.signing import header as signed
 from tests.identity.test_passport import EXAMPLE
 
@@ -29,17 +29,20 @@ def header(data):
     setup = call(text)
     found = verifier().verify(setup, setup.at)
     try:
-        token = passport.read(text)
+        passports = passport.read(text)
     except IdentityError as error:
         assert found.result == results.MALFORMED
         return shape(error)
-    if token is None:
-        assert found.result == results.NOTHING
+    if not passports.shaken:
+        assert found == (results.NOTHING, None)
         return "other"
     assert found.result != results.MALFORMED
-    assert (found.missing == token.x5u) == (found.result == results.UNKNOWN_CERTIFICATE)
-    assert found.result <= 0 or abs(token.iat_s - NOW_S) <= 60
-    return results.name_of(found.result)
+    if found.result == results.UNKNOWN_CERTIFICATE:
+        assert found.missing in {token.x5u for token in passports.shaken}
+    elif found.missing is not None:
+        assert found.result == results.NOTHING and found.missing in {token.x5u for token in passports.diversions}
+    assert found.result <= 0 or min(abs(token.iat_s - NOW_S) for token in passports.shaken) <= 60
+    return results.name_of(found.result), min(len(passports.shaken), 3), min(len(passports.diversions), 3)
 
 
 def numbers_of(data):
@@ -58,7 +61,24 @@ def numbers_of(data):
 def headers():
     made = signed(KEY)
     div = f"{EXAMPLE};info=<https://cert.example.org/passport.cer>;ppt=div"
-    return [text.encode() for text in (made, f"Identity: {div}, {made}", signed(KEY, iat=NOW_S - 61), div, EXAMPLE)]
+    sent_on = ",".join(
+        (signed(KEY), diversion(CALLED, "77055550000", KEY), diversion("77055550000", "77055550001", KEY))
+    )
+    elsewhere = signed(KEY, claims={"dest": {"tn": ["77055550000"]}})
+    led = f"{elsewhere}\r\nIdentity: {diversion('77055550000', CALLED, KEY)}"
+    return [
+        text.encode()
+        for text in (
+            made,
+            f"Identity: {div}, {made}",
+            signed(KEY, iat=NOW_S - 61),
+            div,
+            EXAMPLE,
+            sent_on,
+            led,
+            f"{elsewhere},{made}",
+        )
+    ]
 
 
 TARGETS = (
