@@ -33,7 +33,8 @@ PART: Final = 1_024
 """Rows of a message at most."""
 STEP_MS: Final = 1_000
 _APART_MS: Final = 37
-"""By so much the seconds of neighbouring partitions are apart, so that they are not all added up at once."""
+"""By so much the seconds of neighbouring partitions are apart, so that they are not all added up at once; never by a whole second,
+since a sum of any partition has to fall into the windows that the others' are in."""
 _BLOCK: Final = 1_000
 """Numbers of a block."""
 PREFIX_BLOCKS: Final = 10_000
@@ -160,8 +161,12 @@ def is_told(x: Any, limits: Any) -> bool:
 
 @loop
 def note(tallies: Tallies, partition: int, clock_ms: int, callee: int, block: int, trunk: int, bits: int) -> None:
-    """A record that counts; `clock_ms` is the log's time."""
-    second = (clock_ms + partition * _APART_MS) // STEP_MS * STEP_MS
+    """A record that counts; `clock_ms` is the log's time.
+
+    Numbers never fall: where that of the partition lies ahead of the clock (a broker's clock went back, or a worker whose
+    partitions were further apart handed it over), rows go into that message until the clock has passed it.
+    """
+    second = (clock_ms + partition * _APART_MS % STEP_MS) // STEP_MS * STEP_MS
     if second > tallies.number[partition]:
         tallies.number[partition] = second
         tallies.filled[partition] = 0

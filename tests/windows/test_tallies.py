@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from streamer.calls import signals
 from streamer.errors import MessageError
+from streamer.signals.merger import Merger
 from streamer.windows import tallies
+from streamer.windows.hashing import secret_words
 
 ROWS = st.lists(
     st.tuples(
@@ -95,6 +97,50 @@ def test_what_is_put_back_goes_on_where_it_was():
     assert ours.counts.tolist() == theirs.counts.tolist()
     tallies.drop(other, 1)
     assert not len(tallies.held(other, 1))
+
+
+def message_of(partition, told):
+    rows = signals.Rows(np.column_stack([told.callee, told.block]), np.zeros(len(told.callee), np.int64), told.counts)
+    return signals.packed(partition, told.number, [], rows)
+
+
+def test_sums_of_every_partition_that_there_may_be_are_merged_however_many_there_are():
+    held, merger, begin = tallies.tallies(1_024, 2 * tallies.PART), Merger(secret_words(b"test")), 1_760_000_000_000
+    numbers = set()
+    for at in range(begin, begin + 3_000, 100):
+        for partition in range(1_024):
+            tallies.note(held, partition, at, 77272345678, 0, 0, 1)
+        for partition in tallies.complete(held):
+            for told in tallies.take(held, partition):
+                assert abs(told.number - at) <= 2 * tallies.STEP_MS
+                numbers.add(told.number)
+                merger.take(0, message_of(partition, told), at)
+    assert len(numbers) == 3
+    waiting = sum(len(tallies.held(held, partition)) for partition in range(1_024))
+    assert merger.total("callee", "+77272345678", "attempts") == 30 * 1_024 - waiting > 20 * 1_024
+
+
+@pytest.mark.parametrize("partition", [27, 28, 100, 269])
+@pytest.mark.parametrize("a_second", [4, 400])
+def test_a_partition_whose_number_lies_ahead_loses_and_doubles_nothing(partition, a_second):
+    """As a worker hands it over whose partitions were 37 ms apart without an end; rows that it had not told go over too."""
+    begin, merger = 1_760_000_000_000, Merger(secret_words(b"test"))
+    held = tallies.tallies(partition + 1, 40 * tallies.PART)
+    for row in range(3):
+        tallies.note(held, partition, begin, 77272345678, 0, 0, 1)
+    rows, number = tallies.held(held, partition), (begin + 37 * partition) // 1_000 * 1_000
+    rows[:, tallies.NUMBER] = number
+    tallies.put(held, partition, rows, number, 3)
+    noted, numbers = 3, [number - 1]
+    for at in range(begin, begin + 15_000, 1_000 // a_second):
+        tallies.note(held, partition, at, 77272345678, 0, 0, 1)
+        noted += 1
+        for told in tallies.take(held, partition):
+            assert told.number > numbers[-1]
+            numbers.append(told.number)
+            assert merger.take(0, message_of(partition, told), at)
+    assert merger.total("callee", "+77272345678", "attempts") == noted - len(tallies.held(held, partition))
+    assert numbers[-1] <= begin + 15_000 + tallies.STEP_MS
 
 
 def rows_of(n=3):
