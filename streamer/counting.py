@@ -52,6 +52,8 @@ LIMITS: Final[dict[str, Limit]] = {
     "crowd_own_lines": Limit(10, 1, _MOST, "calls on a number that so many own lines call within a minute are no burst, but a quiz"),
     "crowd_share": Limit(0.2, 0, 1, "if these lines are such a part of its callers, as they are among people"),
     "device_lines_most": Limit(64, 2, _MOST, "an IMEI that more busy lines share stands for something else, as a row of zeros does"),
+    "cell_lines_most": Limit(5_000, 2, _MOST, "so does a cell that more share, as one of a whole region"),
+    "holder_lines_most": Limit(5_000, 2, _MOST, "so does a holder, as one of all who pay beforehand"),
     "watched_h": Limit(1, 0, 24, "hours for which a busy line is watched before it is known how much it is called"),
     "lure_every": Limit(5, 1, _MOST, "a number that is found to lure is told of at each of its calls in 10 min that is a multiple of this"),
     "new_line_calls": Limit(4, 1, _MOST, "a line that is new is told of from so many calls in the hour on"),

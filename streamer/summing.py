@@ -18,6 +18,14 @@ from streamer.windows import tallies
 from streamer.windows.tallies import E164, Tallies
 
 _LONGEST: Final = 64
+_NOBODY: Final = frozenset(
+    {
+        "anonymous", "default", "dummy", "empty", "missing", "n/a", "na", "nan", "nil", "none", "notavailable", "null", "prepaid",
+        "restricted", "test", "unavailable", "undefined", "unknown", "unregistered", "unspecified", "withheld",
+    }
+)  # fmt: skip
+"""What publishers write for want of a device, a cell or a holder, without case, blanks, brackets, hyphens and low lines."""
+_AROUND: Final = str.maketrans("", "", " \t\r\n-_.:()[]<>{}'\"")
 _SIM_AGE: Final = features.INDEX["sim_age"]
 _IN_TEN_MINUTES: Final = features.INDEX["attempts_10m"]
 _IN_A_DAY: Final = [features.INDEX[f"{name}_24h"] for name in ("attempts", "distinct", "answered")]
@@ -56,8 +64,15 @@ def _message(partition: int, sums: tallies.Sums, names: Mapping[int, tuple[str, 
 
 
 def _named(value: str | None) -> str | None:
-    """A device, cell or SIM that can be told apart; publishers may write anything."""
-    return value if value is not None and len(value) <= _LONGEST and len(set(value)) > 1 else None
+    """A device, cell, SIM or holder that can be told apart; publishers may write anything.
+
+    >>> _named("35-693803-564380-9"), _named("Unknown"), _named("<pre-paid>"), _named("000000-00-000000"), _named("N/A")
+    ('35-693803-564380-9', None, None, None, None)
+    """
+    if value is None or len(value) > _LONGEST:
+        return None
+    bare = value.casefold().translate(_AROUND)
+    return value if len(set(bare)) > 1 and bare not in _NOBODY else None
 
 
 def _busy_lines(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, bytes]]:
@@ -72,7 +87,7 @@ def _busy_lines(given: Read, out: Verdicts, known: InForce) -> list[tuple[str, b
             at=int(out.columns[at, columns.SAID_AT]), operator=setup.operator, line=line, call_id=setup.call_id,
             attempts=int(attempts), distinct=int(distinct), answered=int(answered),
             imsi=_named(setup.imsi), imei=_named(setup.imei), cell=_named(setup.cell),
-            holder=known.facts.holder_of(int(given.columns.key[at])),
+            holder=_named(known.facts.holder_of(int(given.columns.key[at]))),
         )  # fmt: skip
         found.append((line, encode(told)))
     return found

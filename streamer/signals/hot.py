@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from streamer.calls.cases import SubjectKind
 from streamer.calls.signals import Signal, SwappedSim
-from streamer.signals.lines import DAY_MS, Lines, Watched
+from streamer.signals.lines import DAY_MS, MICRO, Lines, Together, Watched, together
 from streamer.signals.names import table_of
 
 WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000, "campaign": 3_600_000}
@@ -62,9 +62,9 @@ def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
     alone = of_lines(lines.alone(signal.subject), enough_ms)
     yield Hot("sim", signal.subject, signal.at, alone | since, calls, operators)
     for kind in _DEVICES:
-        if kind in about:
-            figures = of_lines(lines.together(kind, about[kind]), enough_ms) | since
-            yield Hot(kind, about[kind], signal.at, figures, calls, operators)
+        shared = lines.together(kind, about[kind]) if kind in about else None
+        if shared is not None:
+            yield Hot(kind, about[kind], signal.at, _figures_of(shared) | since, calls, operators)
 
 
 def swapped(told: SwappedSim) -> Hot:
@@ -95,16 +95,16 @@ def of_lines(lines: Sequence[Watched], long_enough_ms: int) -> dict[str, float]:
     >>> of_lines([Watched(30, 29, 12, 2, 7_200_000), Watched(20, 20, 8, 0, 60_000)], 3_600_000)
     {'sims': 2.0, 'calls': 50.0, 'victims': 49.0, 'answered': 20.0, 'incoming': 40.0}
     """
-    calls = sum(line.attempts for line in lines)
+    return _figures_of(together(lines, long_enough_ms))
+
+
+def _figures_of(lines: Together) -> dict[str, float]:
     found = {
-        "sims": float(len(lines)),
-        "calls": float(calls),
-        "victims": float(sum(line.distinct for line in lines)),
-        "answered": float(sum(line.answered for line in lines)),
+        "sims": float(lines.lines),
+        "calls": float(lines.attempts),
+        "victims": float(lines.distinct),
+        "answered": float(lines.answered),
     }
-    watched = [line for line in lines if line.watched_ms >= max(long_enough_ms, 1)]
-    of_watched = sum(line.attempts for line in watched)
-    if of_watched:
-        a_day = sum(line.incoming * DAY_MS / line.watched_ms for line in watched)
-        found["incoming"] = a_day * calls / of_watched
+    if lines.watched:
+        found["incoming"] = lines.pace * lines.attempts / (lines.watched * MICRO)
     return found

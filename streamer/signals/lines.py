@@ -1,12 +1,15 @@
-"""Own lines that call many numbers: what their set-ups said last, the devices they share, and who calls them back."""
+"""Own lines that call many numbers: what their set-ups said last, the devices they share, and who calls them back.
+
+Figures of the lines that share a device, a cell or a holder are kept running, so that a line costs the same however many
+share what it shares: a value that stands for something else, as a row of zeros does, may be that of every line there is.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from streamer import counting
 from streamer.calls.signals import BusyLine, Signal
@@ -15,17 +18,26 @@ DAY_MS: Final = 86_400_000
 MOST: Final = 500_000
 """Lines held at a time; those beyond are not told of until others are silent for a day."""
 _HOUR_MS: Final = 3_600_000
-_DEVICE: Final = ("imei", "cell", "holder")
+_SHARED_MOST: Final = {
+    "imei": "device_lines_most", "cell": "cell_lines_most", "holder": "holder_lines_most",
+}  # fmt: skip
+"""What lines may share, and the limit from which on it stands for something else."""
+_DEVICE: Final = tuple(_SHARED_MOST)
+MICRO: Final = 1_000_000
+"""Millionths, in which paces are kept."""
 _ABOUT: Final = ("operator", "imsi", "imei", "cell", "holder", "call_id")
 
 
 class _Line(Struct):
-    """A line: what was told of it last, since when calls to it are counted and up to which place of the log, and how many came."""
+    """A line: what was told of it last, since when calls to it are counted and up to which place of the log, and how many came;
+    and its pace as the devices' figures have it (`pace_of`).
+    """
 
     told: BusyLine
     since_ms: int
     counted_to: int
     incoming: int = 0
+    pace: int | None = None
 
 
 class Watched(NamedTuple):
@@ -38,14 +50,45 @@ class Watched(NamedTuple):
     watched_ms: int
 
 
+class Together(Struct):
+    """Busy lines taken together: how many, their calls, called numbers and answers of 24 h; of those that were watched for long
+    enough the calls, and calls to them in 24 h, in millionths: whole numbers, of which what was added can be taken away again.
+    """
+
+    lines: int = 0
+    attempts: int = 0
+    distinct: int = 0
+    answered: int = 0
+    watched: int = 0
+    pace: int = 0
+
+    def add(self, of: Watched | BusyLine, pace: int | None, sign: int = 1) -> None:
+        """Add what is known of a line, or take it away; `pace` is None of one that was not watched for long enough."""
+        self.lines += sign
+        self.attempts += sign * of.attempts
+        self.distinct += sign * of.distinct
+        self.answered += sign * of.answered
+        if pace is not None:
+            self.watched += sign * of.attempts
+            self.pace += sign * pace
+
+
+class _Device(Struct):
+    """Lines that share something, those that were told of last at the end."""
+
+    lines: dict[str, None] = {}
+    figures: Together = field(default_factory=Together)
+
+
 class Lines:
     """The busy lines of the last 24 hours, by number."""
 
     def __init__(self) -> None:
         self._held: dict[str, _Line] = {}
         self._by_digits: dict[int, _Line] = {}
-        self._by_device: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in _DEVICE}
+        self._by_device: dict[str, dict[str, _Device]] = {name: {} for name in _DEVICE}
         self._new: dict[str, None] = {}
+        self.long_enough_ms = 0
         self.follow(counting.limits({}))
 
     def __len__(self) -> int:
@@ -53,9 +96,12 @@ class Lines:
 
     def follow(self, limits: Mapping[str, float]) -> None:
         """Go by these limits from now on, by their names (`streamer.counting`)."""
-        self._shared_most = limits["device_lines_most"]
-        self.long_enough_ms = int(limits["watched_h"] * _HOUR_MS)
+        self._shared_most = {name: limits[limit] for name, limit in _SHARED_MOST.items()}
+        before, self.long_enough_ms = self.long_enough_ms, int(limits["watched_h"] * _HOUR_MS)
         """A line has to be watched for so long before it is known how much it is called."""
+        if self.long_enough_ms != before:
+            for held in self._held.values():
+                self._set_pace(held)
 
     def tell(self, line: BusyLine, *, again: bool = True) -> None:
         """A busy line calls; what is older than what is known changes nothing, nor does the same where that is not told `again`."""
@@ -66,15 +112,13 @@ class Lines:
             held = self._held[line.line] = self._by_digits[_digits(line.line)] = _Line(line, line.at, 0)
         elif line.at < held.told.at or (line.at == held.told.at and not again):
             return
-        self._leave(held.told)
+        else:
+            self._leave(held)
         if line.at - held.since_ms >= DAY_MS:  # older calls count for less: the pace stays as it is
             held.incoming //= 2
             held.since_ms += (line.at - held.since_ms) // 2
         held.told = line
-        for name in _DEVICE:
-            value = getattr(line, name)
-            if value:
-                self._by_device[name][value].add(line.line)
+        self._join(held)
         self._new[line.line] = None
 
     def called(self, offset: int, callees: Any, attempts: Any) -> None:
@@ -86,6 +130,7 @@ class Lines:
             held = known(number)
             if held is not None and offset >= held.counted_to:
                 held.incoming += count
+                self._set_pace(held)
 
     def skip(self, place: int, at_ms: int, end: int, since_ms: int = 0) -> None:
         """Counts are read from `place` on, where the log was at `at_ms`; those between what was counted of a line and that place are not.
@@ -97,6 +142,7 @@ class Lines:
             if held.counted_to < place or held.counted_to > end:
                 held.since_ms += max(0, at_ms - max(held.told.at, since_ms))
                 held.counted_to = place
+                self._set_pace(held)
 
     def restore(self, signal: Signal) -> None:
         """A line as it was said last."""
@@ -114,6 +160,7 @@ class Lines:
         self._new.pop(told.line, None)
         held.since_ms = signal.at - int(values.get("watched_h", 0.0) * _HOUR_MS)
         held.counted_to, held.incoming = signal.position, int(values.get("incoming", 0))
+        self._set_pace(held)
 
     def told(self, position: int) -> Iterator[Signal]:
         """What is to be said of lines that called since this was last asked."""
@@ -140,29 +187,33 @@ class Lines:
         self._new = {}
 
     def sharing(self, device: str, value: str | None) -> int:
-        """How many busy lines share an IMEI, a cell or a holder."""
-        count = len(self._by_device[device].get(value, ())) if value else 0
-        return 0 if device == "imei" and count > self._shared_most else count
+        """How many busy lines share an IMEI, a cell or a holder; 0 where so many do that it stands for something else."""
+        shared = self._shared(device, value)
+        return 0 if shared is None else len(shared.lines)
 
     def sharers(self, device: str, value: str) -> list[str]:
         """The busy lines that share an IMEI, a cell or a holder; none of anything else."""
-        return sorted(self._by_device.get(device, {}).get(value, ()))
+        held = self._by_device.get(device, {}).get(value)
+        return [] if held is None else sorted(held.lines)
 
     def alone(self, number: str) -> list[Watched]:
         """What is known of a line; nothing of one that is not busy."""
         held = self._held.get(number)
         return [] if held is None else [_watched(held)]
 
-    def together(self, device: str, value: str) -> list[Watched]:
-        """What is known of the busy lines that share an IMEI, a cell or a holder."""
-        return [_watched(self._held[number]) for number in self.sharers(device, value)]
+    def together(self, device: str, value: str) -> Together | None:
+        """What is known of the busy lines that share an IMEI, a cell or a holder; None where there are none, or so many that it
+        stands for something else.
+        """
+        shared = self._shared(device, value)
+        return None if shared is None else shared.figures
 
     def forget(self, number: str) -> None:
         """A line has been silent for a day."""
         held = self._held.pop(number, None)
         if held is not None:
             self._by_digits.pop(_digits(number), None)
-            self._leave(held.told)
+            self._leave(held)
             self._new.pop(number, None)
 
     def _pace(self, held: _Line) -> dict[str, float]:
@@ -171,14 +222,54 @@ class Lines:
         known = watched_ms >= max(self.long_enough_ms, 1)
         return {"incoming_24h": held.incoming * DAY_MS / watched_ms} if known else {}
 
-    def _leave(self, line: BusyLine) -> None:
+    def _shared(self, device: str, value: str | None) -> _Device | None:
+        held = self._by_device[device].get(value) if value else None
+        return None if held is None or len(held.lines) > self._shared_most[device] else held
+
+    def _devices(self, line: BusyLine) -> Iterator[tuple[dict[str, _Device], str]]:
         for name in _DEVICE:
             value = getattr(line, name)
             if value:
-                lines = self._by_device[name][value]
-                lines.discard(line.line)
-                if not lines:
-                    del self._by_device[name][value]
+                yield self._by_device[name], value
+
+    def _join(self, held: _Line) -> None:
+        held.pace = pace_of(_watched(held), self.long_enough_ms)
+        for devices, value in self._devices(held.told):
+            device = devices.setdefault(value, _Device())
+            device.lines[held.told.line] = None
+            device.figures.add(held.told, held.pace)
+
+    def _leave(self, held: _Line) -> None:
+        for devices, value in self._devices(held.told):
+            device = devices[value]
+            del device.lines[held.told.line]
+            device.figures.add(held.told, held.pace, -1)
+            if not device.lines:
+                del devices[value]
+
+    def _set_pace(self, held: _Line) -> None:
+        """Calls to it, or for how long it was watched, are others than before."""
+        before, held.pace = held.pace, pace_of(_watched(held), self.long_enough_ms)
+        if held.pace != before:
+            for devices, value in self._devices(held.told):
+                figures = devices[value].figures
+                figures.add(held.told, before, -1)
+                figures.add(held.told, held.pace)
+
+
+def together(lines: Iterable[Watched], long_enough_ms: int) -> Together:
+    """Some lines taken together."""
+    found = Together()
+    for line in lines:
+        found.add(line, pace_of(line, long_enough_ms))
+    return found
+
+
+def pace_of(line: Watched, long_enough_ms: int) -> int | None:
+    """Calls to a line in 24 h at the pace of the time that it was watched, in millionths; None where that was not long enough."""
+    if line.watched_ms < max(long_enough_ms, 1):
+        return None
+    return line.incoming * DAY_MS * MICRO // line.watched_ms
 
 
 def _digits(line: str) -> int:
