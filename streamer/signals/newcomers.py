@@ -23,6 +23,8 @@ _LOOK: Final = 100
 _MOST_SAID: Final = 1e12
 """As much as a signal may say."""
 _FIGURES: Final = ("lines", "replaced", "attempts", "answered", "short", "talk", "incoming")
+_COUNTED: Final = "counted_h"
+"""Hours since the figures were counted, where the merger that says so did not count them."""
 
 
 class _Line(Struct):
@@ -31,7 +33,9 @@ class _Line(Struct):
 
 
 class _Range(Struct):
-    """Lines by their digits; when it was told of last and how many had given way then; what a merger said before this one."""
+    """Lines by their digits; when it was told of last and how many had given way then; what a merger said before this one, and when
+    that was counted.
+    """
 
     lines: dict[int, _Line] = {}
     said_ms: int = 0
@@ -93,10 +97,12 @@ class Newcomers:
                     line.incoming += count
 
     def restore(self, signal: Signal) -> None:
-        """A range as it was said last: that stands until more is known, for an hour at most."""
+        """A range as it was said last: that stands until more is known, for an hour at most after it was counted, however
+        often mergers take over meanwhile.
+        """
         found = self._ranges.setdefault(signal.subject, _Range())
         found.before = {name: signal.values.get(f"{name}_1h", 0.0) for name in _FIGURES}
-        found.before_ms = signal.at
+        found.before_ms = signal.at - int(HOUR_MS * max(0.0, signal.values.get(_COUNTED, 0.0)))
         self._said[signal.subject] = None
 
     def told(self, now_ms: int, watched_h: float, position: int) -> Iterator[tuple[str, Signal | None]]:
@@ -136,6 +142,8 @@ class Newcomers:
         found.said_ms, found.replaced = now_ms, figures["replaced"]
         self._said[subject] = None
         values = {f"{name}_1h": min(value, _MOST_SAID) for name, value in figures.items()} | {"watched_h": watched_h}
+        if figures is found.before:
+            values[_COUNTED] = max(0, now_ms - found.before_ms) / HOUR_MS
         signal = Signal(
             kind="range", subject=subject, at=now_ms, until=now_ms + LASTS_MS, values=values, position=position
         )

@@ -154,7 +154,10 @@ def test_whoever_takes_over_says_what_was_said_until_more_is_known_or_an_hour_is
     second.restore(msgspec.json.decode(msgspec.json.encode(signal), type=type(signal)))
     second.take(0, sums(0, NOW + MINUTE, [call(0, 0, 0)]))
     second.take(1, line(30, NOW + MINUTE, NOW, 5, trunk="transit-1"))
-    assert said(second)[f"range/{OVER}"].values == signal.values | {"watched_h": round(MINUTE / HOUR_MS, 4)}
+    assert said(second)[f"range/{OVER}"].values == signal.values | {
+        "watched_h": round(MINUTE / HOUR_MS, 4),
+        "counted_h": MINUTE / HOUR_MS,
+    }
     for number in range(12):
         second.take(2 + number, line(number, NOW + 2 * MINUTE, trunk="transit-1"))
     second.take(20, sums(0, NOW + 2 * MINUTE, [call(0, 0, 0)]))
@@ -163,6 +166,35 @@ def test_whoever_takes_over_says_what_was_said_until_more_is_known_or_an_hour_is
     third.restore(signal)
     third.take(0, sums(0, NOW + HOUR_MS, [call(0, 0, 0)]))
     assert said(third)[f"range/{OVER}"] is None
+
+
+def campaign(held, since=0):
+    """Ten lines that give way to one another within 50 minutes, of which the log holds what came from then on."""
+    for number in range(10):
+        for minute in range(5 * number, 5 * number + 5):
+            at = NOW + minute * MINUTE
+            if at >= since:
+                attempts = 4 * (minute - 5 * number) + 4
+                held.tell(line(number, at, NOW + 5 * number * MINUTE, attempts, trunk="transit-1"))
+
+
+@pytest.mark.parametrize("every", [10, 25, 50, 59, 600])
+def test_a_range_is_not_told_of_for_longer_than_an_hour_beyond_its_lines_however_often_it_is_taken_over(every):
+    held, said, last = Newcomers(), [], None
+    campaign(held)
+    for minute in range(50, 600):
+        now = NOW + minute * MINUTE
+        if minute % every == 0:
+            held = Newcomers()
+            if last is not None:
+                held.restore(msgspec.json.decode(msgspec.json.encode(last), type=type(last)))
+            campaign(held, now - HOUR_MS)
+        for _, signal in [*held.told(now, 1.0, 1), *held.again(now, 1.0, 1)]:
+            last = signal
+            said.append((minute, signal))
+    assert [minute for minute, _ in said[:44]] == [*range(50, 94)]
+    assert said[-1][1] is None
+    assert said[-1][0] <= 94 + 61
 
 
 @pytest.mark.parametrize("number", ["+0", "+77012345678901234567", "+\u0661\u0662\u0663\u0664\u0665", "x", " "])
