@@ -166,7 +166,7 @@ class ActiveMerger:
             raise TransportError(f"signals cannot be published: {self._failure}")
         if time.monotonic() >= self._next_show:
             self._next_show = time.monotonic() + _SHOW_EVERY_S
-            self._metrics.show(self.merger)
+            self._metrics.show(self.merger, self.casebook)
 
     def _look_ahead(self) -> None:
         """Leave out what is left of the time before the last minutes, if that takes too long."""

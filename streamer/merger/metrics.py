@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
+from streamer.signals.casebook import Casebook
 from streamer.signals.merger import Merger
 from streamer.versions import told
 
@@ -30,15 +31,17 @@ class MergerMetrics:
         )
         self.held = Gauge("streamer_signals_subjects", "Subjects held, by kind", ["kind"], registry=registry)
         self.refused = Gauge(
-            "streamer_signals_refused", "Times that a subject was not counted for want of room", registry=registry
+            "streamer_signals_refused",
+            "Times that a subject was not counted, or a case not opened, for want of room",
+            registry=registry,
         )
         self.lag = Gauge("streamer_signals_lag", "Messages of counts that are not merged yet", registry=registry)
         self.dead_letters = Counter(
             "streamer_signals_dead_letters", "Messages that could not be read", ["reason"], registry=registry
         )
 
-    def show(self, merger: Merger) -> None:
+    def show(self, merger: Merger, casebook: Casebook) -> None:
         """What is held now."""
         for kind, count in merger.held.items():
             self.held.labels(kind).set(count)
-        self.refused.set(merger.refused)
+        self.refused.set(merger.refused + casebook.refused)

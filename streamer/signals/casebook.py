@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from streamer.calls.cases import MEASURES, Case, CaseStatus
+from streamer.calls.cases import MEASURES, Case, CaseStatus, Measure
 from streamer.calls.decisions import Policy
 from streamer.calls.events import LATEST_MS
 from streamer.grounds import in_force, judged
@@ -26,14 +26,20 @@ SILENCE_MS: Final = 7 * DAY_MS
 """After so long without a signal a case is closed, and the next signal opens another."""
 STILL_MS: Final = DAY_MS
 """That a subject is still at it is published once in so long."""
+IDLE_MS: Final = 2 * STILL_MS
+"""An open case that has said nothing for so long was not heard of within a day: it says so once in `STILL_MS`, when it is heard of."""
 MOST: Final = 65_536
-"""Cases held at a time, closed ones among them, which go first."""
+"""Cases that are open at a time. Closed ones are remembered beside them, so that a subject that is heard of again goes on where it
+stopped: twice as many cases at most are held, and of the closed ones half as many as may be open at least.
+"""
 MOST_CALLS: Final = 30
 """Ids of calls kept with a case: with them, and all other texts at their longest, a record stays below 64 KiB."""
 MOST_OPERATORS: Final = 16
 MOST_CALLED: Final = 8
 """Called numbers kept with a case."""
 _SILENT: Final = f"nothing more was heard of it for {SILENCE_MS // DAY_MS} days"
+_MAKE_ROOM: Final = 2
+"""Cases that are closed to open one: where more are open than can be, as after people opened some, they come to be fewer."""
 _LONGEST: Final = 255
 """Characters of a subject's name: whoever publishes may write names of any length."""
 
@@ -43,8 +49,11 @@ class Casebook:
 
     def __init__(self, most: int = MOST) -> None:
         self._held: dict[str, Case] = {}
+        self._open: dict[Measure, dict[str, None]] = {measure: {} for measure in MEASURES}
         self._most = most
-        self._most_read = 2 * most
+        self._most_held = 2 * most
+        self.refused = 0
+        """Times that a case was not opened, or not opened again, since none had to make room for it."""
         self.follow(Policy(version=DEFAULT))
 
     def __len__(self) -> int:
@@ -58,9 +67,7 @@ class Casebook:
         """A record of the topic was read: before the first signal all that there are, then each that comes."""
         held = self._held.get(case.subject)
         if held is None or case.case == held.case or case.opened_at > held.opened_at:
-            self._held[case.subject] = merged(held, case)
-            if len(self._held) > self._most_read:
-                self._forget_closed()
+            self._put(merged(held, case))
 
     def heed(self, hot: Hot) -> list[Case]:
         """A subject is hot: what is to be published of it, in this order; mostly nothing."""
@@ -69,11 +76,13 @@ class Casebook:
         if seen is None or (held is not None and hot.at_ms < held.opened_at):
             return []
         if held is None:
-            return [*self._room(), self._put(seen)]
+            return self._opened(seen)
         if hot.at_ms - _quiet_from(held) > SILENCE_MS:
-            return [*self._closed(held), self._put(seen)]
+            return [*self._closed(held), *self._opened(seen)]
         after = _updated(held, seen)
-        return [] if after is held else [self._put(after)]
+        if after is held:
+            return []
+        return [self._put(after)] if after.status == held.status else self._opened(after)
 
     def expire(self, now_ms: int) -> list[Case]:
         """The clock of events has come to `now_ms`: the cases that are closed since nothing more was heard of them.
@@ -110,29 +119,52 @@ class Casebook:
         )
 
     def _put(self, case: Case) -> Case:
+        held = self._held.get(case.subject)
+        if held is not None:
+            self._open[held.measure].pop(case.subject, None)
         self._held[case.subject] = case
+        if case.status == "open":
+            self._open[case.measure][case.subject] = None
+        if len(self._held) > self._most_held:
+            self._forget_closed()
         return case
 
     def _closed(self, case: Case, why: str = _SILENT) -> list[Case]:
         return [] if case.status == "closed" else [self._put(_turned(case, "closed", why))]
 
-    def _room(self) -> list[Case]:
-        """Make room for one more: closed cases go first, then those that were silent longest, which are closed."""
-        too_many = len(self._held) - self._most + 1
-        if too_many <= 0:
+    def _opened(self, case: Case) -> list[Case]:
+        """Open a case if there is room, which others make that are closed for it: those of weaker measures first, then those of
+        which nothing was said for longest. A case that was heard of within a day makes room for a stronger measure only.
+        """
+        said: list[Case] = []
+        for _ in range(_MAKE_ROOM):
+            if sum(map(len, self._open.values())) < self._most:
+                break
+            going = self._going(case)
+            if going is None:
+                break
+            said += self._closed(going, f"{self._most} other cases are open, and weaker or more silent ones make room")
+        if not said and sum(map(len, self._open.values())) >= self._most:
+            self.refused += 1
             return []
-        going = nsmallest(too_many, self._held.values(), key=lambda case: (case.status == "open", _quiet_from(case)))
-        said = [closed for case in going for closed in self._closed(case, f"{self._most} newer cases are held")]
-        for case in going:
-            del self._held[case.subject]
-        return said
+        return [*said, self._put(case)]
+
+    def _going(self, coming: Case) -> Case | None:
+        """The open case that makes room for another one; None where none has to."""
+        for measure in MEASURES[: _strength(coming) + 1]:
+            first = next(iter(self._open[measure]), None)
+            if first is not None:
+                case = self._held[first]
+                if measure != coming.measure or coming.heard_at - _quiet_from(case) > IDLE_MS:
+                    return case
+        return None
 
     def _forget_closed(self) -> None:
-        """Far more were read than can be held: the closed ones that were silent longest go, without a word."""
-        closed = (case for case in self._held.values() if case.status == "closed")
-        for case in nsmallest(len(self._held) - self._most, closed, key=_quiet_from):
+        """More are held than can be: the closed ones that were silent longest go, without a word."""
+        closed = [case for case in self._held.values() if case.status == "closed"]
+        for case in nsmallest(len(closed) - self._most // 2, closed, key=_quiet_from):
             del self._held[case.subject]
-        self._most_read = max(2 * self._most, 2 * len(self._held))
+        self._most_held = max(2 * self._most, len(self._held) + self._most // 2)
 
 
 def merged(before: Case | None, record: Case) -> Case:

@@ -161,18 +161,81 @@ def test_an_update_by_a_book_that_does_not_know_of_a_change_does_not_undo_it():
     assert merged(held, still) == still
 
 
+class Readers:
+    """A full book of cases, and what readers of the topic know of them; the book reads back what it publishes."""
+
+    def __init__(self, most):
+        self.book, self.log, self.shown = Casebook(most=most), [], {}
+
+    def heed(self, subject, at, values=BOX):
+        said = heard(self.book, at, values, subject)
+        for case in said:
+            self.log.append(case)
+            self.shown[case.subject] = merged(self.shown.get(case.subject), case)
+            self.book.restore(codec.decode_case(codec.encode(case)))
+        assert self.open() == {case.subject for case in self.book._held.values() if case.status == "open"}
+        return [(case.subject, case.status) for case in said]
+
+    def open(self):
+        return {case.subject for case in self.shown.values() if case.status == "open"}
+
+
 def test_a_full_book_closes_what_was_silent_longest_and_stays_full():
-    book, said = Casebook(most=3), []
+    seen = Readers(most=3)
     for number in range(20):
-        published = heard(book, AT + number, subject=f"{number}")
-        for case in published:
-            book.restore(case)  # read back from the topic
-        said += published
-        assert len(book) <= 4
-    assert [case.subject for case in said if case.status == "open"] == [f"imei/{number}" for number in range(20)]
-    closed = [case.subject for case in said if case.status == "closed"]
-    assert closed == [f"imei/{number}" for number in range(len(closed))]
-    assert 16 <= len(closed) <= 18
+        seen.heed(f"{number}", AT + number * DAY_MS)
+        assert len(seen.open()) <= 3
+        assert len(seen.book) <= 6
+    assert [case.subject for case in seen.log if case.status == "open"] == [f"imei/{number}" for number in range(20)]
+    closed = [case.subject for case in seen.log if case.status == "closed"]
+    assert closed == [f"imei/{number}" for number in range(17)]
+
+
+def test_a_case_that_made_room_is_open_again_for_readers_too_when_its_subject_is_heard_of_on_the_same_day():
+    seen = Readers(most=2)
+    for subject in ("1", "2"):
+        seen.heed(subject, AT, UNSURE)
+    assert seen.heed("3", AT + 1) == [("imei/1", "closed"), ("imei/3", "open")]
+    stronger = seen.heed("1", AT + 2)
+    assert stronger == [("imei/2", "closed"), ("imei/1", "open")]
+    assert seen.shown["imei/1"].case == "imei/1/2025-11-24"
+    assert (seen.shown["imei/1"].status, seen.shown["imei/1"].measure) == ("open", "bar_sim")
+
+
+def test_a_full_book_opens_nothing_instead_of_what_was_heard_of_within_a_day_but_for_a_stronger_measure():
+    seen = Readers(most=4)
+    for turn in range(50):  # six subjects that go on all the while, and room for four
+        for subject in range(6):
+            values = {name: value * (1 + turn / 100) for name, value in UNSURE.items()}
+            seen.heed(f"{subject}", AT + (6 * turn + subject) * 60_000, values)
+    assert [case.case for case in seen.log] == [f"imei/{subject}/2025-11-24" for subject in range(4)]
+    assert seen.book.refused == 2 * 50
+    late = AT + 300 * 60_000
+    assert seen.heed("5", late) == [("imei/0", "closed"), ("imei/5", "open")]  # its measure is stronger
+    assert seen.heed("0", late + 1, UNSURE) == []
+    for subject in ("1", "2", "3"):
+        assert seen.heed(f"bar-{subject}", late) == [(f"imei/{subject}", "closed"), (f"imei/bar-{subject}", "open")]
+    assert seen.heed("bar-4", late + 1) == []  # none is weaker, none silent
+    assert seen.heed("7", late + 3 * DAY_MS, UNSURE) == []  # none is as weak
+    assert seen.heed("bar-4", late + 3 * DAY_MS) == [("imei/5", "closed"), ("imei/bar-4", "open")]
+
+
+def test_a_book_in_which_people_opened_more_than_it_holds_comes_to_hold_no_more():
+    seen = Readers(most=3)
+    for number in range(9):
+        seen.heed(f"{number}", AT + number, UNSURE)
+    assert len(seen.open()) == 3
+    _, case = opened(values=UNSURE)
+    for number in range(9):
+        more = msgspec.structs.replace(case, subject=f"imei/{number}", case=f"imei/{number}/2025-11-24", revision=9)
+        seen.shown[more.subject] = more
+        seen.book.restore(more)
+    for number in range(10):
+        seen.heed(f"bar-{number}", AT + number)
+        assert len(seen.open()) < 9 - min(number, 3)
+    for number in range(3):
+        seen.heed(f"late-{number}", AT + 3 * DAY_MS)
+    assert len(seen.open()) == 3
 
 
 def test_a_book_that_is_read_back_is_bounded_and_keeps_what_is_open_and_what_was_heard_of_last():
