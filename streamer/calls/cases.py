@@ -18,6 +18,8 @@ MEASURES: Final[tuple[Measure, ...]] = ("watch", "alert_bank", "notify_partner",
 
 Called = Annotated[str, Meta(max_length=16, pattern="^[+]?[0-9]{1,15}$")]
 """A called number: `+` and digits, or the digits of a short one."""
+SharingLine = Annotated[str, Meta(max_length=16, pattern="^[+][0-9]{1,15}$")]
+"""An own line that shares something with others, by its caller key."""
 Figure = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
 
@@ -34,7 +36,7 @@ class Case(Struct, frozen=True, kw_only=True):
     """A SIM, IMEI, cell, holder, trunk, number block, called line or campaign, and the measure that is proposed.
 
     `subject` is `<kind of subject>/<its name>`, `evidence` ids of some of its calls, `calls` and `victims` the most that was
-    counted at a time, `called` the banks' numbers that a SIM called, `grounds` what was demanded of it by the version `policy` of the
+    counted at a time, `called` the banks' numbers that a SIM called, `lines` some of those that share the IMEI, cell or holder, `grounds` what was demanded of it by the version `policy` of the
     policy. All times are event times but
     `changed_at`, when a person last changed the status (`by`, `why`). The record with the highest (`changed_at`, `revision`)
     says what the status is: a later one in the log with a lower pair was written by somebody who did not know of that change.
@@ -50,6 +52,7 @@ class Case(Struct, frozen=True, kw_only=True):
     calls: Whole = 0
     victims: Whole = 0
     called: list[Called] = []
+    lines: list[SharingLine] = []
     evidence: list[CallId] = []
     first_at: Millis | None = None
     last_at: Millis | None = None

@@ -79,6 +79,8 @@ def _show(found: Filed) -> None:
     print_table(("when", "what", "by", "why"), done, indent=2)
     if case.called:
         say(f"  called: {', '.join(case.called)}")
+    if case.lines:
+        say(f"  lines: {', '.join(case.lines)}")
     say(f"  calls: {', '.join(case.evidence) or 'none named'}")
 
 

@@ -25,6 +25,8 @@ MOST_CALLS: Final = 100
 """Calls of a case that are looked for."""
 BLOCK_DIGITS: Final = 3
 """Digits of a number that its block of a thousand leaves out."""
+RANGE_DIGITS: Final = 4
+"""Digits that its range of ten thousand leaves out."""
 _LONGEST_WHY: Final = 1_024
 
 
@@ -66,7 +68,8 @@ def turn(settings: Settings, named: str, status: CaseStatus, by: str, why: str, 
 def calls(settings: Settings, case: Case, until_ms: int | None = None) -> dict[str, Recalled]:
     """What decisions and evidence in the logs say of the calls of a case, by call id; of those that are gone, nothing.
 
-    Its calls are those that it names, and others of its subject of which there is evidence, `MOST_CALLS` at most. Read
+    Its calls are those that it names, and others of its subject, or of the lines that it names, of which there is evidence,
+    `MOST_CALLS` at most. Read
     from shortly before its first call on (up to `until_ms`, if given, as the brokers' clock has it). Calls of the same id
     at other operators are none of its.
     """
@@ -165,4 +168,11 @@ def _is_about(proof: _Proof, case: Case, plan: HomePlan) -> bool:
         return f"{proof.decision.operator}/{proof.trunk}" == name
     if kind == "sim":
         return proof.origin == "own_line" and proof.caller_key == name
+    if kind == "campaign":
+        over, _, within = name.rpartition("/")
+        if over and f"{proof.decision.operator}/{proof.trunk}" != over:
+            return False
+        return proof.origin == ("interconnect" if over else "own_line") and proof.caller_key[:-RANGE_DIGITS] == within
+    if kind in ("imei", "cell", "holder"):
+        return proof.origin == "own_line" and proof.caller_key in case.lines
     return kind == "block" and proof.origin == "interconnect" and proof.caller_key[:-BLOCK_DIGITS] == name

@@ -176,13 +176,14 @@ def _page(filed: Filed, calls: Mapping[str, Recalled]) -> str:
         f"| {code(one.what)} | {one.observed:g} | {bounds(one.least, one.most)} |\n" for one in case.grounds
     )
     called = f"It called {', '.join(map(code, case.called))}.\n" if case.called else ""
+    lines = f"Lines that share it: {', '.join(map(code, case.lines))}.\n" if case.lines else ""
     members = "".join(f"| `{name}` | {what} |\n" for name, what in _MEMBERS.items())
     return f"""# Evidence in the case {code(case.case)}
 
 {case.kind}, proposed measure {case.measure}, {case.status}. Subject {code(case.subject)}; seen by {", ".join(map(code, case.operators)) or "nobody named"};
 {size(case)}; opened {time_text(case.opened_at)}, last seen {time_text(case.heard_at)}.
 Bounds are those of version {code(case.policy or "-")} of the policy.
-{called}
+{called}{lines}
 | figure | observed | bound |
 | --- | --- | --- |
 {grounds}

@@ -19,7 +19,7 @@ from streamer.calls.decisions import Policy
 from streamer.calls.events import LATEST_MS
 from streamer.grounds import in_force, judged
 from streamer.policies import DEFAULT
-from streamer.signals.hot import Hot
+from streamer.signals.hot import MOST_LINES, Hot
 
 DAY_MS: Final = 24 * 3_600_000
 SILENCE_MS: Final = 7 * DAY_MS
@@ -94,7 +94,7 @@ class Casebook:
 
     def _seen(self, hot: Hot) -> Case | None:
         """The case that a subject makes by itself; None when it makes none."""
-        kind, subject, at_ms, values, calls, operators, called = hot
+        kind, subject, at_ms, values, calls, operators, called, lines = hot
         found = judged(kind, values, self._rules)
         if found is None or not 0 <= at_ms <= LATEST_MS or not subject:
             return None
@@ -111,6 +111,7 @@ class Casebook:
             calls=int(values.get("calls", 0)),
             victims=int(values.get("victims", kind == "callee")),
             called=_joined([], called, MOST_CALLED),
+            lines=_joined([], lines, MOST_LINES),
             evidence=_joined([], calls, MOST_CALLS),
             first_at=min(at_ms, max(0, int(values.get("first_at", at_ms)))),
             last_at=at_ms,
@@ -186,6 +187,7 @@ def merged(before: Case | None, record: Case) -> Case:
         victims=max(older.victims, newer.victims),
         operators=_joined(older.operators, newer.operators, MOST_OPERATORS),
         called=_joined(older.called, newer.called, MOST_CALLED),
+        lines=_joined(older.lines, newer.lines, MOST_LINES),
         evidence=_joined(older.evidence, newer.evidence, MOST_CALLS),
         first_at=min((at for at in (older.first_at, newer.first_at) if at is not None), default=None),
         last_at=max((at for at in (older.last_at, newer.last_at) if at is not None), default=None),

@@ -21,6 +21,8 @@ from streamer.signals.names import table_of
 
 WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000, "campaign": 3_600_000}
 """What signals count over."""
+MOST_LINES: Final = 64
+"""Lines named of those that share something."""
 _DEVICES: Final[tuple[SubjectKind, ...]] = ("imei", "cell", "holder")
 _NAMES: Final = {"attempts": "calls", "victims": "bursts"}
 
@@ -29,7 +31,8 @@ class Hot(NamedTuple):
     """A subject that stands out: what a case may be made of.
 
     `values` are figures by their names; ``first_at`` among them is from when on calls were counted, ms. `calls` are ids of
-    some of its calls, `operators` those who saw it, `called` the protected numbers that it called.
+    some of its calls, `operators` those who saw it, `called` the protected numbers that it called, `lines` some of the lines that
+    share it.
     """
 
     kind: SubjectKind
@@ -39,6 +42,7 @@ class Hot(NamedTuple):
     calls: Sequence[str] = ()
     operators: Sequence[str] = ()
     called: Sequence[str] = ()
+    lines: Sequence[str] = ()
 
 
 def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
@@ -64,7 +68,8 @@ def hot(signal: Signal, lines: Lines) -> Iterator[Hot]:
     for kind in _DEVICES:
         shared = lines.together(kind, about[kind]) if kind in about else None
         if shared is not None:
-            yield Hot(kind, about[kind], signal.at, _figures_of(shared) | since, calls, operators)
+            named = lines.named(kind, about[kind], MOST_LINES)
+            yield Hot(kind, about[kind], signal.at, _figures_of(shared) | since, calls, operators, (), named)
 
 
 def swapped(told: SwappedSim) -> Hot:

@@ -7,6 +7,7 @@ share what it shares: a value that stands for something else, as a row of zeros 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct, field
@@ -207,6 +208,12 @@ class Lines:
         """
         shared = self._shared(device, value)
         return None if shared is None else shared.figures
+
+    def named(self, device: str, value: str, most: int) -> list[str]:
+        """So many at most of the busy lines that share an IMEI, a cell or a holder, those first that were told of last."""
+        held = self._by_device[device].get(value)
+        lines = reversed(held.lines) if held is not None else ()
+        return [line for line in islice(lines, most) if _digits(line) > 0]
 
     def forget(self, number: str) -> None:
         """A line has been silent for a day."""

@@ -12,7 +12,7 @@ from streamer.calls.events import LATEST_MS
 from streamer.calls.signals import SwappedSim
 from streamer.grounds import RULES, judged
 from streamer.signals.casebook import DAY_MS, MOST_CALLED, MOST_CALLS, MOST_OPERATORS, SILENCE_MS, Casebook, merged
-from streamer.signals.hot import Hot, swapped
+from streamer.signals.hot import MOST_LINES, Hot, swapped
 
 AT = 1_763_953_123_123
 BOX = {"sims": 14, "calls": 118, "victims": 112, "incoming": 0}
@@ -81,7 +81,12 @@ def test_calls_and_operators_of_a_case_are_bounded_whatever_comes():
     assert (len(case.evidence), len(case.operators)) == (MOST_CALLS, MOST_OPERATORS)
     said = codec.encode(
         msgspec.structs.replace(
-            case, called=["+" + "7" * 15] * MOST_CALLED, why="\0" * 1024, by=longest, policy="\0" * 128
+            case,
+            called=["+" + "7" * 15] * MOST_CALLED,
+            lines=["+" + "7" * 15] * MOST_LINES,
+            why="\0" * 1024,
+            by=longest,
+            policy="\0" * 128,
         )
     )
     assert len(said) <= codec.MAX_BYTES

@@ -1,10 +1,12 @@
 """From what scorers count to cases: boxes of SIMs, campaigns of a trunk or a block, floods; and who is none of them."""
 
+import msgspec
 import pytest
 
+from streamer.calls import codec
 from streamer.calls.signals import AGAIN_MS, BusyLine
 from streamer.signals.casebook import Casebook
-from streamer.signals.hot import hot
+from streamer.signals.hot import MOST_LINES, hot
 from tests.signals.test_merger import NOW, call, merger, said, sums
 from tests.signals.test_newcomers import OVER, OWN
 from tests.signals.test_newcomers import line as new_line
@@ -71,11 +73,28 @@ def test_a_box_of_sims_that_are_not_called_back_is_to_be_barred_by_its_device_it
     device = found["imei/35"][-1]
     assert (device.kind, device.operators, len({case.case for case in found["imei/35"]})) == ("sim_box", ["op-a"], 1)
     assert device.evidence[0] == "4-20"  # of the fifth line, when it was told of
+    lines = [f"+7701{number:07d}" for number in range(12)]
+    assert all(sorted(found[shared][-1].lines) == lines for shared in ("cell/ala-7", "holder/h-1"))
+    assert set(device.lines) <= set(lines) and len(device.lines) >= 5
     sims = [cases for subject, cases in found.items() if subject.startswith("sim/")]
     assert len(sims) == 12
+    assert all(case.lines == [] for cases in sims for case in cases)
     assert all(case.measure == "watch" and case.calls > 50 for cases in sims for case in cases)
     a_sim = min(case.calls for case in found["imei/35"] if case.measure == "bar_sim") / 12
     assert a_sim <= 60
+
+
+def test_so_many_lines_that_share_a_holder_are_named_and_none_that_cannot_be_called():
+    seen = Seen()
+    for number in range(100):
+        seen.merger.take(number, line(number, NOW + number, 60))
+    odd = msgspec.structs.replace(line(0, NOW + 200, 60), line="x-1")
+    found = by_subject(seen.take(odd))
+    named = found["holder/h-1"][-1].lines
+    assert (len(named), len(set(named))) == (MOST_LINES - 1, MOST_LINES - 1)
+    assert named[0] == "+77010000099"
+    for case in found["holder/h-1"]:
+        assert codec.decode_case(codec.encode(case)) == case
 
 
 @pytest.mark.parametrize(
