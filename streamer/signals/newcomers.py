@@ -20,6 +20,8 @@ HOUR_MS: Final = 3_600_000
 MOST: Final = 200_000
 """Lines held at a time; those beyond are not told of until others are silent for an hour."""
 _LOOK: Final = 100
+_AT_ONCE: Final = 100
+"""Lines of a range that is looked at whenever one of them calls; for each more it waits a millisecond."""
 _MOST_SAID: Final = 1e12
 """As much as a signal may say."""
 _FIGURES: Final = ("lines", "replaced", "attempts", "answered", "short", "talk", "incoming")
@@ -33,11 +35,12 @@ class _Line(Struct):
 
 
 class _Range(Struct):
-    """Lines by their digits; when it was told of last and how many had given way then; what a merger said before this one, and when
-    that was counted.
+    """Lines by their digits; when it was looked at and told of last and how many had given way then; what a merger said before this
+    one, and when that was counted.
     """
 
     lines: dict[int, _Line] = {}
+    looked_ms: int = 0
     said_ms: int = 0
     replaced: float = 0.0
     before: dict[str, float] = {}
@@ -110,8 +113,14 @@ class Newcomers:
         touched, self._touched = self._touched, {}
         for subject in touched:
             found = self._ranges.get(subject)
-            figures = {} if found is None else self._figures(found, now_ms)
-            if found is None or figures["lines"] < self._stands_out:
+            if found is None:
+                continue
+            if not _is_due(found, now_ms):
+                self._touched[subject] = None
+                continue
+            found.looked_ms = now_ms
+            figures = self._figures(found, now_ms)
+            if figures["lines"] < self._stands_out:
                 continue
             if figures["replaced"] > found.replaced or now_ms - found.said_ms >= AGAIN_MS:
                 yield self._say(subject, found, figures, now_ms, watched_h, position)
@@ -120,8 +129,8 @@ class Newcomers:
         """The same of ranges that were told of before; some lines that were silent for an hour are forgotten. Once a second or so."""
         for subject in [*self._said]:
             found = self._ranges[subject]
-            self._forget_old(found, now_ms)
             if now_ms - found.said_ms >= AGAIN_MS:
+                self._forget_old(found, now_ms)
                 figures = self._figures(found, now_ms)
                 if figures["lines"] >= self._stands_out:
                     yield self._say(subject, found, figures, now_ms, watched_h, position)
@@ -204,6 +213,11 @@ class Newcomers:
                 others[:] = [other for other in others if other is not line]
                 if not others:
                     del self._lines[digits]
+
+
+def _is_due(found: _Range, now_ms: int) -> bool:
+    """Whether a range may be looked at again: one of thousands of lines takes milliseconds."""
+    return now_ms - found.looked_ms >= len(found.lines) - _AT_ONCE
 
 
 def _subject(line: Newcomer, digits: str) -> str:

@@ -215,3 +215,18 @@ def test_lines_beyond_those_that_there_is_room_for_are_left_out(monkeypatch):
     assert len(held) == 3
     assert held.total(OWN, "attempts", NOW) == 70
     assert held.total(OVER, "attempts", NOW) == 0
+
+
+def test_a_range_of_thousands_of_lines_is_looked_at_seldom_and_nothing_is_lost_by_it():
+    held, at = Newcomers(), NOW
+    for number in range(2_000):
+        held.tell(line(number, at, trunk="transit-1", attempts=6))
+    (first,) = dict(held.told(at, 1.0, 1)).values()
+    assert first.values["lines_1h"] == 2_000
+    looks = []
+    counted = held._figures
+    held._figures = lambda *told: looks.append(told) or counted(*told)
+    for step in range(1, 200):
+        held.tell(line(step, at + 100 * step, trunk="transit-1", attempts=7))
+        assert not dict(held.told(at + 100 * step, 1.0, 1)) or step >= 100
+    assert 5 <= len(looks) <= 15
