@@ -111,7 +111,8 @@ def evaluate(
 
     On made-up traffic, or on records with --truth: recall by fraud type beside its bar, calls and seconds until the first block,
     wrong blocks by kind of honest line with their bound, precision where fraud is rare, what each detector adds, threshold
-    curves. On records without: what would have been blocked, on which lines and why. With --candidate, what another policy would
+    curves. On records without: what would have been blocked, on which lines and why. Signals are merged beside the engine and heard as
+    they would be live, in records by their own times. With --candidate, what another policy would
     newly block and release on the same calls.
     """
     from streamer.lab import mapping as mappings

@@ -86,8 +86,9 @@ def replay(
 ) -> None:
     """Judge files of call records: put in order of time, sent through the engine or through Kafka.
 
+    Straight through the engine no signals are heard (what is counted over all partitions, by a merger): `streamer evaluate` hears them.
     Both ways give the same decisions but for `decided_at` and `late`, if the workers are fresh, have shared the partitions, run with `--no-clamp` and
-    the same settings (STREAMER_HOME is the home country), and nothing else calls meanwhile; topics of their own are had by
+    the same settings (STREAMER_HOME is the home country), no merger runs, and nothing else calls meanwhile; topics of their own are had by
     STREAMER_PREFIX. With --resume, a replay that was killed goes on where its progress was saved: the engine's decisions are those of an
     undisturbed one, byte for byte, and into Kafka no message goes twice. The exit code is 1 when a set-up stayed without a decision or no record was of use, 130 after Ctrl-C or SIGTERM.
     """

@@ -18,6 +18,10 @@ from streamer.records import Batch
 
 REACT_MS: Final = 50
 """Simulated calls hear what was decided within so much time: what a verdict may take at the 99th percentile."""
+HEAR_MS: Final = 250
+"""Records are judged once their time has moved on so far, however few they are: a signal lasts for half a minute, and would be over
+before a batch of sparse calls is full. It is heard so much too early or too late at most.
+"""
 
 
 class Side:
@@ -100,18 +104,19 @@ def simulated(
 def recorded(
     messages: Iterable[Message], side: Side, tell: Callable[[int], object] = lambda _: None
 ) -> Iterator[tuple[Verdict, ...]]:
-    """The verdicts on each set-up of the records, whose calls were over before anybody judged them.
+    """The verdicts on each set-up of the records, whose calls were over before anybody judged them; signals are heard as they go.
 
     `tell` is called with the records judged so far after each batch.
     """
-    latest = 0
+    latest = first = 0
     for message in messages:
-        latest = max(latest, message.at)
-        side.add(message.key, latest, message.value)
-        if side.full:
+        if message.at - first >= HEAR_MS or side.full:
             side.judge(latest)
             yield from side.verdicts(latest)
             tell(side.events)
+            first = max(latest, message.at)
+        latest = max(latest, message.at)
+        side.add(message.key, latest, message.value)
     side.judge(latest)
     yield from side.verdicts(None)
     tell(side.events)

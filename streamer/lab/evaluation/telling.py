@@ -39,7 +39,8 @@ def of_records(order: Records, count: Count, named: int | None) -> Iterator[Part
     files = ", ".join(f"`{path.name}`" for path in order.files)
     yield Text(
         f"Records of {files}: {count.events:,} events, home country {order.home}, policy {count.policies[0].version}. The calls were over"
-        " before anybody judged them, so that none was stopped by its verdict, and no block was let through to learn from."
+        " before anybody judged them, so that none was stopped by its verdict, and no block was let through to learn from;"
+        f" signals are heard {LAG_MS / 1000:g} s after the second that they sum up."
     )
     if named is not None:
         yield Text(

@@ -21,14 +21,15 @@ def burst(victim, at, calls=12):
         yield Message(call["at"], caller, orjson.dumps(call), ("op-a", call["call_id"]))
 
 
+@pytest.mark.parametrize("batch_records", [1, 500])
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize(("after_ms", "heard"), [(1_300, False), (4_000, True)])
-def test_a_burst_on_a_second_number_is_blocked_once_the_first_one_was_heard_of(live, after_ms, heard):
+def test_a_burst_on_a_second_number_is_blocked_once_the_first_one_was_heard_of(live, after_ms, heard, batch_records):
     settings = load(partitions=2, max_callers=50_000, max_calls=100_000)
     judge = Judge(settings, "KZ", live=live, controls=[("trunks", "op-a/igw-1", orjson.dumps(TRUNK))])
     second = BEGIN + after_ms
     messages = [*burst("+77272345678", BEGIN), *burst("+77272345999", second, calls=3)]
-    found = [verdict for (verdict,) in recorded(messages, Side([judge], 2, 1))]
+    found = [verdict for (verdict,) in recorded(messages, Side([judge], 2, batch_records))]
     assert {verdict.action for verdict in found[:12]} == {"allow"}
     reasons = [verdict.asking() for verdict in found[12:]]
     assert reasons == ([["number_rotation.block_in_bursts"]] * 3 if heard else [[]] * 3)
