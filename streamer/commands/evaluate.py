@@ -38,7 +38,9 @@ def evaluate(
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="JSON Lines of call_id and fraud (a type, or null for honest), perhaps campaign and kind."),
+        typer.Option(
+            help="JSON Lines of call_id and fraud (a type, or null for honest), both needed, perhaps campaign and kind."
+        ),
     ] = None,
     control: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree as ET
 
+import msgspec
 import orjson
 import pytest
 
@@ -116,7 +117,7 @@ def test_what_is_wrong_is_told_in_one_line(arguments, says, tmp_path, capsys):
     }
     (tmp_path / "calls.jsonl").write_bytes(orjson.dumps(call | {"call_id": "c"}))
     (tmp_path / "bad.jsonl").write_bytes(b'{"call_id":"c","fraud":"wangri"}')
-    (tmp_path / "other.jsonl").write_bytes(orjson.dumps({"call_id": Truth("other").call_id}))
+    (tmp_path / "other.jsonl").write_bytes(msgspec.json.encode(Truth("other")))
     (tmp_path / "odd.json").write_bytes(b'{"detectors":{"nosuch":{}}}')
     assert run(*arguments) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("streamer: ")]
