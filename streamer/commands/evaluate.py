@@ -18,8 +18,9 @@ from streamer.errors import ReplayError, SettingsError
 from streamer.settings import load
 
 if TYPE_CHECKING:
-    from streamer.lab.evaluation.evaluation import Rules
+    from streamer.lab.evaluation.evaluation import Count, Rules
     from streamer.lab.evaluation.pages import Part
+    from streamer.lab.rejects import Rejects
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -140,8 +141,7 @@ def evaluate(
         known = None if truth is None else truths.read(truth)
         with _progress("read and judged") as tell:
             count, bad = evaluation.judge_records(records, known, rules, settings, tell)
-        for line in bad.lines():
-            say(line, err=True)
+        _warn(count, bad)
         found = list(telling.of_records(records, count, None if known is None else len(known)))
     else:
         settings = load(partitions=partitions or 1)
@@ -186,6 +186,21 @@ def _rules(policy: Path | None, candidate: Path | None) -> Rules:
     from streamer.lab.evaluation.evaluation import Rules
 
     return Rules(*(None if path is None else read_file(path) for path in (policy, candidate)))
+
+
+def _warn(count: Count, bad: Rejects) -> None:
+    """Say what of the records was of no use. Raises `ReplayError` where nothing is left to judge."""
+    from streamer.lab.ordering import late_said
+
+    basis = count.basis
+    assert basis is not None
+    for line in bad.lines():
+        say(line, err=True)
+    if not basis.setups:
+        mend = f"; see {bad.path}, and whether the mapping fits" if basis.unusable else ""
+        raise ReplayError(f"none of {basis.read:,} records is of use, there is no set-up to judge{mend}")
+    if basis.out_of_order:
+        say(late_said(basis.out_of_order), err=True)
 
 
 def _write(found: list[Part], to: Path | None, html: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamer.lab.history import History
+from streamer.lab.ordering import late_said
 
 
 def said(history: History) -> list[str]:
@@ -27,7 +28,7 @@ def said(history: History) -> list[str]:
         where = f", written to {order.decisions}" if order.decisions else ""
         found.append(f"{summary.decided:,} decided ({actions or 'none'}){where}; {summary.undecided:,} undecided")
     if source.out_of_order:
-        found.append(f"{source.out_of_order:,} messages came after later ones; a larger --hold may put them in order")
+        found.append(late_said(source.out_of_order))
     if order.mapping is not None and order.mapping.unchecked:
         found.append(
             f"{order.mapping.unchecked:,} numbers were given to pseudonyms without a look at whether they are taken"

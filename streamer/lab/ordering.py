@@ -122,5 +122,10 @@ class InOrder:
         return message
 
 
+def late_said(count: int) -> str:
+    """What is said of so many messages that came after one of a later time."""
+    return f"{count:,} messages came after later ones; a larger --hold may put them in order"
+
+
 def _bytes(*messages: Message) -> int:
     return sum(len(message.key) + len(message.value) for message in messages)

@@ -89,6 +89,57 @@ def test_records_of_another_form_by_a_mapping(tmp_path, capsys):
     assert "unusable" in told.err
 
 
+MAPPING = (
+    'about = ""\nhome = "KZ"\n[times]\nat = "{at}"\ntalk = "{s}"\n[fields]\noperator = "op-a"\ncaller = "{from}"\n'
+    'callee = "{to}"\ningress = "national"\n'
+)
+
+
+def test_the_report_on_records_says_what_it_rests_on(tmp_path, capsys):
+    times = ["08:00:00", "08:00:10", "07:59:00", "08:00:20", "soon", "08:00:30", "08:00:40"]
+    talks = ["30", "0", "15", "0", "10", "", "none"]
+    rows = [
+        f"2026-03-02T{at},+77010000001,+7727234567{n},{talk}\n"
+        for n, (at, talk) in enumerate(zip(times, talks, strict=True))
+    ]
+    (tmp_path / "calls.csv").write_text("".join(["at,from,to,s\n", *rows]))
+    (tmp_path / "mine.toml").write_text(MAPPING)
+    order = ("calls.csv", "--mapping", "mine.toml", "--hold", "1")
+    assert run(*order, "--to", "asked.md", "--html", "asked.html") == 0
+    assert "messages came after later ones; a larger --hold may put them in order" in capsys.readouterr().err
+    page = (tmp_path / "asked.md").read_text()
+    assert "7 records were read; *3 of them (42.9%) were of no use*: `wrong_type` in column `s` 2, `wrong_type` in column `at` 1." in page  # fmt: skip
+    assert "4 set-ups from 2026-03-02T07:59:00.000Z to 2026-03-02T08:00:20.000Z, 2 answers and 4 ends: 50.0% of the calls" in page  # fmt: skip
+    assert "talked for 22.5 s on average" in page
+    assert "messages came after later ones; a larger --hold may put them in order.*" in page
+    assert "<em>3 of them (42.9%) were of no use</em>" in (tmp_path / "asked.html").read_text()
+    assert run(*order, "--json") == 0
+    records = orjson.loads(capsys.readouterr().out)["records"]
+    assert records["out_of_order"] >= 1
+    assert records | {"out_of_order": 0} == {
+        "read": 7, "unusable": 3, "out_of_order": 0, "setups": 4, "answers": 2, "ends": 4, "answered_share": 0.5, "mean_talk_s": 22.5,
+        "first_at": 1_772_438_340_000, "last_at": 1_772_438_420_000,
+        "unusable_by_reason_and_column": [
+            {"reason": "wrong_type", "column": "s", "count": 2}, {"reason": "wrong_type", "column": "at", "count": 1},
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("truth", [(), ("--truth", "truth.jsonl")])
+def test_records_without_a_set_up_of_use_are_an_error_and_no_report(truth, tmp_path, capsys):
+    (tmp_path / "calls.csv").write_text("at,from,to,s\n02.03.2026 08:00:00,+77010000001,+77272345678,1\n")
+    (tmp_path / "mine.toml").write_text(MAPPING)
+    (tmp_path / "truth.jsonl").write_text('{"call_id":"a","fraud":null}\n')
+    assert run("calls.csv", "--mapping", "mine.toml", *truth, "--to", "asked.md") == 1
+    told = capsys.readouterr().err
+    assert "no time of the form iso: '02.03.2026 08:00:00'" in told
+    assert (
+        "none of 1 records is of use, there is no set-up to judge; see calls.rejects.jsonl, and whether the mapping"
+        in told
+    )
+    assert not (tmp_path / "asked.md").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -14,6 +14,7 @@ from streamer.lab import control as controls
 from streamer.lab.evaluation import passes
 from streamer.lab.evaluation.adversaries import NAMES, SHARE
 from streamer.lab.evaluation.asked import Asked
+from streamer.lab.evaluation.basis import Basis
 from streamer.lab.evaluation.cases import Cases
 from streamer.lab.evaluation.changes import Changes
 from streamer.lab.evaluation.contributions import Contributions
@@ -129,6 +130,8 @@ class Count:
         self.asked = None if labelled else Asked()
         self.changes = Changes() if compared else None
         self.policies: list[Policy] = []
+        self.basis: Basis | None = None
+        """Of records: what was read."""
         self.events = 0
         self.forgotten = 0
         self.unnamed = 0
@@ -230,6 +233,7 @@ def judge_records(
     Raises `ReplayError` for what cannot be read, and where no call is one that the truths name.
     """
     count = Count(order.home, labelled=truths is not None, compared=rules.candidate is not None)
+    count.basis = basis = Basis()
     given = list(controls.read(order.control)) if order.control is not None else []
     try:
         judges = count.judges(settings, order.home, rules, given, live=False)
@@ -238,13 +242,14 @@ def judge_records(
     side = passes.Side(judges, settings.partitions, settings.batch_records)
     with Rejects(order.rejects) as bad:
         source = Source(order.files, order.mapping, home_plan(order.home), bad, hold=order.hold)
-        for verdicts in passes.recorded(source, side, lambda _: tell(source.taken / max(1, source.size))):
+        for verdicts in passes.recorded(basis.heard(source), side, lambda _: tell(source.taken / max(1, source.size))):
             truth = truths.get(verdicts[0].said.call_id) if truths is not None else None
             count.file(judges[0])
             count.add(truth, verdicts)
+    basis.end(source, bad)
     count.file(judges[0])
     count.events = side.events
     count.forgotten = sum(judge.forgotten for judge in judges)
-    if truths is not None and not count.tally.setups:
+    if truths is not None and basis.setups and not count.tally.setups:
         raise ReplayError(f"none of the {count.unnamed:,} calls is one of the {len(truths):,} that the truth names")
     return count, bad

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from streamer.desk.edits import differences
-from streamer.lab.evaluation import adversaries, report, report_adversaries, report_asked, report_changes
+from streamer.lab.evaluation import adversaries, report, report_adversaries, report_asked, report_basis, report_changes
 from streamer.lab.evaluation.evaluation import SEEDS, Count, Records, Simulation
 from streamer.lab.evaluation.pages import Heading, Part, Text
 from streamer.lab.evaluation.passes import REACT_MS
@@ -42,6 +42,8 @@ def of_records(order: Records, count: Count, named: int | None) -> Iterator[Part
         " before anybody judged them, so that none was stopped by its verdict, and no block was let through to learn from;"
         f" signals are heard {LAG_MS / 1000:g} s after the second that they sum up."
     )
+    if count.basis is not None:
+        yield from report_basis.parts(count.basis)
     if named is not None:
         yield Text(
             f"The truth names {named:,} calls; {count.unnamed:,} of which it says nothing were judged and not counted."
@@ -75,6 +77,7 @@ def document(count: Count) -> dict[str, Any]:
         "policies": [policy.version for policy in count.policies],
         "events": count.events,
         "forgotten": count.forgotten,
+        "records": None if count.basis is None else count.basis.document(),
         "unnamed": count.unnamed,
         "figures": count.figures() if count.asked is None else None,
         "asked": None if count.asked is None else vars(count.asked),
