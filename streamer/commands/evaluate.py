@@ -130,6 +130,7 @@ def evaluate(
     read = [*(files or ()), truth, control, policy, candidate, None if mapping is None else Path(mapping)]
     keep_apart(read, {"--rejects": rejects, "--to": to, "--html": html})
     rules = _rules(policy, candidate)
+    _ready(to, html)
     began = time.monotonic()
     adapting = None
     if files and rejects is not None:
@@ -171,7 +172,7 @@ def evaluate(
     events = count.events + (adapting.events if adapting is not None else 0)
     _write(found, to, html)
     if as_json:
-        say_json(json.dumps(telling.document(count), ensure_ascii=False, indent=1))
+        say_json(json.dumps(telling.document(count, adapting), ensure_ascii=False, indent=1))
     elif to is None and html is None:
         typer.echo(pages.markdown([part for part in found if not isinstance(part, pages.Picture)], ""))
     written = " and ".join(str(path) for path in (to, html) if path is not None)
@@ -203,16 +204,31 @@ def _warn(count: Count, bad: Rejects) -> None:
         say(late_said(basis.out_of_order), err=True)
 
 
+def _ready(to: Path | None, html: Path | None) -> None:
+    """See before anything is judged that the report can be written; the folder of its pictures is made."""
+    from streamer.lab.files import refuse_unwritable
+
+    if to is not None:
+        folder = to.with_suffix("")
+        if folder == to:
+            raise SettingsError(
+                f"--to {to}: {to}.md, for one, since the pictures go to the folder that is named as the report is without its ending"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ReplayError(f"{folder} cannot be made: {error.strerror}") from None
+        refuse_unwritable(to)
+    if html is not None:
+        refuse_unwritable(html)
+
+
 def _write(found: list[Part], to: Path | None, html: Path | None) -> None:
     from streamer.lab.evaluation import pages
     from streamer.lab.files import opened
 
     if to is not None:
         folder = to.with_suffix("")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ReplayError(f"{folder} cannot be made: {error.strerror}") from None
         for part in found:
             if isinstance(part, pages.Picture):
                 with opened(folder / f"{part.name}.svg") as file:

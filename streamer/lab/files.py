@@ -27,6 +27,19 @@ def keep_apart(read: Iterable[Path | None], written: Mapping[str, Path | None]) 
         taken[place] = f"is written by {option}"
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise `ReplayError` when the file cannot be written, so that no work is done for it; what it holds stays."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return  # a device or a pipe is opened once
+    made = not os.path.lexists(path)
+    try:
+        path.open("ab").close()
+        if made:
+            path.unlink()
+    except OSError as error:
+        raise ReplayError(f"{path} cannot be written: {error.strerror}") from None
+
+
 def opened(path: Path, behind: int = 0) -> BinaryIO:
     """The file opened anew, or to be written on `behind` so many bytes of it, with what follows them cut off.
 

@@ -9,6 +9,8 @@ import pytest
 from streamer.commands import main
 from streamer.lab.truth import Truth
 
+LONG = ("--seconds", "900000000")
+"""What is refused before any work is done, or never."""
 SHORT = ("--seed", "41", "--rate", "40", "--seconds", "60", "--subscribers", "4000")
 
 
@@ -47,6 +49,29 @@ def test_the_same_seeds_write_the_same_page(tmp_path):
     for name in ("one", "two"):
         assert run(*SHORT, "--to", f"{name}/report.md") == 0
     assert (tmp_path / "one/report.md").read_bytes() == (tmp_path / "two/report.md").read_bytes()
+
+
+def test_a_report_that_stands_there_stays_until_another_one_is_written(tmp_path, capsys):
+    for name in ("report.md", "report.html"):
+        (tmp_path / name).write_text("before")
+    assert run("none.jsonl", "--to", "report.md", "--html", "report.html") == 1
+    assert {(tmp_path / name).read_text() for name in ("report.md", "report.html")} == {"before"}
+    assert run("none.jsonl", "--to", "other.md", "--html", "other.html") == 1
+    assert not [*tmp_path.glob("other.*")]
+
+
+def test_adversaries_whose_calls_all_come_while_windows_fill_are_told_in_words_and_as_json(tmp_path, capsys):
+    order = ("--seed", "5", "--rate", "20", "--seconds", "60", "--frauds", "none", "--adversaries")
+    assert run(*order, "--to", "report.md", "--json") == 0
+    page = (tmp_path / "report.md").read_text()
+    assert "## Adversaries that adapt" in page
+    assert "| 0.1% | no block | " in page
+    assert "nan" not in page
+    found = orjson.loads(capsys.readouterr().out)["adversaries"]
+    steps = [step["figure"]["adversary"] for row in found for step in row["steps"]]
+    assert len(steps) > 5
+    assert any("@" in name for name in steps)
+    assert any(step["figure"]["calls"] == 0 for row in found for step in row["steps"])
 
 
 def test_a_labelled_history_by_way_of_simulate(tmp_path, capsys):
@@ -154,7 +179,11 @@ def test_records_without_a_set_up_of_use_are_an_error_and_no_report(truth, tmp_p
         (("none.jsonl",), "none.jsonl cannot be read"),
         (("--frauds", "nosuch=0.1"), "nosuch"),
         (("--frauds", "y"), "--frauds"),
-        ((*SHORT, "--to", "calls.jsonl/report.md"), "cannot be"),
+        ((*LONG, "--to", "calls.jsonl/report.md"), "cannot be"),
+        ((*LONG, "--to", "report"), "--to report: report.md, for one, since the pictures go to the folder"),
+        ((*LONG, "--to", "made.md"), "made.md cannot be written: Is a directory"),
+        ((*LONG, "--html", "nosuch/report.html"), "nosuch/report.html cannot be written: No such file or directory"),
+        ((*LONG, "--html", "made.md"), "made.md cannot be written: Is a directory"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(arguments, says, tmp_path, capsys):
@@ -169,6 +198,7 @@ def test_what_is_wrong_is_told_in_one_line(arguments, says, tmp_path, capsys):
     (tmp_path / "calls.jsonl").write_bytes(orjson.dumps(call | {"call_id": "c"}))
     (tmp_path / "bad.jsonl").write_bytes(b'{"call_id":"c","fraud":"wangri"}')
     (tmp_path / "other.jsonl").write_bytes(msgspec.json.encode(Truth("other")))
+    (tmp_path / "made.md").mkdir()
     (tmp_path / "odd.json").write_bytes(b'{"detectors":{"nosuch":{}}}')
     assert run(*arguments) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("streamer: ")]

@@ -91,7 +91,8 @@ class Simulation(NamedTuple):
             for seed, hour in zip(self.seeds, cycle(self.hours), strict=False)
         ]
         if self.day:
-            slow = {fraud: share for fraud, share in (self.frauds or FRAUDS).items() if fraud in SLOW}
+            every = FRAUDS if self.frauds is None else self.frauds
+            slow = {fraud: share for fraud, share in every.items() if fraud in SLOW}
             found.append(
                 Run(self.seeds[-1] + 1, 0, self.rate / SLOWER, DAY_S, WARM_UP_MOST_S, rhythm=True, frauds=slow)
             )

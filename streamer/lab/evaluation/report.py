@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, isinf, log10
+from math import ceil, isinf, isnan, log10
 from typing import Final
 
 from streamer.detectors import DETECTORS
@@ -181,7 +181,13 @@ def _precision(found: Figures) -> Iterator[Part]:
     )
     yield Table(
         ("fraud among calls ", "precision ", "at least "),
-        [(f"{one.prevalence:.1%}", share(one.measured), share(one.at_least)) for one in found.precisions],
+        [
+            (
+                f"{one.prevalence:.1%}",
+                *("no block" if isnan(part) else share(part) for part in (one.measured, one.at_least)),
+            )
+            for one in found.precisions
+        ],
     )
 
 

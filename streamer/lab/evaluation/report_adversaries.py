@@ -43,7 +43,7 @@ def _panel(row: Row) -> plots.Panel:
 
 def _row(name: str, far: str, one: FraudFigure) -> tuple[str, ...]:
     recall = "too few calls" if one.recall is None else share(one.recall)
-    blocked = f"{one.calls:,}, {share(one.blocked / one.calls)}"
+    blocked = f"{one.calls:,}, {share(one.blocked / one.calls)}" if one.calls else "0"
     campaigns = f"{one.campaigns_met:,} of {one.campaigns:,}"
     lines = f"{one.lines_met:,} of {one.lines:,}"
     return f"`{name}`", far, recall, f"{one.counted:,}", blocked, campaigns, lines, pair(one.first_calls)

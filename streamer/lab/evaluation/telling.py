@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from streamer.desk.edits import differences
 from streamer.lab.evaluation import adversaries, report, report_adversaries, report_asked, report_basis, report_changes
 from streamer.lab.evaluation.evaluation import SEEDS, Count, Records, Simulation
+from streamer.lab.evaluation.figures import Figures
 from streamer.lab.evaluation.pages import Heading, Part, Text
 from streamer.lab.evaluation.passes import REACT_MS
 from streamer.lab.evaluation.relay import LAG_MS
@@ -63,7 +64,7 @@ def _all(count: Count, adapting: Count | None = None) -> Iterator[Part]:
         found = count.figures()
         yield from report.parts(found)
         if adapting is not None:
-            yield from report_adversaries.parts(adversaries.rows(adapting.figures().frauds, found.frauds))
+            yield from report_adversaries.parts(_adversaries(adapting, found))
     if count.changes is not None:
         present, candidate = count.policies
         yield from report_changes.parts(
@@ -71,19 +72,30 @@ def _all(count: Count, adapting: Count | None = None) -> Iterator[Part]:
         )
 
 
-def document(count: Count) -> dict[str, Any]:
-    """The same for machines. Of lines, how many; what never happened is null."""
+def document(count: Count, adapting: Count | None = None) -> dict[str, Any]:
+    """The same for machines. Of lines, how many; what never happened is null, and so are adversaries that were not tried."""
+    figures = count.figures() if count.asked is None else None
     found: dict[str, Any] = {
         "policies": [policy.version for policy in count.policies],
         "events": count.events,
         "forgotten": count.forgotten,
         "records": None if count.basis is None else count.basis.document(),
         "unnamed": count.unnamed,
-        "figures": count.figures() if count.asked is None else None,
+        "figures": figures,
+        "adversaries": None
+        if adapting is None or figures is None
+        else [
+            {"name": row.name, "steps": [{"far": far, "figure": one} for far, one in row.steps]}
+            for row in _adversaries(adapting, figures)
+        ],
         "asked": None if count.asked is None else vars(count.asked),
         "changes": None if count.changes is None else vars(count.changes),
     }
     return {name: _plain(part) for name, part in found.items()}
+
+
+def _adversaries(adapting: Count, found: Figures) -> list[adversaries.Row]:
+    return adversaries.rows(adapting.figures().frauds, found.frauds)
 
 
 def _plain(value: Any) -> Any:

@@ -42,6 +42,12 @@ def test_the_section_shows_every_step_and_draws_what_has_more_than_one():
     assert "wangiri+slower" not in picture.svg
 
 
+def test_an_adversary_all_of_whose_calls_came_while_windows_filled():
+    early = FraudFigure("wangiri", "wangiri+slower@8", "no call counts", True)
+    (table,) = (part for part in report_adversaries.parts(rows([early], [])) if isinstance(part, pages.Table))
+    assert list(table.rows) == [("`wangiri+slower`", "8", "too few calls", "0", "0", "0 of 0", "0 of 0", "")]
+
+
 def test_without_adversaries_there_is_no_section():
     assert list(report_adversaries.parts(rows([], PUBLISHED))) == []
 

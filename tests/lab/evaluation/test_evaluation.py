@@ -126,6 +126,15 @@ def test_simulated_figures(settings):
     assert again == found
 
 
+def test_a_day_has_the_slow_frauds_that_are_asked_for_and_none_where_none_is():
+    def day(frauds):
+        return Simulation((1,), 200, 60, frauds, day=True).runs()[-1].frauds
+
+    assert day({}) == {}
+    assert day({"robocall": 0.1, "sim_box": 0.02}) == {"sim_box": 0.02}
+    assert day(None).keys() == {"sim_box", "pbx_hacking"}
+
+
 def test_the_curves_at_the_thresholds_in_force_are_what_was_decided(settings):
     order = Simulation((35,), 40, 150, {"robocall": 0.1, "wangiri": 0.1, "range_probing": 0.1}, 4_000, warm_up_s=0)
     found = simulate(order, Rules(), settings).figures()
