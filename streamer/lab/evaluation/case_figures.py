@@ -45,7 +45,7 @@ class CaseFigure(NamedTuple):
 
 
 class CaseFigures(NamedTuple):
-    """All of it: `opened` counts cases by fraud and measure, `wrong` those about honest subjects."""
+    """All of it: `opened` counts cases by fraud and measure, `wrong` those about honest subjects; both from the warm-up on."""
 
     frauds: list[CaseFigure]
     opened: dict[tuple[FraudType, Measure], int]

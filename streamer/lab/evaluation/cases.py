@@ -62,7 +62,7 @@ class Cases:
         self.undertakings: dict[tuple[FraudType, str], dict[tuple[str, ...], Undertaking]] = {}
         """By fraud type and adversary."""
         self.opened: Counter[tuple[FraudType, Measure]] = Counter()
-        """Cases, each with every measure that it came to."""
+        """Cases, each with every measure that it came to; as `wrong`, without those that were opened while windows filled."""
         self.wrong: Counter[WrongCase] = Counter()
         self._begin(0)
 
@@ -76,7 +76,7 @@ class Cases:
         self._honest: dict[str, Counter[str]] = {}
 
     def begin(self, run: str, warm_ms: int) -> None:
-        """Traffic of its own; cases that are opened before `warm_ms` are no wrong ones yet."""
+        """Traffic of its own; cases that are opened before `warm_ms` are not counted, but campaigns have them."""
         self.settle(None)
         self._run = run
         self._begin(warm_ms)
@@ -126,10 +126,12 @@ class Cases:
         if case.status != "open" or (before is not None and MEASURES.index(case.measure) <= MEASURES.index(before)):
             return
         self._measures[case.case] = case.measure
-        self.opened[case.kind, case.measure] += 1
+        counts = case.opened_at >= self._warm_ms
+        if counts:
+            self.opened[case.kind, case.measure] += 1
         found = self._behind(filed)
         if found is None:
-            if case.opened_at >= self._warm_ms:
+            if counts:
                 self.wrong[self._wrong(filed)] += 1
             return
         for one in found:

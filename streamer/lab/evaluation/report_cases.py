@@ -29,7 +29,8 @@ def parts(found: CaseFigures) -> Iterator[Part]:
     )  # fmt: skip
     total, wrong = sum(found.opened.values()), sum(found.wrong.values())
     yield Text(
-        f"Of {total:,} cases, each counted with every measure that it came to, {wrong:,} were about honest subjects."
+        f"Of {total:,} cases, each counted with every measure that it came to and none that was opened while windows filled, {wrong:,}"
+        " were about honest subjects."
     )
     if wrong:
         yield Table(

@@ -149,7 +149,7 @@ def test_a_called_number_is_the_same_however_it_is_spelled():
     assert of(found, "tdos").with_case == 1
 
 
-def test_while_windows_fill_no_case_is_wrong_and_runs_are_apart():
+def test_cases_that_are_opened_while_windows_fill_are_not_counted_and_runs_are_apart():
     found = Cases(PLAN)
     for run in ("1", "2"):
         found.begin(run, 5_000)
@@ -157,7 +157,21 @@ def test_while_windows_fill_no_case_is_wrong_and_runs_are_apart():
         found.file(filed("imei/1", 2_000, lines=[sim(1)]))
         found.file(filed("imei/2", 6_000, lines=[sim(1)]))
     assert case_figures(found).wrong == {WrongCase("imei", "sim_box", "bar_sim", "courier"): 2}
-    assert case_figures(found).opened == {("sim_box", "bar_sim"): 4}
+    assert case_figures(found).opened == {("sim_box", "bar_sim"): 2}
+
+
+def test_a_right_case_that_was_opened_while_windows_filled_is_its_campaigns_all_the_same():
+    found = cases()
+    found.begin("2", 50_000)
+    for number in range(60):
+        if number == 30:
+            found.file(filed("imei/35", 1000 * number, measure="watch", lines=[sim(0)]))
+        if number == 55:
+            found.file(filed("imei/35", 1000 * number, lines=[sim(0)], opened_at=30_000))
+        found.add(fraud("sim_box"), own(number, 0))
+    one = of(found, "sim_box")
+    assert (one.with_case, one.watched, one.first_calls) == (1, 1, (55.0, 55.0))
+    assert case_figures(found).opened == {}
 
 
 STEPS = st.lists(
