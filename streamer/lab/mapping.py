@@ -18,6 +18,7 @@ import msgspec
 
 from streamer.calls.events import Answer, CallEvent, End, Setup
 from streamer.errors import MessageError, ReplayError
+from streamer.lab import floats
 from streamer.lab.clock import Instant, instant
 from streamer.lab.layout import COLUMN, Derived, Layout, Times, Unit, columns_by_step, columns_of
 from streamer.lab.pseudonyms import Pseudonyms
@@ -28,6 +29,8 @@ Value = Callable[[Row], str]
 T = TypeVar("T", Setup, Answer, End)
 
 _FIELDS: Final = frozenset(Setup.__struct_fields__) - {"at"}
+_NUMBERS: Final = frozenset({"caller", "callee", "asserted", "diverted_from", "imsi", "imei"})
+"""Fields that are numbers of lines, SIMs and devices."""
 _SHARED: Final = ("asserted", "imsi", "imei", "cell")
 
 
@@ -64,7 +67,7 @@ class Mapping:
                 raise ReplayError(f"mapping {name}, {where}: {what}")
         self._fields = {
             word: [
-                (field, self._value(value))
+                (field, self._value(value, number=field in _NUMBERS))
                 for field, value in ({"call_id": "{file}-{#}"} | layout.fields | own).items()
             ]
             for word, own in values.items()
@@ -154,18 +157,18 @@ class Mapping:
             raise MessageError("out_of_range", f"direction {word!r} is none of {', '.join(self._fields)}")
         return fields
 
-    def _value(self, written: str | Derived) -> Value:
+    def _value(self, written: str | Derived, *, number: bool = False) -> Value:
         if isinstance(written, str):
-            return self._template(written)
-        source = self._template(written.from_)
+            return self._template(written, number=number)
+        source = self._template(written.from_, number=number and written.map is None)
         if (written.as_ is None) == (written.map is None):
             raise ReplayError(f"mapping {self.name}: a table needs `as` or `map`, and not both")
         if written.as_ is not None:
-            pattern, number = self._template(written.as_, whole=True), self.pseudonyms.number
+            pattern, given = self._template(written.as_, whole=True), self.pseudonyms.number
 
             def derive(row: Row) -> str:
                 pseudonym = source(row)
-                return number(pattern(row), pseudonym) if pseudonym else ""
+                return given(pattern(row), pseudonym) if pseudonym else ""
 
             return derive
         words, default = dict(written.map or {}), written.default
@@ -178,8 +181,8 @@ class Mapping:
 
         return translate
 
-    def _template(self, written: str, *, whole: bool = False) -> Value:
-        """`whole`: every column named has to have content."""
+    def _template(self, written: str, *, whole: bool = False, number: bool = False) -> Value:
+        """`whole`: every column named has to have content. `number`: they hold numbers, perhaps as floating point."""
         parts = COLUMN.split(written)
         texts, names = parts[::2], parts[1::2]
         if any("{" in text or "}" in text for text in texts):
@@ -191,6 +194,8 @@ class Mapping:
 
         def fill(row: Row) -> str:
             values = [_content(row, name) for name in names]
+            if number:
+                values = [*map(floats.whole, values)]
             if whole and not all(values):
                 raise MessageError("missing_field", f"{written} needs what is empty here: {names[values.index('')]}")
             if not any(values):
@@ -232,7 +237,7 @@ def _milliseconds(text: str, unit: Unit, what: str) -> int:
 
 def _whole(text: str, what: str) -> int:
     try:
-        return int(text)
+        return int(floats.whole(text))
     except ValueError:
         raise MessageError("wrong_type", f"{what} is no whole number: {text!r}") from None
 

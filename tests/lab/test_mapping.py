@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from streamer.calls.codec import decode_call, encode
 from streamer.calls.events import Answer, End, Setup
@@ -190,6 +191,24 @@ def test_what_comes_out_is_valid_on_the_wire_and_in_order(ring_ms, talk_ms):
     assert [decode_call(encode(event)) for event in events] == events
     assert [event.at for event in events] == sorted(event.at for event in events)
     assert len(events) == (3 if talk_ms else 2)
+
+
+def test_floating_point_changes_no_number_pseudonym_or_cause_and_words_stay_as_they_are(written):
+    mapping = written(
+        times='talk = "{t}"',
+        fields='diverted_from = { from = "{who}", as = "+7701XXXXXXX" }\nimsi = "{sim}"\nimei = "{d}"\ncell = "{who}"\ncall_id = "{who}"',
+        rest='[end]\ncause = "{c}"',
+    )
+    whole = {"t": "60", "who": "15", "c": "16", "from": "77011234567", "sim": "401010000014549", "d": "356938030014549"}
+    pointed = {name: f"{value}.0" for name, value in whole.items()} | {"d": f"{whole['d']},0"}
+    for same, other in zip(mapping.events(row(**whole)), mapping.events(row(**pointed)), strict=True):
+        assert (other.call_id, other.cell) == ("15.0", "15.0")
+        assert same == structs.replace(other, call_id="15", cell="15")
+    assert mapping.events(row(**whole | {"who": "12e4567"}))[0].diverted_from.startswith("+7701")
+    for name, value in (("who", "1.2E+10"), ("sim", "4.0101E+14"), ("from", "7,70113E+10"), ("from", "7e+10")):
+        with pytest.raises(UnmappedError, match="has an exponent") as error:
+            mapping.events(row(**whole | {name: value}))
+        assert error.value.column == name
 
 
 @pytest.mark.parametrize(

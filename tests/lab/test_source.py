@@ -163,6 +163,27 @@ def test_json_rows_are_mapped_like_csv_objects_inside_by_dots(tmp_path, bad):
     assert bad.counts == {"wrong_type": 1, "missing_field": 1}
 
 
+@pytest.mark.parametrize("name", ["x.ndjson", "x.csv"])
+def test_numbers_that_a_data_frame_made_floating_point_are_read_as_what_they_were(name, tmp_path, bad):
+    path = tmp_path / name
+    froms = ["77011234567.0", "77011234567", "7.70113E+10", "7.7011234567E10", "77011234567.5"]
+    if name.endswith("csv"):
+        path.write_text("at,from,to,id\n" + "".join(f"1.0,{each},77272345678.0,3e4\n" for each in froms))
+    else:
+        lines = (f'{{"at":1.0,"from":{each},"to":77272345678.0,"id":"3e4"}}\n' for each in froms)
+        path.write_text("".join(lines))
+    found = [decode_call(message.value) for message in source([path], bad, COLUMNS)]
+    assert [event.caller for event in found] == ["77011234567", "77011234567", "77011234567.5"]
+    assert {(event.callee, event.at) for event in found} == {("77272345678", 1_000)}
+    (group,) = bad.groups
+    assert (group.reason, group.column, group.count) == ("wrong_type", "from", 2)
+    assert [example.message.split(":")[0] for example in group.examples] == [
+        "'7.70113E+10' has an exponent, so that figures of the number may be lost",
+        "'7.7011234567E10' has an exponent, so that figures of the number may be lost" if name.endswith("csv")
+        else "'7.7011234567E+10' has an exponent, so that figures of the number may be lost",
+    ]  # fmt: skip
+
+
 def test_names_of_json_columns_may_have_dots_of_their_own(tmp_path, bad):
     path = tmp_path / "x.ndjson"
     whose = [
