@@ -8,6 +8,7 @@ murmur2, the producer is idempotent, and `at` is the time of the event in millis
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections import deque
@@ -63,8 +64,11 @@ def plan_of(home: str) -> Plan:
 
 
 def _user(number: str) -> tuple[str, str]:
-    """The user part of a number or SIP URI, and what follows it."""
-    text = number.strip().lstrip("<")
+    """The user part of a number or SIP URI, and what follows it; with a display name, what stands in the angle brackets is read."""
+    text = number.strip()
+    quoted = re.match(r'"(?:[^"\\]|\\.)*"', text, re.DOTALL)
+    named = re.search("<([^>]*)>", text[quoted.end() :] if quoted else text)
+    text = (named[1].strip() if named else text).lstrip("<")
     for scheme in ("sips:", "sip:", "tel:"):
         if text[:5].lower().startswith(scheme):
             text = text[len(scheme) :]
@@ -94,7 +98,10 @@ def normalised(number: str, plan: Plan = KAZAKHSTAN) -> str:
     ['+77011234567', '+77011234567', '+447400123456', '112']
     """
     as_it_came = number.strip()
-    text = "".join(char for char in _user(number)[0] if char not in "-./()[]{}<>" and not char.isspace())
+    user = _user(number)[0]
+    if user[:3].lower() == "%2b":
+        user = "+" + user[3:]
+    text = "".join(char for char in user if char not in "-./()[]{}<>" and not char.isspace())
     if text.startswith("+"):
         return text if _is_e164(text[1:]) else as_it_came
     if not (text.isascii() and text.isdigit()):

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
+from streamer.calls.compiled_addresses import trimmed, user_part
 from streamer.calls.compiled_hashes import Bytes, Words, partition_of_bytes
 from streamer.calls.compiled_spelling import (
     Ints,
@@ -20,8 +21,6 @@ from streamer.calls.compiled_spelling import (
     read_number,
     rules_of,
     says_withheld,
-    trimmed,
-    user_part,
 )
 from streamer.calls.numbers import (
     SHORT,
@@ -32,8 +31,9 @@ from streamer.calls.numbers import (
     normalise,
     plain_id,
     utf8,
+    written_bare,
 )
-from streamer.calls.plan import NumberTable, PlanTable, classify, number_table
+from streamer.calls.plan import VALID, NumberTable, PlanTable, classify, number_table
 from streamer.calls.texts import ASSERTED, CALLEE, CALLER, Texts, laid_out
 from streamer.compiled import Straight, loop
 
@@ -45,7 +45,8 @@ class NumberColumns(NamedTuple):
     """What a batch's numbers come to; every array has one entry a record.
 
     `caller_id` (the shown number), `callee_id` and `key_id` (the caller key) int64; `partition` of the caller key int32; `withheld` bool;
-    status, region and kind as `streamer.calls.plan.classify` gives them, int32, for the three numbers.
+    status, region and kind as `streamer.calls.plan.classify` gives them, int32, for the three numbers; `ambiguous` 0 or 1, int32: see
+    `is_ambiguous`, of a caller who shows his number.
     `texts` is what they were read from.
     """
 
@@ -63,6 +64,7 @@ class NumberColumns(NamedTuple):
     key_status: Codes
     key_region: Codes
     key_kind: Codes
+    ambiguous: Codes
     plan: HomePlan
     texts: Texts
 
@@ -100,7 +102,7 @@ class Numbers:
         """All columns of a batch, of its callers, called and asserted numbers."""
         n = texts.spans.shape[1]
         ids = np.empty((3, n), dtype=np.int64)
-        codes = np.empty((10, n), dtype=np.int32)
+        codes = np.empty((11, n), dtype=np.int32)
         withheld = np.empty(n, dtype=np.bool_)
         seldom = self._rules, self._words, self.table
         if self._resolve(seldom, *texts, self.partitions, ids, codes, withheld, self._room(texts.data)):
@@ -137,6 +139,7 @@ class Numbers:
             for place, text in enumerate((normalise(caller, self.plan), normalise(callee, self.plan), key)):
                 ids[place, row] = self._id_of(text)
                 codes[3 * place + 1 : 3 * place + 4, row] = classify(ids[place, row], self.table)
+            codes[10, row] = not withheld[row] and is_ambiguous(written_bare(caller, self.plan), self.table)
         rows = [row for row in np.flatnonzero(withheld).tolist() if row not in odd and texts.text(ASSERTED, row)]
         if not rows:
             return
@@ -170,13 +173,24 @@ def _ids(data: Bytes, spans: Ints, rules: PlanRules, secret: Words, ids: Ints, o
         ids[row] = plain_number(data, begin, end)
         if ids[row] < 0:
             first, last = trimmed(data, begin, end)
-            user, stop = user_part(data, first, last)
-            ids[row], _ = read_number(data, first, last, user, stop, rules, secret, out)
+            user, stop, _ = user_part(data, first, last)
+            ids[row], _, _ = read_number(data, first, last, user, stop, rules, secret, out)
 
 
 _HIDDEN = np.frombuffer(WITHHELD_PREFIX.encode(), dtype=np.uint8).copy()
 _LEFT: Final = -1
 """In the place of a partition: the row is left to the reference."""
+
+
+@loop
+def is_ambiguous(written: int, table: PlanTable) -> bool:
+    """Whether digits that were read as a bare home number (0: none were) are a valid number of another country too, which has come
+    without its plus: nobody knows which it is.
+    """
+    if written == 0:
+        return False
+    status, region, _ = classify(written, table)
+    return bool(status == VALID and region != table.home)
 
 
 @loop
@@ -208,6 +222,7 @@ def _resolve(
         number = plain_number(data, begin, end)
         other = plain_number(data, called, stops)
         hides = False
+        written = 0
         if number >= 0:
             partition = partition_of_bytes(data[begin:], end - begin, partitions)
         if number < 0 or other < 0:
@@ -218,9 +233,9 @@ def _resolve(
                 continue
         if number < 0:
             first, last = trimmed(data, begin, end)
-            user, stop = user_part(data, first, last)
-            hides = says_withheld(data, user, stop, last, rules)
-            number, length = read_number(data, first, last, user, stop, rules, secret, out)
+            user, stop, close = user_part(data, first, last)
+            hides = says_withheld(data, user, stop, close, rules)
+            number, length, written = read_number(data, first, last, user, stop, rules, secret, out)
             partition = partition_of_bytes(out, length, partitions)
         status, region, kind = classify(number, table)
         ids[0, row] = number
@@ -228,8 +243,8 @@ def _resolve(
         codes[1, row], codes[2, row], codes[3, row] = status, region, kind
         if other < 0 or hides:
             first, last = trimmed(data, called, stops)
-            user, stop = user_part(data, first, last)
-            other, length = read_number(data, first, last, user, stop, rules, secret, out)
+            user, stop, _ = user_part(data, first, last)
+            other, length, _ = read_number(data, first, last, user, stop, rules, secret, out)
         ids[1, row] = other
         codes[4, row], codes[5, row], codes[6, row] = classify(other, table)
         if hides:
@@ -245,4 +260,5 @@ def _resolve(
         ids[2, row] = number
         codes[0, row] = partition
         codes[7, row], codes[8, row], codes[9, row] = status, region, kind
+        codes[10, row] = 1 if not hides and is_ambiguous(written, table) else 0
     return special

@@ -1,4 +1,4 @@
-"""Spellings read by compiled code: where the number stands in a text, whether it is withheld, what its id is.
+"""Spellings read by compiled code: whether the number is withheld, what its id is; where it stands see `compiled_addresses`.
 
 The same rules as `streamer.calls.numbers`, over ASCII bytes data[begin:end] of a larger buffer.
 """
@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import uint64
 
+from streamer.calls.compiled_addresses import blank, separator, starts
 from streamer.calls.compiled_hashes import Bytes, Words, siphash_bytes
 from streamer.calls.numbers import OTHER, SHORT, WITHHELD_HOST, WITHHELD_USERS, HomePlan
-from streamer.compiled import inlined, loop
+from streamer.compiled import loop
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -66,58 +67,6 @@ def rules_of(plan: HomePlan) -> PlanRules:
     )
 
 
-@inlined
-def _blank(char: int) -> bool:
-    """What `str.isspace` says of an ASCII character."""
-    return char == 32 or 9 <= char <= 13 or 28 <= char <= 31
-
-
-@inlined
-def separator(char: int) -> bool:
-    """Whether a character stands for nothing in a number: `-./()[]{}<>` and blanks."""
-    return (
-        45 <= char <= 47
-        or char == 40
-        or char == 41
-        or char == 91
-        or char == 93
-        or char == 123
-        or char == 125
-        or char == 60
-        or char == 62
-        or _blank(char)
-    )
-
-
-@loop
-def starts(data: Bytes, begin: int, end: int, word: bytes) -> bool:
-    """Whether data[begin:end] begins with the (lower-case) word, in any case."""
-    if end - begin < len(word):
-        return False
-    for at in range(len(word)):
-        char = data[begin + at]
-        if 65 <= char <= 90:
-            char += 32
-        if char != word[at]:
-            return False
-    return True
-
-
-@loop
-def user_part(data: Bytes, begin: int, end: int) -> tuple[int, int]:
-    """Begin and end of the user part of the (trimmed) text."""
-    while begin < end and data[begin] == 60:
-        begin += 1
-    if starts(data, begin, end, b"sips:"):
-        begin += 5
-    elif starts(data, begin, end, b"sip:") or starts(data, begin, end, b"tel:"):
-        begin += 4
-    for at in range(begin, end):
-        if data[at] == 64 or data[at] == 59:
-            return begin, at
-    return begin, end
-
-
 @loop
 def _is_word(data: Bytes, begin: int, end: int, word: Bytes, length: int) -> bool:
     if end - begin != length:
@@ -135,24 +84,24 @@ def _is_word(data: Bytes, begin: int, end: int, word: Bytes, length: int) -> boo
 def says_withheld(data: Bytes, begin: int, stop: int, end: int, rules: PlanRules) -> bool:
     """Whether the user part data[begin:stop] of the text that ends at `end` says that the number is withheld."""
     host = stop + 1
-    while begin < stop and _blank(data[begin]):
+    while begin < stop and blank(data[begin]):
         begin += 1
     last = stop
-    while begin < last and _blank(data[last - 1]):
+    while begin < last and blank(data[last - 1]):
         last -= 1
     while begin < last and data[last - 1] == 62:
         last -= 1
-    while begin < last and _blank(data[last - 1]):
+    while begin < last and blank(data[last - 1]):
         last -= 1
     for row in range(rules.users.shape[0]):
         if _is_word(data, begin, last, rules.users[row], rules.user_lengths[row]):
             return True
     if stop < end and data[stop] == 64:
-        while host < end and _blank(data[host]):
+        while host < end and blank(data[host]):
             host += 1
         for at in range(host, end):
             char = data[at]
-            if char == 59 or char == 58 or char == 62 or char == 63 or _blank(char):
+            if char == 59 or char == 58 or char == 62 or char == 63 or blank(char):
                 end = at
                 break
         return bool(_is_word(data, host, end, rules.host, rules.host.size))
@@ -162,13 +111,16 @@ def says_withheld(data: Bytes, begin: int, stop: int, end: int, rules: PlanRules
 @loop
 def read_number(
     data: Bytes, begin: int, end: int, first: int, stop: int, rules: PlanRules, secret: Words, out: Bytes
-) -> tuple[int, int]:
-    """Id and length of the normalised text, which is written to `out`.
+) -> tuple[int, int, int]:
+    """Id and length of the normalised text, which is written to `out`, and `streamer.calls.numbers.written_bare` of it.
 
     The trimmed text is data[begin:end], its user part data[first:stop].
     """
     count = 0
-    plus = False
+    written = np.int64(0)
+    plus = starts(data, first, stop, b"%2b")
+    if plus:
+        first += 3
     sound = True
     for at in range(first, stop):
         char = data[at]
@@ -217,6 +169,9 @@ def read_number(
                     home = True
                 else:
                     home = count == rules.length and rules.leading >> np.int64(out[1] - 48) & 1 == 1
+                    if home:
+                        for at in range(1, count + 1):
+                            written = written * 10 + np.int64(out[at] - 48)
                 if home:
                     # The national number moves to behind the calling code.
                     left = count - skip
@@ -241,17 +196,17 @@ def read_number(
                 char = out[skip + at]
                 out[at] = char
                 number = number * 10 + np.int64(char - 48)
-            return int(number), count + 1
+            return int(number), count + 1, int(written)
         if not plus and count <= 9:
             number = np.int64(0)
             for at in range(count):
                 char = out[1 + at]
                 out[at] = char
                 number = number * 10 + np.int64(char - 48)
-            return int(SHORT | np.int64(count) << 52 | number), count
+            return int(SHORT | np.int64(count) << 52 | number), count, 0
     for at in range(begin, end):
         out[at - begin] = data[at]
-    return other_id(out, end - begin, secret), end - begin
+    return other_id(out, end - begin, secret), end - begin, 0
 
 
 @loop
@@ -273,13 +228,3 @@ def plain_number(data: Bytes, begin: int, end: int) -> int:
             return -1
         number = number * 10 + digit
     return int(number)
-
-
-@loop
-def trimmed(data: Bytes, begin: int, end: int) -> tuple[int, int]:
-    """Begin and end of the text without the blanks around it."""
-    while begin < end and _blank(data[begin]):
-        begin += 1
-    while begin < end and _blank(data[end - 1]):
-        end -= 1
-    return begin, end

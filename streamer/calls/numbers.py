@@ -33,6 +33,7 @@ __all__ = [
     "number_id",
     "partition_of",
     "plain_id",
+    "written_bare",
 ]
 
 SHORT: Final = 1 << 60
@@ -46,9 +47,12 @@ WITHHELD_HOST: Final = "anonymous.invalid"
 WITHHELD_PREFIX: Final = "withheld:"
 SCHEMES: Final = ("sips:", "sip:", "tel:")
 _SEPARATORS: Final = str.maketrans("", "", "-./()[]{}<>")
+_NAME_ADDR: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*")?+[^<]*+<([^>]*+)>', re.DOTALL)
 _AFTER_USER: Final = re.compile("[@;]")
 _AFTER_HOST: Final = re.compile(r"[;:>?\s]")
 _MOST_PREFIXES: Final = 64
+_FROM_ABROAD: Final = "00"
+"""What ITU-T E.164 recommends before international numbers, and so what networks abroad write before numbers of any country."""
 
 
 class HomePlan(NamedTuple):
@@ -149,12 +153,18 @@ def _international(metadata: PhoneMetadata) -> tuple[str, ...]:
         pattern = parse(metadata.international_prefix)
         if count(pattern) <= _MOST_PREFIXES:
             found |= set(expand(pattern))
+    found.add(_FROM_ABROAD)
     return tuple(sorted(found - {""}, key=lambda prefix: (-len(prefix), prefix)))
 
 
 def _split(raw: str) -> tuple[str, str]:
-    """The user part without scheme and separators around it, and what follows the first `@` or `;` (with that mark)."""
-    text = raw.strip().lstrip("<")
+    """The user part without scheme and separators around it, and what follows the first `@` or `;` (with that mark).
+
+    Of a name-addr (RFC 3261, section 20.10: perhaps a display name, then `<…>`) what stands in the brackets is read.
+    """
+    text = raw.strip()
+    named = _NAME_ADDR.match(text)
+    text = (named[1].strip() if named else text).lstrip("<")
     lowered = text[:5].lower()
     for scheme in SCHEMES:
         if lowered.startswith(scheme):
@@ -192,6 +202,14 @@ def _is_e164(digits: str) -> bool:
     return 7 <= len(digits) <= 15 and _is_digits(digits) and digits[0] != "0"
 
 
+def _dialled(raw: str) -> str:
+    """The user part without what stands for nothing in a number; `%2B` at its front is the plus that a URI may escape."""
+    user, _ = _split(raw)
+    if _lower(user[:3]) == "%2b":
+        user = "+" + user[3:]
+    return "".join(user.split()).translate(_SEPARATORS)
+
+
 def normalise(raw: str, plan: HomePlan) -> str:
     """The one spelling of a number: `+` and digits, the digits of a short number, else `raw` as it came, trimmed.
 
@@ -199,8 +217,7 @@ def normalise(raw: str, plan: HomePlan) -> str:
     >>> [normalise(raw, plan) for raw in ("8 (701) 123-45-67", "sip:+77011234567@op.kz;user=phone", "00447400123456", "112", "bob")]
     ['+77011234567', '+77011234567', '+447400123456', '112', 'bob']
     """
-    user, _ = _split(raw)
-    text = "".join(user.split()).translate(_SEPARATORS)
+    text = _dialled(raw)
     if text.startswith("+"):
         return text if _is_e164(text[1:]) else raw.strip()
     if not text or not _is_digits(text):
@@ -224,6 +241,18 @@ def normalise(raw: str, plan: HomePlan) -> str:
         if len(text) >= 10 and _is_e164(text):
             return "+" + text
     return text if len(text) <= 9 else raw.strip()
+
+
+def written_bare(raw: str, plan: HomePlan) -> int:
+    """The digits of a number without plus or prefix that is read as a home number by its length and first digit; 0 for any other.
+
+    As E.164 without its plus they may be another country's number too: the first is one of Singapore.
+
+    >>> [written_bare(raw, home_plan("KZ")) for raw in ("65 9123 4567", "+6591234567", "87011234567", "112")]
+    [6591234567, 0, 0, 0]
+    """
+    digits = _dialled(raw)
+    return int(digits) if normalise(raw, plan) == f"+{plan.code}{digits}" else 0
 
 
 def caller_key(caller: str, asserted: str | None, callee: str, plan: HomePlan) -> str:

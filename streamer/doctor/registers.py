@@ -10,6 +10,7 @@ import numpy as np
 
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
+from streamer.calls.emergency import emergency_numbers
 from streamer.calls.numbers import home_plan
 from streamer.calls.plan import number_table
 from streamer.desk.edits import unknown_members
@@ -54,7 +55,7 @@ def judge(entries: Iterable[Entry], home: str, publishing: Iterable[str]) -> lis
     told = ", ".join(f"{kind} {kinds[kind]:,}" for kind in ("operators", "trunks", "lists", "policy", "models"))
     found = [_refused(refused) if refused else Finding("control", "ok", f"{count:,} records read; in force: {told}")]
     found += [finding for finding in (_policy(held), _model(held)) if finding is not None]
-    return [*found, *_operators(held, publishing)]
+    return [*found, *_operators(held, publishing), _emergency(held, home)]
 
 
 def _refused(refused: list[tuple[Entry, MessageError]]) -> Finding:
@@ -130,3 +131,9 @@ def _operators(held: dict[tuple[str, str], bytes], publishing: Iterable[str]) ->
             "publish each on operators.v1, with its ranges; until then the defaults of an operator hold",
         )
     ]
+
+
+def _emergency(held: dict[tuple[str, str], bytes], home: str) -> Finding:
+    entries = sum(kind == "lists" and key.startswith("emergency/") for kind, key in held)
+    numbers = ", ".join(sorted(emergency_numbers(home), key=lambda number: (len(number), number))) or "no number"
+    return Finding("emergency", "ok", f"calls to {numbers} always pass; entries of the list emergency: {entries:,}")

@@ -8,8 +8,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.numbers import caller_key, home_plan, is_withheld, normalise, number_id, partition_of, utf8
-from streamer.calls.plan import classify
+from streamer.calls.numbers import (
+    caller_key,
+    home_plan,
+    is_withheld,
+    normalise,
+    number_id,
+    partition_of,
+    utf8,
+    written_bare,
+)
+from streamer.calls.plan import VALID, classify
 from streamer.calls.texts import ASSERTED, CALLEE, CALLER, laid_out
 
 SECRET = (0x1234567890ABCDEF, 0xFEDCBA0987654321)
@@ -29,12 +38,14 @@ digits = st.text("0123456789", max_size=18)
 spelled = st.builds(
     "".join,
     st.tuples(
-        st.sampled_from(["", "", " ", "<", "\t<"]),
+        st.sampled_from(["", "", " ", "<", "\t<", "A <", '"B" <', '"<1>\\"" < ', '"C', '"é"<', "+1<2<"]),
         st.sampled_from(["", "", "sip:", "SIPS:", "tel:", "Sip:sip:", "sips"]),
         st.sampled_from(
             [
                 "",
                 "+",
+                "%2B",
+                "%2b+",
                 "++",
                 "00",
                 "810",
@@ -64,12 +75,14 @@ spelled = st.builds(
                 "@anonymous.invalid",
                 "@ Anonymous.INVALID:5060>",
                 "> ",
+                ">;tag=1",
+                "@anonymous.invalid>@x",
             ]
         ),
     ),
 )
 hostile = st.text(
-    st.sampled_from("+0178 9-./()[]{}<>@;:sipteanoymuvlcdrkw\n\r\t\x0b\x1c\x1f\x7f\x85\xa0İKſ٣７é"), max_size=64
+    st.sampled_from('+0178 9-./()[]{}<>@;:%2Bb"\\sipteanoymuvlcdrkw\n\r\t\x0b\x1c\x1f\x7f\x85\xa0İKſ٣７é'), max_size=64
 )
 text = st.one_of(spelled, hostile, st.text(max_size=64), st.text("ano\nymus", max_size=12))
 record = st.tuples(text, text, st.one_of(st.none(), text))
@@ -104,6 +117,9 @@ def test_compiled_equals_reference(home, records):
             assert getattr(found, f"{which}_id")[row] == number > 0
             codes = tuple(int(getattr(found, f"{which}_{code}")[row]) for code in ("status", "region", "kind"))
             assert codes == classify(number, prepared.table)
+        status, region, _ = classify(written_bare(caller, plan), prepared.table)
+        abroad = status == VALID and region != prepared.table.home and not is_withheld(caller)
+        assert found.ambiguous[row] == abroad
     assert prepared.ids(callers).tolist() == found.caller_id.tolist()
 
 
@@ -114,8 +130,29 @@ def test_a_cut_batch_gives_the_same(records, cut):
     columns = [list(column) for column in zip(*records, strict=True)]
     whole = prepared.resolve(laid(*columns))
     parts = [prepared.resolve(laid(*(column[part] for column in columns))) for part in (slice(cut), slice(cut, None))]
-    for name in whole._fields[:14]:
+    for name in whole._fields[:15]:
         assert np.array_equal(getattr(whole, name), np.concatenate([getattr(part, name) for part in parts])), name
+
+
+@pytest.mark.parametrize(
+    ("home", "caller", "ambiguous"),
+    [
+        ("KZ", "6591234567", True),
+        ("KZ", "tel:65-9123-4567", True),
+        ("KZ", '"É" <sip:6591234567@x>', True),
+        ("KZ", "+76591234567", False),
+        ("KZ", "86591234567", False),
+        ("KZ", "006591234567", False),
+        ("KZ", "7011234567", False),
+        ("KZ", "6591234567@anonymous.invalid", False),
+        ("DE", "33612345678", True),
+        ("US", "6591234567", True),
+        ("US", "2125550123", False),
+    ],
+)
+def test_what_is_a_home_number_or_a_foreign_one_without_its_plus(home, caller, ambiguous):
+    found = numbers(home).resolve(laid([caller, "112"], ["112", "112"], [None, None]))
+    assert found.ambiguous.tolist() == [ambiguous, False]
 
 
 def test_an_empty_batch():
@@ -124,7 +161,22 @@ def test_an_empty_batch():
     assert len(numbers("KZ").ids([])) == 0
 
 
-@pytest.mark.parametrize("text", ["8" * 64, "(" * 64, "sip:" * 16, "\n" * 64, "<" * 64, " " * 64, "@" * 64, "+" * 64])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8" * 64,
+        "(" * 64,
+        "sip:" * 16,
+        "\n" * 64,
+        "<" * 64,
+        " " * 64,
+        "@" * 64,
+        "+" * 64,
+        '"' * 64,
+        '"' + "\\" * 63,
+        "<>" * 32,
+    ],
+)
 def test_longest_texts(text):
     prepared = numbers("KZ")
     found = prepared.resolve(laid([text], [text], [text]))

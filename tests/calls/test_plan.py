@@ -10,8 +10,8 @@ from numba import njit
 from phonenumbers import PhoneMetadata, PhoneNumberType
 
 from streamer.calls import plan
-from streamer.calls.emergency import emergency_numbers
-from streamer.calls.numbers import OTHER, SHORT, home_plan
+from streamer.calls.emergency import FURTHER, emergency_numbers
+from streamer.calls.numbers import OTHER, SHORT, home_plan, normalise
 from streamer.calls.patterns import parse
 from streamer.errors import SettingsError
 
@@ -180,11 +180,24 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path):
 def test_emergency_numbers():
     assert emergency_numbers("KZ") == {"101", "102", "103", "112"}
     assert emergency_numbers("GB") >= {"112", "999"}
-    assert emergency_numbers("US") >= {"911"}
+    assert emergency_numbers("US") >= {"911", "988"}
+    assert emergency_numbers("FR") >= {"15", "17", "18", "112", "114", "115", "119", "191", "196", "197", "116000"}
     assert emergency_numbers("ZZ") == frozenset()
     for region in phonenumbers.SUPPORTED_SHORT_REGIONS:
-        for number in emergency_numbers(region):
+        for number in emergency_numbers(region) - FURTHER.get(region, frozenset()):
             assert phonenumbers.is_emergency_number(number, region), (region, number)
+
+
+@pytest.mark.parametrize("region", sorted(FURTHER))
+def test_what_is_added_to_the_library_is_not_in_it(region):
+    assert region in phonenumbers.SUPPORTED_REGIONS
+    assert not any(phonenumbers.is_emergency_number(number, region) for number in FURTHER[region])
+
+
+@pytest.mark.parametrize("region", ["RU", "US", "BR", "JP", "KR", "ID", "CO", "AU", "GB", "KZ"])
+def test_what_networks_abroad_write_before_international_numbers_is_read_everywhere(region):
+    assert "00" in home_plan(region).international
+    assert normalise("0049 30 1234567", home_plan(region)) == "+49301234567"
 
 
 @pytest.mark.parametrize("region", ["ZZ", "", "kz", "001"])

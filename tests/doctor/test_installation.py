@@ -39,15 +39,18 @@ def control(*records, publishing=("op-a",)):
 
 def test_sound_registers():
     entry = ListEntry(list="block", match="exact", number="+77011234567", side="caller")
+    help_line = ListEntry(list="emergency", match="exact", number="1414", side="called")
     found = control(
         ("operators", "op-a", OPERATOR),
         ("lists", entry.key, encode(entry)),
+        ("lists", help_line.key, encode(help_line)),
         ("policy", "policy@1", encode(Policy(version="1"))),
         ("policy", "current", encode(PolicyPointer(version="1"))),
         ("lists", "gone", None),
     )
     assert {finding.state for finding in found.values()} == {"ok"}
-    assert "5 records read; in force: operators 1, trunks 0, lists 1, policy 2" in found["control"].text
+    assert "6 records read; in force: operators 1, trunks 0, lists 2, policy 2" in found["control"].text
+    assert found["emergency"].text == "calls to 101, 102, 103, 112 always pass; entries of the list emergency: 1"
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,15 @@ def test_the_cache_holds_for_one_caller_ingress_and_trunk(other):
 
 
 @pytest.mark.parametrize(
-    "called", ["112", "sip:103@ims.kz;user=phone", "tel:101", "urn:service:sos.police", "<URN:service:sos>"]
+    "called",
+    [
+        "112",
+        "sip:103@ims.kz;user=phone",
+        "tel:101",
+        "urn:service:sos.police",
+        "<URN:service:sos>",
+        '"112" <sip:112@x>;tag=1',
+    ],
 )
 def test_a_cached_block_never_stops_a_call_for_help(called):
     rules = asked()

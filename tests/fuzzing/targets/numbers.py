@@ -8,9 +8,9 @@ import orjson
 from streamer.calls import compiled_decisions as written
 from streamer.calls.codec import decode_decision
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.numbers import caller_key, home_plan, is_withheld, normalise, number_id, utf8
+from streamer.calls.numbers import caller_key, home_plan, is_withheld, normalise, number_id, utf8, written_bare
 from streamer.calls.partitioner import partition_of
-from streamer.calls.plan import classify
+from streamer.calls.plan import VALID, classify
 from streamer.calls.texts import ASSERTED, CALL_ID, CALLEE, CALLER, OPERATOR, laid_out
 from tests.fuzzing.target import Target
 
@@ -50,6 +50,9 @@ def read(data):
             assert getattr(found, f"{which}_id")[row] == number > 0
             codes = tuple(int(getattr(found, f"{which}_{code}")[row]) for code in ("status", "region", "kind"))
             assert codes == classify(number, prepared.table)
+        status, region, _ = classify(written_bare(caller, plan), prepared.table)
+        abroad = status == VALID and region != prepared.table.home and not found.withheld[row]
+        assert found.ambiguous[row] == abroad
         if row == 0:
             answer = [plan.region, bool(found.withheld[row]), int(found.caller_status[row]), int(found.key_kind[row]),
                       int(found.caller_id[row]).bit_length() // 8, caller.isascii()]  # fmt: skip
@@ -61,6 +64,7 @@ SPELLED = (
     "+77011234567", "8 (701) 123-45-67", "sip:+77011234567@op.kz;user=phone", "00447400123456", "112", "bob", "anonymous",
     "sip:anonymous@anonymous.invalid", "", " ", "<sips:0113@x>", "tel:810 44 20;ext=1", "RESTRICTED ", "٣٧", "\x85", "\n",
     "011442071234567", "2125551234", "é@anonymous.invalid", "-",
+    '"8 <1>" <sip:+77011234567@op.kz>;tag=1', "Bank <tel:%2b77011234567>", "6591234567",
 )  # fmt: skip
 
 
@@ -101,7 +105,7 @@ def write(data):
 TARGETS = (
     Target("numbers", read, number_seeds, 15_000, "ids, keys, partitions and classes equal the plain reference's, in 8 countries",
            (b"sip:", b"sips:", b"tel:", b"@", b";", b"+", b"00", b"810", b"8", b"anonymous", b"Unknown", b"@anonymous.invalid",
-            MARK, b"<", b">", b" ", b"\t", b"\x1c", b"\xe2\x80\x83", b"\xd9\xa3", b"\xc4\xb0", b"\xe2\x84\xaa", b"withheld:"), compiled=True),
+            MARK, b"<", b">", b'"', b"\\", b"%2B", b" ", b"\t", b"\x1c", b"\xe2\x80\x83", b"\xd9\xa3", b"\xc4\xb0", b"\xe2\x84\xaa", b"withheld:"), compiled=True),
     Target("decisions-written", write, lambda: [MARK.join((b"c1", b"op", b"+77010000001", b"+77010000002", b"\x05xyz"))], 10_000,
            "the compiled loop writes what orjson writes, or leaves it to it", (MARK, b'"', b"\\", b"\x7f"), compiled=True),
 )  # fmt: skip
