@@ -79,7 +79,8 @@ class World(NamedTuple):
 
 class Columns(NamedTuple):
     """The batch: `records` int64[n, RECORD_COLUMNS], `callee` and caller key as number ids int64[n], what
-    `streamer.calls.plan.classify` says of both (int32[n]), `withheld` bool[n], `call` the bits of the calls' hashes int64[n],
+    `streamer.calls.plan.classify` says of both and whether the key `ambiguous` is, see `streamer.calls.compiled_numbers`
+    (int32[n]), `withheld` bool[n], `call` the bits of the calls' hashes int64[n],
     `skip` bool[n].
     """
 
@@ -91,6 +92,7 @@ class Columns(NamedTuple):
     key_kind: Any
     callee_status: Any
     callee_region: Any
+    ambiguous: Any
     callee_kind: Any
     withheld: Any
     call: Any

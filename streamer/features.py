@@ -90,6 +90,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("diversion_seen", "0/1", "the caller's own set-up to `diverted_from` was seen in the 60 s before", False),
     Feature("same_party", "0/1", "calling and called number are the same line", False),
     Feature("caller_malformed", "0/1", "the calling number is neither E.164 nor a short number", False),
+    Feature(
+        "caller_ambiguous",
+        "0/1",
+        "the calling number came bare, was read as a home number, and is another country's without its plus as well",
+        False,
+    ),
     Feature("callee_roaming_number", "0/1", "the called number is a roaming number (MSRN)", False),
     Feature("caller_dno", "0/1", "the calling number is on the do-not-originate list", False),
     Feature("caller_unallocated", "0/1", "the calling number is on the list of unallocated ranges", False),

@@ -22,7 +22,7 @@ from streamer.calls.events import SAME_CALL_MS
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS, judge_all
-from streamer.detectors.cli_spoofing import PLACE_UNKNOWN
+from streamer.detectors.cli_spoofing import AMBIGUOUS, PLACE_UNKNOWN
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
 from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
@@ -195,7 +195,7 @@ def _setup(
     looked_at = x[_WITHHELD] == 0.0 and callee_lists & _MSRN == 0
     if counted and action <= LABEL and found == 0.0 and looked_at and x[_SEEN] != 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
-    if record[columns.INGRESS] == 2 and action <= LABEL and found == PLACE_UNKNOWN:
+    if record[columns.INGRESS] == 2 and action <= LABEL and found in (PLACE_UNKNOWN, AMBIGUOUS):
         recent.note_origin(pairs, at_pair, recent.FROM_ABROAD, at)
     if own_line and action == BLOCK:
         recent.doubt_origin(pairs, at_pair)

@@ -112,7 +112,7 @@ class Records:
             found,
             columns.Columns(
                 records, found.callee_id, found.key_id, found.key_status, found.key_region, found.key_kind,
-                found.callee_status, found.callee_region, found.callee_kind, found.withheld, hashes,
+                found.ambiguous, found.callee_status, found.callee_region, found.callee_kind, found.withheld, hashes,
                 found.partition != placed[2],
             ),
         )  # fmt: skip

@@ -1,11 +1,13 @@
 """A calling number that cannot be: malformed, invalid in its plan, unallocated, never originating, or the called one.
 
-Sources: ITU-T E.164 and E.157 (validity of CLI), Ofcom CLI guidance (do-not-originate, format checks). The form is judged
+Sources: ITU-T E.164 and E.157 (validity of CLI; what crosses a border is a whole E.164 number), Ofcom CLI guidance (do-not-originate,
+format checks). The form is judged
 on interconnect only: on its own lines an operator's short numbers and PBX extensions are its own affair. Lists hold
 everywhere: a customer's exchange may show a bank's number too. A withheld number is not judged. A = B is voicemail for a
 roamer, and is not judged where one may be: a home number without a fresh home fact that its operator publishes, a foreign
 number that a home network hands over. A foreign number that is not in the plan that
-we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that.
+we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that. A bare number from abroad that may be another country's without its
+plus is left to `cli_spoofing`, which labels it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ _VALID = INDEX["caller_valid"]
 _SHORT = INDEX["caller_short"]
 _DNO = INDEX["caller_dno"]
 _UNALLOCATED = INDEX["caller_unallocated"]
+_AMBIGUOUS = INDEX["caller_ambiguous"]
 _SAME = INDEX["same_party"]
 _ROAMING = INDEX["caller_roaming"]
 _HOME = INDEX["caller_home"]
@@ -43,11 +46,16 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
         return NONE
     if x[_MALFORMED] == 1.0:
         return 3, 1.0, 1.0, 0
-    if x[_VALID] == 0.0 and x[_SHORT] == 0.0:
-        return (4 if x[_HOME] == 1.0 else 6), 0.0, 1.0, 0
-    if x[_SAME] == 1.0 and x[_SHORT] == 0.0:
+    if x[_SHORT] == 1.0:
+        return NONE
+    unclear = x[_INTERNATIONAL] == 1.0 and x[_AMBIGUOUS] == 1.0
+    if x[_VALID] == 0.0:
+        if x[_HOME] != 1.0:
+            return 6, 0.0, 1.0, 0
+        return NONE if unclear else (4, 0.0, 1.0, 0)
+    if x[_SAME] == 1.0:
         if x[_HOME] == 1.0:
-            if x[_ROAMING] == 0.0 and x[_UNPUBLISHED] == 0.0:
+            if x[_ROAMING] == 0.0 and x[_UNPUBLISHED] == 0.0 and not unclear:
                 return 5, 1.0, 1.0, 0
         elif x[_INTERNATIONAL] == 1.0:
             return 5, 1.0, 1.0, 0

@@ -101,3 +101,50 @@ def test_a_display_name_alone_is_no_call_for_help(called):
 def test_a_line_is_the_same_under_a_display_name(caller):
     home("DE").enter("block", "+491701112222")
     assert home("DE").say(caller) == ("block", ["list.block"])
+
+
+@pytest.mark.parametrize(
+    ("region", "caller"),
+    [
+        ("KZ", "6591234567"),
+        ("DE", "33123456789"),
+        ("US", "4791234567"),
+        ("BR", "34912345678"),
+        ("IN", "6591234567"),
+        ("GB", "3545812345"),
+        ("IT", "4791234567"),
+        ("RU", "3545812345"),
+    ],
+)
+def test_a_foreign_number_without_its_plus_is_labelled_at_most(region, caller):
+    read_as = f"+{home(region).plan.code}{caller}"
+    home(region).at_home(read_as)
+    assert home(region).from_abroad(caller) == ("label", ["cli_spoofing.ambiguous"])
+    assert home(region).from_abroad(caller, diverted_from=GUEST) == ("label", ["cli_spoofing.ambiguous"])
+    assert home(region).from_abroad(caller, read_as)[0] == "label"
+    assert home(region).from_abroad(read_as)[0] == "block"
+
+
+def test_where_such_a_number_is_passed_on_nobody_asks_where_its_call_began():
+    home("IN").at_home("+916591112222")
+    told = {"operator": "op-b", "ranges": ["+916591"], "publishes_originations": True}
+    home("IN").held.apply("operators", "op-b", orjson.dumps(told))
+    assert home("IN").from_abroad("6591112222", operator="op-t") == ("label", ["cli_spoofing.ambiguous"])
+    passed_on = home("IN").say("6591112222", operator="op-c")
+    assert passed_on == ("label", ["cli_spoofing.domestic_from_abroad_unverified"])
+
+
+@pytest.mark.parametrize("caller", ["7012223344", "87012223344", "+77012223344"])
+def test_a_spoofed_home_number_that_is_nobody_elses_is_blocked_however_it_is_written(caller):
+    home("KZ").at_home("+77012223344")
+    assert home("KZ").from_abroad(caller) == ("block", ["cli_spoofing.domestic_from_abroad"])
+
+
+def test_a_bare_number_that_is_valid_nowhere_is_blocked():
+    assert home("KZ").from_abroad("7031234567")[0] == "block"
+    assert home("KZ").say("6591234567") == ("block", ["number_invalid.not_in_plan"])  # it did not come from abroad
+
+
+@pytest.mark.parametrize("region", ["BR", "RU", "US"])
+def test_callers_from_abroad_are_known_by_the_prefix_that_others_write(region):
+    assert home(region).from_abroad("0049 30 1234567") == ("allow", [])
