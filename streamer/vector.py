@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.calls.plan import GARBAGE, SHORT_NUMBER, VALID
+from streamer.calls.plan import GARBAGE, NOT_VALID, SHORT_NUMBER, VALID
 from streamer.calls.signals import KINDS
 from streamer.columns import ASSERTED, ATTESTATION, DIVERTED, IDENTITY, INGRESS, REGISTERED, Columns, World
 from streamer.compiled import loop
@@ -23,6 +23,7 @@ from streamer.windows.tallies import E164, PREFIX_BLOCKS, block_of, place_of
 
 _DNO: Final = number_lists.BIT["do_not_originate"]
 _UNALLOCATED: Final = number_lists.BIT["unallocated"]
+_ALLOCATED: Final = number_lists.BIT["allocated"]
 _MSRN: Final = number_lists.BIT["roaming_numbers"]
 _PROTECTED: Final = number_lists.BIT["protected"]
 _MS_AN_HOUR: Final = 3_600_000.0
@@ -224,11 +225,11 @@ def owner_of(world: World, fact: int, number: int) -> int:
 
 
 @loop
-def _is_asked(world: World, batch: Columns, row: int, owner: int, exempt: bool) -> bool:
+def _is_asked(world: World, batch: Columns, row: int, owner: int, status: int, exempt: bool) -> bool:
     """Whether the operator of the calling number should have said that this call began on its line."""
     if batch.records[row, INGRESS] != 1 or owner < 0 or not world.operators.publishes[owner, 0]:
         return False
-    return bool(batch.key_status[row] == VALID and not batch.withheld[row] and not exempt)
+    return bool(status == VALID and not batch.withheld[row] and not exempt)
 
 
 @loop
@@ -244,6 +245,8 @@ def fill_call(
     callee = batch.callee[row]
     own_line = record[INGRESS] == 0
     status, kind = batch.key_status[row], batch.key_kind[row]
+    if status == NOT_VALID and caller_lists & _ALLOCATED:
+        status = VALID
     callee_status = batch.callee_status[row]
     home = world.constants[0]
     withheld = batch.withheld[row]
@@ -272,7 +275,7 @@ def fill_call(
     _fill_trunk(world, record, key, owner, known, x)
     x[_AT_ORIGINATION] = np.nan
     exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0 or (x[_AT_ROAMING] == 1.0 and origin != ORIGINATED)
-    if _is_asked(world, batch, row, owner, exempt):
+    if _is_asked(world, batch, row, owner, status, exempt):
         x[_AT_ORIGINATION] = 1.0 if origin == ORIGINATED else CAME_FROM_ABROAD if origin == FROM_ABROAD else 0.0
     x[_AT_SIM_AGE] = np.nan
     if fact >= 0 and 0 < world.facts.sim_ms[fact] <= at:

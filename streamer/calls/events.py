@@ -138,6 +138,7 @@ ListName = Literal[
     "emergency",
     "protected",
     "roaming_numbers",
+    "allocated",
 ]
 
 

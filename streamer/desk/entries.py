@@ -20,7 +20,12 @@ from streamer.errors import DeskError, MessageError
 from streamer.kafka.logs import LogRecord
 from streamer.registers import lists
 
-_ONE_SIDE: Final = {"do_not_originate": "caller", "emergency": "called", "roaming_numbers": "called"}
+_ONE_SIDE: Final = {
+    "do_not_originate": "caller",
+    "allocated": "caller",
+    "emergency": "called",
+    "roaming_numbers": "called",
+}
 """Lists that are asked for one of the two numbers alone."""
 _LONGEST_SHORT: Final = 9
 

@@ -6,7 +6,8 @@ on interconnect only: on its own lines an operator's short numbers and PBX exten
 everywhere: a customer's exchange may show a bank's number too. A withheld number is not judged. A = B is voicemail for a
 roamer, and is not judged where one may be: a home number without a fresh home fact that its operator publishes, a foreign
 number that a home network hands over. A foreign number that is not in the plan that
-we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that. A bare number from abroad that may be another country's without its
+we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that. At home they change
+too: what is on the list `allocated` (caller side) counts as valid. A bare number from abroad that may be another country's without its
 plus is left to `cli_spoofing`, which labels it.
 """
 

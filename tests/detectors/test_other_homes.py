@@ -148,3 +148,29 @@ def test_a_bare_number_that_is_valid_nowhere_is_blocked():
 @pytest.mark.parametrize("region", ["BR", "RU", "US"])
 def test_callers_from_abroad_are_known_by_the_prefix_that_others_write(region):
     assert home(region).from_abroad("0049 30 1234567") == ("allow", [])
+
+
+@pytest.mark.parametrize(
+    ("region", "caller", "listed"),
+    [("FR", "+337000012345678", "+33700"), ("NO", "+47580012345678", "+4758"), ("IN", "+915591234567890", "+91559")],
+)
+def test_a_range_in_use_that_the_plan_does_not_know_counts_as_valid_where_it_is_listed(region, caller, listed):
+    assert home(region).say(caller) == ("block", ["number_invalid.not_in_plan"])
+    home(region).enter("allocated", listed, match="prefix")
+    assert home(region).say(caller) == ("allow", [])
+    home(region).enter("unallocated", caller)
+    assert home(region).say(caller) == ("block", ["number_invalid.unallocated"])
+
+
+def test_a_foreign_range_may_be_listed_too_and_a_malformed_number_stays_malformed():
+    assert home("FR").say("+1234567890123") == ("label", ["number_invalid.not_in_foreign_plan"])
+    home("FR").enter("allocated", "+12345", match="prefix")
+    home("FR").enter("allocated", "garbage")
+    assert home("FR").say("+1234567890123") == ("allow", [])
+    assert home("FR").say("garbage") == ("block", ["number_invalid.malformed"])
+
+
+def test_a_number_in_an_allocated_range_is_judged_as_any_other():
+    home("NO").enter("allocated", "+4759", match="prefix")
+    home("NO").at_home("+47590000000001")
+    assert home("NO").from_abroad("+47590000000001") == ("block", ["cli_spoofing.domestic_from_abroad"])
