@@ -16,9 +16,11 @@ END: Final = members.END
 
 # columns of `records`, int64[n, RECORD_COLUMNS]
 KIND, AT, APPENDED, PARTITION, OPERATOR = 0, 1, 2, 3, 4
-INGRESS, ATTESTATION, SCOPE, TRUNK, DIVERTED, REGISTERED, ASSERTED, OFFSET, IDENTITY, URGENT = range(5, 15)
+INGRESS, ATTESTATION, SCOPE, TRUNK, DIVERTED, REGISTERED, ASSERTED, OFFSET, IDENTITY, URGENT, SHOWS_URGENT = range(
+    5, 16
+)
 RING, TALK, CAUSE = 5, 6, 7
-RECORD_COLUMNS: Final = 15
+RECORD_COLUMNS: Final = 16
 
 # columns of `verdicts`, int64[n, VERDICT_COLUMNS]
 ACTION, SHADOW, VERSIONS, CACHE_S, FLAGS, SAID_AT, CALLER_LISTS, CALLEE_LISTS, GOVERNED = range(9)
@@ -90,9 +92,9 @@ class Columns(NamedTuple):
     key_status: Any
     key_region: Any
     key_kind: Any
+    ambiguous: Any
     callee_status: Any
     callee_region: Any
-    ambiguous: Any
     callee_kind: Any
     withheld: Any
     call: Any

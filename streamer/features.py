@@ -96,6 +96,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "the calling number came bare, was read as a home number, and is another country's without its plus as well",
         False,
     ),
+    Feature("caller_emergency", "0/1", "the calling number of a call from abroad is a home emergency number", False),
     Feature("callee_roaming_number", "0/1", "the called number is a roaming number (MSRN)", False),
     Feature("caller_dno", "0/1", "the calling number is on the do-not-originate list", False),
     Feature("caller_unallocated", "0/1", "the calling number is on the list of unallocated ranges", False),

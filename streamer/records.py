@@ -15,7 +15,7 @@ from streamer.calls.compiled_numbers import NumberColumns, Numbers
 from streamer.calls.emergency import is_urgent, spelled_for
 from streamer.calls.events import CallEvent, Setup
 from streamer.calls.reading import Calls, Reader
-from streamer.calls.texts import ASSERTED, CALL_ID, CALLEE, DIVERTED, Texts
+from streamer.calls.texts import ASSERTED, CALL_ID, CALLEE, CALLER, DIVERTED, Texts
 from streamer.compiled import Straight, loop
 from streamer.in_force import InForce
 from streamer.registers import trunks
@@ -154,6 +154,8 @@ def _fill(
                     asserted = True
             record[columns.IDENTITY] = placed[3, row]
             record[columns.URGENT] = is_urgent(data, spans[CALLEE, row, 0], spans[CALLEE, row, 1], urgent)
+            if record[columns.INGRESS] == 2:
+                record[columns.SHOWS_URGENT] = is_urgent(data, spans[CALLER, row, 0], spans[CALLER, row, 1], urgent)
         elif kind == members.END:
             record[columns.RING], record[columns.TALK] = given[row, members.RING], given[row, members.TALK]
             record[columns.CAUSE] = given[row, members.CAUSE]

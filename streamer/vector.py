@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from streamer import columns
 from streamer.calls.plan import GARBAGE, NOT_VALID, SHORT_NUMBER, VALID
 from streamer.calls.signals import KINDS
 from streamer.columns import ASSERTED, ATTESTATION, DIVERTED, IDENTITY, INGRESS, REGISTERED, Columns, World
@@ -62,6 +63,7 @@ _AT_DIVERSION_SEEN = INDEX["diversion_seen"]
 _AT_SAME_PARTY = INDEX["same_party"]
 _AT_MALFORMED = INDEX["caller_malformed"]
 _AT_AMBIGUOUS = INDEX["caller_ambiguous"]
+_AT_EMERGENCY = INDEX["caller_emergency"]
 _AT_MSRN = INDEX["callee_roaming_number"]
 _AT_DNO = INDEX["caller_dno"]
 _AT_UNALLOCATED_CALLER = INDEX["caller_unallocated"]
@@ -290,6 +292,7 @@ def fill_call(
     x[_AT_SAME_PARTY] = 1.0 if key == callee else 0.0
     x[_AT_MALFORMED] = 1.0 if status == GARBAGE and not withheld else 0.0
     x[_AT_AMBIGUOUS] = batch.ambiguous[row]
+    x[_AT_EMERGENCY] = record[columns.SHOWS_URGENT]
     x[_AT_MSRN] = 1.0 if callee_lists & _MSRN else 0.0
     x[_AT_DNO] = 1.0 if caller_lists & _DNO else 0.0
     x[_AT_UNALLOCATED_CALLER] = 1.0 if caller_lists & _UNALLOCATED else 0.0

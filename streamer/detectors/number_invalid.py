@@ -1,4 +1,4 @@
-"""A calling number that cannot be: malformed, invalid in its plan, unallocated, never originating, or the called one.
+"""A calling number that cannot be: malformed, invalid in its plan, unallocated, never originating, short from abroad, or the called one.
 
 Sources: ITU-T E.164 and E.157 (validity of CLI; what crosses a border is a whole E.164 number), Ofcom CLI guidance (do-not-originate,
 format checks). The form is judged
@@ -8,7 +8,8 @@ roamer, and is not judged where one may be: a home number without a fresh home f
 number that a home network hands over. A foreign number that is not in the plan that
 we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that. At home they change
 too: what is on the list `allocated` (caller side) counts as valid. A bare number from abroad that may be another country's without its
-plus is left to `cli_spoofing`, which labels it.
+plus is left to `cli_spoofing`, which labels it. Short numbers from abroad are not judged where the called number is a roaming number
+(MSRN): at home a guest sees them too. No police calls from abroad: whoever shows a home emergency number is blocked.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _SHORT = INDEX["caller_short"]
 _DNO = INDEX["caller_dno"]
 _UNALLOCATED = INDEX["caller_unallocated"]
 _AMBIGUOUS = INDEX["caller_ambiguous"]
+_EMERGENCY = INDEX["caller_emergency"]
+_MSRN = INDEX["callee_roaming_number"]
 _SAME = INDEX["same_party"]
 _ROAMING = INDEX["caller_roaming"]
 _HOME = INDEX["caller_home"]
@@ -36,7 +39,7 @@ _INTERNATIONAL = INDEX["international"]
 
 @loop
 def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
-    """See the module; causes 1 to 6 in the order of `DETECTOR.causes`."""
+    """See the module; causes 1 to 8 in the order of `DETECTOR.causes`."""
     if x[_WITHHELD] == 1.0:
         return NONE
     if x[_DNO] == 1.0:
@@ -45,10 +48,13 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
         return 2, 1.0, 1.0, 0
     if x[_OWN_LINE] == 1.0:
         return NONE
+    abroad = x[_INTERNATIONAL] == 1.0 and x[_MSRN] != 1.0
+    if x[_EMERGENCY] == 1.0 and abroad:
+        return 8, 1.0, 1.0, 0
     if x[_MALFORMED] == 1.0:
         return 3, 1.0, 1.0, 0
     if x[_SHORT] == 1.0:
-        return NONE
+        return (7, 1.0, 1.0, 0) if abroad else NONE
     unclear = x[_INTERNATIONAL] == 1.0 and x[_AMBIGUOUS] == 1.0
     if x[_VALID] == 0.0:
         if x[_HOME] != 1.0:
@@ -73,6 +79,10 @@ DETECTOR = Detector(
         Cause("not_in_plan", "block", "the number is not valid in the home country's plan"),
         Cause("caller_is_callee", "block", "calling and called number are the same, and it is no roamer's voicemail"),
         Cause("not_in_foreign_plan", "label", "the number is not valid in its country's plan as we know it"),
+        Cause(
+            "short_from_abroad", "label", "a short number from abroad, where such numbers mean nothing or another line"
+        ),
+        Cause("emergency_from_abroad", "block", "a home emergency number from abroad, where nobody can call from it"),
     ),
     thresholds={},
     judge=judge,

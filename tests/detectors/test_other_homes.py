@@ -174,3 +174,32 @@ def test_a_number_in_an_allocated_range_is_judged_as_any_other():
     home("NO").enter("allocated", "+4759", match="prefix")
     home("NO").at_home("+47590000000001")
     assert home("NO").from_abroad("+47590000000001") == ("block", ["cli_spoofing.domestic_from_abroad"])
+
+
+@pytest.mark.parametrize(
+    ("region", "caller", "said"),
+    [
+        ("DE", "110", ("block", ["number_invalid.emergency_from_abroad"])),
+        ("DE", '"Polizei" <sip:110@x>', ("block", ["number_invalid.emergency_from_abroad"])),
+        ("DE", "+49110", ("block", ["number_invalid.emergency_from_abroad"])),
+        ("GB", "999", ("block", ["number_invalid.emergency_from_abroad"])),
+        ("KZ", "102", ("block", ["number_invalid.emergency_from_abroad"])),
+        ("FR", "116000", ("block", ["number_invalid.emergency_from_abroad"])),
+        ("RU", "900", ("label", ["number_invalid.short_from_abroad"])),
+        ("DE", "116116", ("label", ["number_invalid.short_from_abroad"])),
+    ],
+)
+def test_short_numbers_from_abroad(region, caller, said):
+    assert home(region).from_abroad(caller) == said
+
+
+@pytest.mark.parametrize("caller", ["110", "116116"])
+@pytest.mark.parametrize("ingress", ["national", "subscriber"])
+def test_short_numbers_at_home_are_the_networks_affair(caller, ingress):
+    assert home("DE").say(caller, ingress=ingress) == ("allow", [])
+
+
+@pytest.mark.parametrize("caller", ["110", "116116"])
+def test_a_guest_may_be_called_by_short_numbers_of_his_home(caller):
+    home("DE").enter("roaming_numbers", GUEST, side="called")
+    assert home("DE").from_abroad(caller, GUEST) == ("allow", [])
