@@ -40,6 +40,7 @@ class Engine:
         self,
         *,
         home: str = "KZ",
+        timezone: str | None = None,
         partitions: int = 24,
         secret: bytes = b"streamer",
         max_callers: int = 2_000_000,
@@ -67,7 +68,9 @@ class Engine:
         self._records = Records(self._numbers, self._secret)
         self._reporter = Reporter()
         self._in_force = InForce(self._plan, self._numbers, partitions, self._secret)
-        self._surroundings = Surroundings(self._in_force, self._numbers, clamp=clamp, secret=self._secret)
+        self._surroundings = Surroundings(
+            self._in_force, self._numbers, clamp=clamp, secret=self._secret, timezone=timezone
+        )
         self._seal = sealed.seal(secret, home, partitions)
         self._journal = Journal()
         self._said = Said()
@@ -75,9 +78,10 @@ class Engine:
 
     @classmethod
     def of(cls, settings: Settings, *, home: str | None = None, clamp: bool | None = None) -> Self:
-        """An engine as the settings ask for it, but for what is given here."""
+        """An engine as the settings ask for it, but for what is given here; their time zone is that of their home country alone."""
         return cls(
             home=settings.home if home is None else home,
+            timezone=settings.timezone if home in {None, settings.home} else None,
             partitions=settings.partitions,
             secret=settings.secret.get_secret_value().encode(),
             max_callers=settings.max_callers,

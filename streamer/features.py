@@ -200,7 +200,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "country_known", "s", "time since the called country was first called, blocked calls apart (at most 8 h)", False
     ),
     Feature("costly_found", "s", "time since the costly calls let through last were those of a hacked exchange", False),
-    Feature("week_hour", "h", "hour of the week in the home country, 0 on Mondays at midnight", False),
+    Feature(
+        "week_hour",
+        "h",
+        "hour of the week in the home country (its capital, or the setting `timezone`), 0 on Mondays at midnight",
+        False,
+    ),
 )
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)

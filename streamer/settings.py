@@ -8,8 +8,10 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
+from zoneinfo import available_timezones
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,7 +20,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableError
 
-from streamer.errors import SettingsError
+from streamer.errors import SettingsError, near
 
 
 class Settings(BaseSettings):
@@ -93,6 +95,9 @@ class Settings(BaseSettings):
 
     # numbering
     home: str = Field("KZ", pattern=r"^[A-Z]{2}$", description="home country, ISO 3166-1 alpha-2")
+    timezone: str | None = Field(
+        None, description="IANA name of the time zone by which offices at home are empty; unset: the capital's"
+    )
 
     # Identity headers (STIR/SHAKEN)
     identity_verify: bool = Field(False, description="verify the SIP Identity headers of set-ups (STIR/SHAKEN)")
@@ -137,6 +142,14 @@ class Settings(BaseSettings):
 
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity logged")
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, name: str | None) -> str | None:
+        if name is not None and name not in (known := available_timezones()):
+            told = f"{name!r} is no IANA time zone, as Europe/Moscow is one{near(name, known)}"
+            raise PydanticCustomError("time_zone", "{told}", {"told": told})
+        return name
 
     @classmethod
     def settings_customise_sources(

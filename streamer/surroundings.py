@@ -16,9 +16,9 @@ from streamer.in_force import InForce
 class Surroundings:
     """The `World` of one engine: the same object for as long as the arrays of all that is in force are."""
 
-    def __init__(self, known: InForce, numbers: Numbers, *, clamp: bool, secret: Any) -> None:
+    def __init__(self, known: InForce, numbers: Numbers, *, clamp: bool, secret: Any, timezone: str | None) -> None:
         plan = numbers.plan
-        home, ahead_ms = numbers.regions.index(plan.region), hours.ahead_of_utc_ms(plan.region)
+        home, ahead_ms = numbers.regions.index(plan.region), hours.ahead_of_utc_ms(plan.region, timezone)
         self._known = known
         self._fixed = (
             np.array([home, 0, int(clamp), 0, ahead_ms, int(plan.code)], np.int64),

@@ -106,6 +106,11 @@ def test_a_file_that_is_not_there_is_told(monkeypatch):
         ("STREAMER_SECRET", "", r"setting secret: .*at least 1 .* \(environment STREAMER_SECRET\)"),
         ("STREAMER_GROUP", "", r"setting group: .*at least 1 .* \(environment STREAMER_GROUP\)"),
         ("STREAMER_RETENTION_H", "calls=48", "retention_h.*written as JSON in the environment"),
+        (
+            "STREAMER_TIMEZONE",
+            "Moscow",
+            r"^setting timezone: 'Moscow' is no IANA time zone, .* did you mean 'Europe/Moscow'\? \(environment ",
+        ),
         ("STREAMER_LOG_LEVEL", "loud", "setting log_level: .*'debug', 'info'"),
     ],
 )

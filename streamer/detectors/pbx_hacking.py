@@ -19,7 +19,8 @@ the list `allow` before.
 Fails on attacks of a few calls at once; in office hours (a warning alone, if the line is known); to a country that the exchange calls
 anyway. A line that was silent for 28 hours is not known any more, and each of its countries is a new one: so are all of them on the
 day on which a worker begins with nothing, when this detector is best kept in shadow. Public holidays are not known, the time is that
-of one zone of the home country without daylight saving, and the user agent is not looked at: scanners choose theirs.
+of one zone of the home country (the capital's, or the setting `timezone`) without daylight saving, and the user agent is not looked
+at: scanners choose theirs.
 Where neither answers nor ends come in time nothing is found. A block ends `new_country_h` hours after the last call that was let
 through and led to it, or when the offices open, however often blocked ones are tried again.
 """

@@ -59,6 +59,7 @@ class Terms(msgspec.Struct):
     max_calls: int
     decisions: str
     read_back: bool
+    timezone: str = ""
 
 
 class Progress(msgspec.Struct):
@@ -128,6 +129,7 @@ def terms(
         max_calls=settings.max_calls if to == "engine" else 0,
         decisions=str(decisions) if decisions is not None else "",
         read_back=read_back,
+        timezone=settings.timezone or "" if to == "engine" else "",
     )
 
 
@@ -257,4 +259,5 @@ _SPOKEN: Final = {
     "secret": "the setting secret",
     "decisions": "--decisions",
     "read_back": "--wait",
+    "timezone": "the setting timezone",
 }

@@ -247,6 +247,16 @@ def test_no_switch_repeats_a_block_of_costly_calls_for_others(held):
     assert (costly["action"], costly["cache_until"], other["action"]) == ("block", None, "allow")
 
 
+@pytest.mark.parametrize(("timezone", "nights"), [(None, (0, 1)), ("Asia/Vladivostok", (12, 14, 15))])
+def test_the_night_is_that_of_the_capital_or_of_the_time_zone_set(timezone, nights):
+    """Russia has eleven zones."""
+    midnight_utc = MONDAY + 5 * HOUR
+    for hour in (0, 1, 8, 12, 14, 15):
+        calls = paced("+74952585000", midnight_utc + DAY + hour * HOUR, 100, 5, spread, answered=0.8, talk_s=about(180))
+        said = played(quiet(home="RU", timezone=timezone), calls)
+        assert ("block" in actions(said)) == (hour in nights), hour
+
+
 def quiet_with_premium():
     made = quiet()
     enter(made, "premium", "+5352", "called", "prefix")

@@ -214,6 +214,7 @@ def test_progress_is_told_in_the_file_without_the_secret(tmp_path, monkeypatch):
         ("mapping", "progress: the mapping is another one"),
         ("STREAMER_SECRET", "progress: the setting secret is another one"),
         ("STREAMER_PARTITIONS", "progress: partitions is 5, it was 24"),
+        ("STREAMER_TIMEZONE", "progress: the setting timezone is Asia/Almaty, it was none"),
         (["--home", "DE"], "progress: the home country is DE, it was KZ"),
         (["--to", "kafka"], "progress: --to is kafka, it was engine"),
         (["--hold", "7"], "progress: --hold is 7, it was 20000"),
@@ -251,7 +252,7 @@ def test_another_replay_is_refused_with_what_differs(change, message, tmp_path, 
         text = progress.read_text().replace('"form": 1', '"form": 7')
         progress.write_text(text if change == "form" else "once upon a time")
     else:
-        monkeypatch.setenv(change, "5")
+        monkeypatch.setenv(change, "Asia/Almaty" if change == "STREAMER_TIMEZONE" else "5")
     capsys.readouterr()
     assert replay(*given) == 1
     assert re.search(message, capsys.readouterr().err)
