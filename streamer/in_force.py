@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import ModelSnapshot, Policy
 from streamer.calls.numbers import HomePlan, normalise, utf8
 from streamer.calls.partitioner import partition_of
+from streamer.calls.ranges import ranges_of
 from streamer.demotions import PREFIX, Demotions
 from streamer.errors import MessageError, ModelError
 from streamer.models import scorer, snapshot
@@ -145,7 +148,7 @@ class InForce:
         if kind == "lists":
             self._apply_list(key, value)
         elif kind == "operators":
-            self._apply_operator(key, value)
+            return self._apply_operator(key, value)
         elif kind.startswith("subscribers."):
             self._apply_fact(kind.removeprefix("subscribers."), key, value)
         elif kind == "trunks":
@@ -193,13 +196,17 @@ class InForce:
         if self.rules.demoted_until is not self.demotions.until:
             self.rules = self.rules._replace(demoted_until=self.demotions.until)
 
-    def _apply_operator(self, key: str, value: bytes | None) -> None:
+    def _apply_operator(self, key: str, value: bytes | None) -> str | None:
+        """Ranges that can never match are left out: refusing the record would lose the operator's mode with them."""
         if value is None:
             self.operators.remove(key)
-        else:
-            self.operators.put(codec.decode_operator(value))
-            self.demotions.seat()
-            self._follow_demotions()
+            return None
+        info = codec.decode_operator(value)
+        ranges, wrong = ranges_of(info.ranges, self._plan)
+        self.operators.put(msgspec.structs.replace(info, ranges=ranges))
+        self.demotions.seat()
+        self._follow_demotions()
+        return f"of {info.operator}, {wrong[0]}" if wrong else None
 
     def _apply_trunk(self, key: str, value: bytes | None) -> None:
         if value is None:
@@ -212,8 +219,11 @@ class InForce:
                 "out_of_range",
                 f"trunk {info.trunk} of {info.operator} under {key!r}; its key is the operator, `/` and the trunk",
             )
-        partner = self.operators.row(info.partner) if info.kind == "direct" else -1
-        if not self.trunks.put(info, partner):
+        ranges, wrong = ranges_of(info.ranges, self._plan)
+        if wrong:
+            raise MessageError("out_of_range", f"trunk {key}: {wrong[0]}")
+        partner = self.operators.row(info.partner) if info.kind == "direct" and info.partner else -1
+        if not self.trunks.put(msgspec.structs.replace(info, ranges=ranges), partner):
             raise MessageError("out_of_range", f"trunk {key}: there are {trunks.CAPACITY - 1:,} already")
 
     def _apply_signal(self, key: str, value: bytes | None) -> None:

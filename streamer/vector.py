@@ -170,8 +170,9 @@ def _fill_trunk(world: World, record: Any, key: int, owner: int, known: bool, x:
     if kind == known_trunks.DIRECT and record[INGRESS] == 1:
         if record[DIVERTED] != 0:
             owner = owner_by_range(world.operators, number)
-        if known and owner >= 0 and world.trunks.partner[trunk] >= 0:
-            x[_AT_TRUNK_PARTNER] = 1.0 if owner == world.trunks.partner[trunk] else 0.0
+        partner = world.trunks.partner[trunk]
+        if known and owner >= 0 and partner >= 0 and world.operators.ranged[partner]:
+            x[_AT_TRUNK_PARTNER] = 1.0 if owner == partner else 0.0
     elif kind == known_trunks.ENTERPRISE:
         if 0 < record[ASSERTED] < E164:
             number = record[ASSERTED]

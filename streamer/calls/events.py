@@ -32,6 +32,7 @@ Opaque = str
 """Of any form and length: nothing that a caller can write into an optional field may keep his call from being judged."""
 Country = Annotated[str, Meta(description="ISO 3166-1 alpha-2")]
 Line = Annotated[str, Meta(description="a number as it came from the signalling")]
+Range = Annotated[str, Meta(description="how numbers begin: E.164 with +, or as dialled in the home country")]
 
 
 class Setup(Struct, frozen=True, kw_only=True, gc=False, tag="setup", tag_field="type"):
@@ -110,7 +111,7 @@ class OperatorInfo(Struct, frozen=True, kw_only=True):
 
     operator: Operator
     name: str = ""
-    ranges: list[str] = []
+    ranges: list[Range] = []
     publishes_originations: bool = False
     publishes_locations: bool = False
     mode: Literal["off", "shadow", "enforce"] = "enforce"
@@ -126,7 +127,7 @@ class TrunkInfo(Struct, frozen=True, kw_only=True):
     operator: Operator
     partner: str = ""
     kind: Literal["direct", "transit", "international", "enterprise"] = "transit"
-    ranges: list[str] = []
+    ranges: list[Range] = []
 
 
 ListName = Literal[

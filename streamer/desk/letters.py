@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from streamer.calls import codec
 from streamer.calls.numbers import HomePlan, caller_key, normalise, utf8
+from streamer.calls.ranges import ranges_of
 from streamer.demotions import PREFIX, demotion_key
 from streamer.desk.noted import Noted
 from streamer.errors import MessageError, ModelError
@@ -181,10 +182,10 @@ def _place(kind: str, key: bytes | None, value: bytes | None, plan: HomePlan) ->
         if fact.fact != kind.removeprefix("subscribers."):
             raise MessageError("out_of_range", f"a {fact.fact!r} fact on the topic of {kind!r}")
         return utf8(normalise(fact.number, plan)), None
-    return _control_key(kind, key, value), None
+    return _control_key(kind, key, value, plan), None
 
 
-def _control_key(kind: str, key: bytes, value: bytes) -> bytes:
+def _control_key(kind: str, key: bytes, value: bytes, plan: HomePlan) -> bytes:
     text = key.decode("utf-8")
     if kind == "lists":
         wrong = lists.check(codec.decode_list_entry(value))
@@ -193,7 +194,9 @@ def _control_key(kind: str, key: bytes, value: bytes) -> bytes:
     elif kind == "operators":
         codec.decode_operator(value)
     elif kind == "trunks":
-        codec.decode_trunk(value)
+        _, unsound = ranges_of(codec.decode_trunk(value).ranges, plan)
+        if unsound:
+            raise MessageError("out_of_range", unsound[0])
     elif kind == "policy":
         if text.startswith(PREFIX):
             return utf8(demotion_key(codec.decode_demotion(value)))

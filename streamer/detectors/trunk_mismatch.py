@@ -5,9 +5,10 @@ its interconnect partner may use; ITU-T E.157 on the passing of calling numbers.
 operator, ported ones looked up; an enterprise's trunk those of its ranges, where the network-provided number (`asserted`)
 is judged before the one that is shown. A foreign number over a national trunk has often been refiled, and often is a
 guest's of another home network: it is labelled.
-Exempt: trunks that nobody registered, owners that nobody knows, withheld numbers without an asserted one, and on an enterprise's trunk
-what is no number in international form (extensions, names of registrations; `asserted` is then as if it were not there). Of a diverted call
-the diverting number is judged; it may be ported without this partition knowing, so that it labels and never blocks.
+Exempt: trunks that nobody registered, direct ones whose partner is no registered operator or has no ranges, owners that nobody
+knows, withheld numbers without an asserted one, and on an enterprise's trunk what is no number in international form (extensions,
+names of registrations; `asserted` is then as if it were not there). Of a diverted call the diverting number is judged; it may be
+ported without this partition knowing, so that it labels and never blocks.
 Fails on transit trunks, which carry everybody's numbers.
 """
 

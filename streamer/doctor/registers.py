@@ -11,8 +11,10 @@ import numpy as np
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.emergency import emergency_numbers
-from streamer.calls.numbers import home_plan
+from streamer.calls.events import OperatorInfo
+from streamer.calls.numbers import HomePlan, home_plan
 from streamer.calls.plan import number_table
+from streamer.calls.ranges import ranges_of
 from streamer.desk.edits import unknown_members
 from streamer.desk.rules import CURRENT, VERSIONED
 from streamer.doctor.findings import Finding
@@ -54,7 +56,8 @@ def judge(entries: Iterable[Entry], home: str, publishing: Iterable[str]) -> lis
     kinds = Counter(kind for kind, _ in held)
     told = ", ".join(f"{kind} {kinds[kind]:,}" for kind in ("operators", "trunks", "lists", "policy", "models"))
     found = [_refused(refused) if refused else Finding("control", "ok", f"{count:,} records read; in force: {told}")]
-    found += [finding for finding in (_policy(held), _model(held)) if finding is not None]
+    of_each = _policy(held), _model(held), _ranges(held, plan), _direct_trunks(held, plan)
+    found += [finding for finding in of_each if finding is not None]
     return [*found, *_operators(held, publishing), _emergency(held, home)]
 
 
@@ -117,8 +120,40 @@ def _model(held: dict[tuple[str, str], bytes]) -> Finding | None:
     )
 
 
+def _known(held: dict[tuple[str, str], bytes]) -> list[OperatorInfo]:
+    return [codec.decode_operator(value) for (kind, _), value in held.items() if kind == "operators"]
+
+
+def _ranges(held: dict[tuple[str, str], bytes], plan: HomePlan) -> Finding | None:
+    """Ranges of operators that workers leave out; a trunk with such a range is refused as a whole."""
+    wrong = [(one.operator, why) for one in _known(held) for why in ranges_of(one.ranges, plan)[1]]
+    if not wrong:
+        return None
+    return Finding(
+        "ranges",
+        "failed",
+        f"{len(wrong):,} ranges of operators are left out, first of {wrong[0][0]}: {wrong[0][1]}",
+        "publish the operator anew with ranges such as +7701; until then what lies in these is nobody's",
+    )
+
+
+def _direct_trunks(held: dict[tuple[str, str], bytes], plan: HomePlan) -> Finding | None:
+    ranged = {one.operator for one in _known(held) if ranges_of(one.ranges, plan)[0]}
+    trunks = [codec.decode_trunk(value) for (kind, _), value in held.items() if kind == "trunks"]
+    idle = [one for one in trunks if one.kind == "direct" and one.partner not in ranged]
+    if not idle:
+        return None
+    return Finding(
+        "trunks",
+        "warning",
+        f"{len(idle):,} direct trunks judge nothing, first {idle[0].operator}/{idle[0].trunk}: its partner {idle[0].partner!r} is no"
+        " registered operator with ranges",
+        "publish the partner on operators.v1 with its ranges, or the trunk with the partner's name there, or as `transit`",
+    )
+
+
 def _operators(held: dict[tuple[str, str], bytes], publishing: Iterable[str]) -> list[Finding]:
-    known = [codec.decode_operator(value) for (kind, _), value in held.items() if kind == "operators"]
+    known = _known(held)
     strangers = sorted(set(publishing) - {one.operator for one in known})
     if not strangers:
         modes = ", ".join(f"{one.operator} {one.mode}" for one in known if one.mode != "enforce") or "none"

@@ -76,6 +76,14 @@ def test_a_wrong_key_is_put_right_and_said():
     assert (plan.verdict, plan.rekeyed) == ("ready", False)
 
 
+def test_a_trunk_with_a_range_that_can_never_match_is_not_sent_again():
+    trunk = {"operator": "op-a", "trunk": "t", "ranges": ["8 727"]}
+    assert planned(lie(TOPICS.trunks, b"op-a/t", trunk)).verdict == "ready"
+    plan = planned(lie(TOPICS.trunks, b"op-a/t", trunk | {"ranges": ["727"]}))
+    assert plan.verdict == "refused again"
+    assert "range '727'" in plan.why
+
+
 @pytest.mark.parametrize("value", [b"{broken", {"type": "setup"}, None])
 def test_what_is_still_broken_is_not_sent(value):
     assert planned(lie(TOPICS.calls, b"k", value)).verdict == "refused again"

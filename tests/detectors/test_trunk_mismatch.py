@@ -1,5 +1,6 @@
 """Numbers on trunks that cannot carry them, through the engine."""
 
+import re
 from itertools import count
 
 import orjson
@@ -106,6 +107,45 @@ def test_a_trunk_that_is_forgotten_or_changed_tells_nothing_of_what_it_was(held)
     register(held, "pbx", "enterprise", "bank", ["+7707"])
     assert say(held, OF_C, "pbx") == PASSES
     assert say(held, "+77272345679", "pbx") == OUTSIDE
+
+
+@pytest.mark.parametrize("written", ["8727234", "8 (7272) 34", "7727234", "+7 7272-34", "0077272 34", "8107727234"])
+def test_ranges_may_be_written_as_numbers_are(held, written):
+    register(held, "pbx", "enterprise", "bank", [written])
+    assert say(held, FIXED, "pbx", ingress="subscriber") == PASSES
+    assert say(held, "+77272355678", "pbx", ingress="subscriber") == OUTSIDE
+
+
+@pytest.mark.parametrize("written", ["727234", "+8727234", "pbx", ""])
+def test_a_trunk_with_a_range_that_can_never_match_is_refused_and_the_last_one_stays(held, written):
+    with pytest.raises(MessageError, match=f"trunk op-a/pbx: range '{re.escape(written)}'") as refused:
+        register(held, "pbx", "enterprise", "bank", ["+7705", written])
+    assert refused.value.reason == "out_of_range"
+    assert say(held, FIXED, "pbx") == PASSES
+    assert say(held, OF_B, "pbx") == OUTSIDE
+
+
+def test_an_operator_loses_ranges_that_can_never_match_and_nothing_else(held):
+    """Refused, the record of an operator would lose his mode, which may be his kill switch."""
+    told = {"operator": "op-c", "ranges": ["707", "8 707"], "mode": "shadow"}
+    assert "of op-c, range '707' is no beginning" in held.apply("operators", "op-c", orjson.dumps(told))
+    assert say(held, OF_C, "from-b") == OTHER
+    assert held.apply("operators", "op-c", orjson.dumps(told | {"ranges": ["707"]})) is not None
+    assert say(held, OF_C, "from-b") == PASSES
+    decision = judge(held, [setup("c", OF_C, "+77011111111", trunk="x", ingress="international", operator="op-c")])[0]
+    assert (decision["action"], decision["shadow_action"]) == ("allow", "label")
+
+
+@pytest.mark.parametrize("partner", ["", "Operator B", "op-z"])
+def test_a_direct_trunk_of_nobody_who_is_registered_with_ranges_judges_nothing(held, partner):
+    held.apply("operators", "op-z", b'{"operator":"op-z"}')
+    register(held, "d", "direct", partner)
+    assert say(held, OF_C, "d") == PASSES
+    told = {"operator": partner or "op-y", "ranges": ["+7708"]}
+    held.apply("operators", told["operator"], orjson.dumps(told))
+    assert say(held, OF_C, "d") == (OTHER if partner else PASSES)
+    held.apply("operators", told["operator"], None)
+    assert say(held, OF_C, "d") == PASSES
 
 
 def test_a_trunk_of_one_operator_is_not_anothers(held):

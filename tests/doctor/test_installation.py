@@ -10,7 +10,7 @@ from confluent_kafka.admin import NewTopic
 
 from streamer.calls.codec import encode
 from streamer.calls.decisions import ModelPointer, Policy, PolicyPointer
-from streamer.calls.events import ListEntry, OperatorInfo
+from streamer.calls.events import ListEntry, OperatorInfo, TrunkInfo
 from streamer.commands import main
 from streamer.doctor.findings import Finding, worst
 from streamer.doctor.installation import group_of, of_brokers, of_group, of_secret, of_topics
@@ -47,9 +47,11 @@ def test_sound_registers():
         ("policy", "policy@1", encode(Policy(version="1"))),
         ("policy", "current", encode(PolicyPointer(version="1"))),
         ("lists", "gone", None),
+        ("operators", "op-b", encode(OperatorInfo(operator="op-b", ranges=["8 705"]))),
+        ("trunks", "op-a/t", encode(TrunkInfo(operator="op-a", trunk="t", kind="direct", partner="op-b"))),
     )
     assert {finding.state for finding in found.values()} == {"ok"}
-    assert "6 records read; in force: operators 1, trunks 0, lists 2, policy 2" in found["control"].text
+    assert "8 records read; in force: operators 2, trunks 1, lists 2, policy 2" in found["control"].text
     assert found["emergency"].text == "calls to 101, 102, 103, 112 always pass; entries of the list emergency: 1"
 
 
@@ -64,6 +66,10 @@ def test_sound_registers():
         ([("policy", "policy@1", b'{"version":"1","governor":{"min_calls":50}}'),
           ("policy", "current", encode(PolicyPointer(version="1")))], "policy", "warning", "did you mean 'min_lines'"),
         ([("models", "current/champion", encode(ModelPointer(name="champion", version=3, epoch=1)))], "model", "failed", "champion@3"),
+        ([("trunks", "op-a/t", encode(TrunkInfo(operator="op-a", trunk="t", ranges=["727"])))], "control", "failed", "range '727' is no"),
+        ([("operators", "op-b", encode(OperatorInfo(operator="op-b", ranges=["+7705", "0705"])))], "ranges", "failed", "of op-b: range '0705'"),
+        ([("operators", "op-b", encode(OperatorInfo(operator="op-b"))), *(("trunks", f"op-a/{to}", encode(
+            TrunkInfo(operator="op-a", trunk=to, kind="direct", partner=to))) for to in ("op-b", "op-c"))], "trunks", "warning", "2 direct trunks"),
         ([], "operators", "warning", "not registered: op-a"),
         ([("operators", "op-a", OPERATOR), ("operators", "op-a", None)], "operators", "warning", "op-a"),
     ],
