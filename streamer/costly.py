@@ -1,7 +1,7 @@
 """Calls that cost: which they are, and the columns that tell what the caller's other ones were like.
 
 Costly is a call abroad (to any country but the home country, satellites and codes of no country among them, freephone numbers
-under the home country's code not), and one at a premium rate: by the called number's plan, or because the list `premium` names it or
+that the home country shares not), and one at a premium rate: by the called number's plan, or because the list `premium` names it or
 its range, which is where an operator keeps the ranges that it knows to be pumped. Other calls are not looked at any further.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.calls.plan import NOT_VALID, PREMIUM, TOLL_FREE, VALID
+from streamer.calls.plan import NOT_VALID, PREMIUM, VALID
 from streamer.columns import PARTITION, Columns, State, World
 from streamer.compiled import loop
 from streamer.features import INDEX
@@ -48,21 +48,11 @@ _THURSDAY_H: Final = 72
 
 
 @loop
-def _is_under(number: int, code: int) -> bool:
-    """Whether an E.164 id begins with a calling code. Countries that share one share its freephone numbers too."""
-    while number > code:
-        number //= 10
-    return bool(number == code)
-
-
-@loop
 def _level_of(world: World, batch: Columns, row: int, callee_lists: int) -> float:
     """0 for a call that is not costly, else `ABROAD` or `PREMIUM_RATE`."""
     if callee_lists & _PREMIUM or batch.callee_kind[row] == PREMIUM:
         return PREMIUM_RATE
     if batch.callee_region[row] == world.constants[0]:
-        return 0.0
-    if batch.callee_kind[row] == TOLL_FREE and _is_under(batch.callee[row], world.constants[5]):
         return 0.0
     return ABROAD if batch.callee_status[row] == VALID or batch.callee_status[row] == NOT_VALID else 0.0
 

@@ -32,6 +32,7 @@ SHORT_NUMBER: Final = 3
 
 UNKNOWN, FIXED, MOBILE, FIXED_OR_MOBILE, TOLL_FREE, PREMIUM, VOIP, OTHER_KIND = range(8)
 
+_FREE: Final = TOLL_FREE << 1 | 1
 _LAYOUT: Final = 1
 _ROW: Final = 16
 _LABEL: Final = 10
@@ -56,11 +57,13 @@ Nodes = np.ndarray[Any, np.dtype[np.int32]]
 class PlanTable(NamedTuple):
     """What compiled code looks numbers up in: `nodes` int32[16 × nodes]; the home country's share of its calling code.
 
-    `home` is an index into `NumberTable.regions`; `home_code` the calling code as an integer, `home_code_end` 10 to the number of its digits,
-    `home_digits` a bit mask of the first national digits that are the home country's alone even where nothing is allocated.
+    `own` are nodes of the home country's plan alone, where others have a part in its calling code. `home` is an index into
+    `NumberTable.regions`; `home_code` the calling code as an integer, `home_code_end` 10 to the number of its digits, `home_digits`
+    a bit mask of the first national digits that are the home country's alone even where nothing is allocated.
     """
 
     nodes: Nodes
+    own: Nodes
     home: int
     home_code: int
     home_code_end: int
@@ -84,11 +87,22 @@ class NumberTable(NamedTuple):
 
 
 @loop
+def _label_of(packed: int, count: int, nodes: Nodes) -> int:
+    """The label of a number of so many digits, the first of which is in the lowest four bits."""
+    node = 0
+    for _ in range(count):
+        node = nodes[node + np.int64(packed & uint64(15))]
+        packed >>= uint64(4)
+    return nodes[node + _LABEL]
+
+
+@loop
 def classify(number: int, table: PlanTable) -> tuple[int, int, int]:
     """Status, region (index into `NumberTable.regions`, -1 nobody's) and kind of a number id.
 
     Status: 0 neither E.164 nor short, 1 valid, 2 E.164 but in no plan, 3 a short number. Kind: 0 unknown, 1 fixed, 2 mobile, 3 fixed or
-    mobile, 4 toll free, 5 premium, 6 VoIP, 7 other. An invalid number has the region that its leading digits belong to, if any.
+    mobile, 4 toll free, 5 premium, 6 VoIP, 7 other. An invalid number has the region that its leading digits belong to, if any. Freephone
+    numbers that the home country shares with others of its calling code are the home country's.
     """
     if number >= SHORT:
         return (SHORT_NUMBER if number < 2 * SHORT else GARBAGE), -1, UNKNOWN
@@ -102,13 +116,11 @@ def classify(number: int, table: PlanTable) -> tuple[int, int, int]:
         packed = packed << uint64(4) | (rest - after * uint64(10))
         rest = after
         count += 1
-    node = 0
-    for _ in range(count):
-        node = table.nodes[node + np.int64(packed & uint64(15))]
-        packed >>= uint64(4)
-    label = table.nodes[node + _LABEL]
+    label = _label_of(packed, count, table.nodes)
     region = (label >> 4) - 1
-    if region < 0:
+    if label & 15 == _FREE and _label_of(packed, count, table.own) & 15 == _FREE:
+        region = table.home
+    elif region < 0:
         national = number
         first = 0
         while national >= table.home_code_end:
@@ -128,9 +140,9 @@ def number_table(home: str, folder: Path | None = None) -> NumberTable:
     nodes = _cached_nodes(cache_folder() if folder is None else folder)
     regions = _regions()
     code = int(plan.code)
-    table = PlanTable(
-        nodes, regions.index(home), code, 10 ** len(plan.code), sum(1 << int(digit) for digit in home_share(plan))
-    )
+    own = _Builder(regions).build({code: (home,)}) if len(_by_code()[code]) > 1 else np.zeros(_ROW, np.int32)
+    digits = sum(1 << int(digit) for digit in home_share(plan))
+    table = PlanTable(nodes, own, regions.index(home), code, 10 ** len(plan.code), digits)
     return NumberTable(table, regions)
 
 
@@ -152,7 +164,7 @@ def _cached_nodes(folder: Path) -> Nodes:
             return nodes
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         pass  # not there, or cut short: it is built anew
-    nodes = _Builder(_regions()).build()
+    nodes = _Builder(_regions()).build(_by_code())
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # no place to keep it: it is built again next time
         folder.mkdir(parents=True, exist_ok=True)
@@ -189,10 +201,8 @@ class _Builder:
         self.known: dict[tuple[int, ...], int] = {}
         self.dead: dict[int, int] = {}
 
-    def build(self) -> Nodes:
-        tree: dict[str, int] = {}
-        for code, regions in _by_code().items():
-            tree[str(code)] = self.plan(code, regions)
+    def build(self, codes: dict[int, tuple[str, ...]]) -> Nodes:
+        tree = {str(code): self.plan(code, regions) for code, regions in codes.items()}
         root = self.branch("", tree)
         # The walk begins at offset 0, so the root is put first.
         order = [root, *(node for node in range(len(self.rows)) if node != root)]

@@ -4,7 +4,7 @@ Sources: the domain page's row of the same name; Ofcom's and BEREC's guidance th
 its interconnect partner may use; ITU-T E.157 on the passing of calling numbers. A direct trunk carries the numbers of one
 operator, ported ones looked up; an enterprise's trunk those of its ranges, where the network-provided number (`asserted`)
 is judged before the one that is shown. A foreign number over a national trunk has often been refiled, and often is a
-guest's of another home network: it is labelled.
+guest's of another home network: it is labelled, unless the call is reported as coming in from abroad.
 Exempt: trunks that nobody registered, direct ones whose partner is no registered operator or has no ranges, owners that nobody
 knows, withheld numbers without an asserted one, and on an enterprise's trunk what is no number in international form (extensions,
 names of registrations; `asserted` is then as if it were not there). Of a diverted call the diverting number is judged; it may be
@@ -25,6 +25,7 @@ _PARTNER = INDEX["trunk_partner"]
 _IN_RANGE = INDEX["trunk_in_range"]
 _DIVERTED = INDEX["diverted"]
 _OWN_LINE = INDEX["own_line"]
+_INTERNATIONAL = INDEX["international"]
 _HOME = INDEX["caller_home"]
 _VALID = INDEX["caller_valid"]
 _WITHHELD = INDEX["withheld"]
@@ -40,6 +41,8 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
     if x[_IN_RANGE] == 0.0:
         return (4 if x[_DIVERTED] == 1.0 else 2), 1.0, 1.0, 0
     if x[_OWN_LINE] == 1.0 or x[_HOME] == 1.0 or x[_VALID] != 1.0 or x[_WITHHELD] == 1.0 or x[_SHORT] == 1.0:
+        return NONE
+    if x[_INTERNATIONAL] == 1.0:
         return NONE
     if x[_KIND] == _DIRECT or x[_KIND] == _TRANSIT:
         return 3, 1.0, 1.0, 0

@@ -83,8 +83,8 @@ def sample():
 def test_agrees_with_the_library_on_100_000_numbers():
     phonenumbers.re_util.enable_pattern_cache()
     table = plan.number_table(
-        "VA"
-    )  # a home country that is not the main one of its code: nothing is added to the library's regions
+        "BQ"
+    )  # a home country that is not the main one of its code and has no freephone: nothing is added to the library's regions
     seen, regions, wrong = Counter(), set(), []
     for code, national in sample():
         number = as_it_stands(code, national)
@@ -122,7 +122,8 @@ def test_every_example_number_is_valid_and_its_regions():
         ("77511234567", (1, "KZ", plan.VOIP)),
         ("77172201234", (1, "KZ", plan.FIXED)),
         ("79161234567", (1, "RU", plan.MOBILE)),
-        ("78001234567", (1, "RU", plan.TOLL_FREE)),
+        ("78001234567", (1, "KZ", plan.TOLL_FREE)),
+        ("78041234567", (1, "RU", plan.TOLL_FREE)),
         ("75001234567", (2, None, plan.UNKNOWN)),
         ("79991234", (2, "RU", plan.UNKNOWN)),
     ],
@@ -137,6 +138,21 @@ def test_home_is_told_apart_by_more_than_the_code():
     assert ru.classify(77011234567) == kz.classify(77011234567)
     assert ru.classify(75001234567) == (2, "RU", 0)
     assert ru.classify(76001234567) == (2, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("digits", "whose"),
+    [
+        ("18005551234", {"US": "US", "CA": "CA", "KZ": "US"}),
+        ("78001234567", {"RU": "RU", "KZ": "KZ", "DE": "RU"}),
+        ("78041234567", {"RU": "RU", "KZ": "RU"}),
+        ("448001234567", {"GB": "GB", "GG": "GG", "JE": "GB"}),
+        ("80012345678", {"KZ": "001", "CA": "001"}),
+    ],
+)
+def test_freephone_numbers_that_home_shares_are_its_own(digits, whose):
+    for home, region in whose.items():
+        assert plan.number_table(home).classify(int(digits)) == (1, region, plan.TOLL_FREE), home
 
 
 def test_what_is_no_e164_number():
@@ -168,7 +184,7 @@ def test_the_cache_is_used_and_a_damaged_one_replaced(tmp_path, monkeypatch):
         assert np.array_equal(plan.number_table("KZ", tmp_path).table.nodes, first)
         assert file.read_bytes() == sound
     monkeypatch.setattr(plan, "_Builder", None)
-    assert np.array_equal(plan.number_table("GB", tmp_path).table.nodes, first)
+    assert np.array_equal(plan.number_table("DE", tmp_path).table.nodes, first)
 
 
 def test_a_folder_that_cannot_be_written_is_done_without(tmp_path):

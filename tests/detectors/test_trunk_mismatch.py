@@ -148,6 +148,34 @@ def test_a_direct_trunk_of_nobody_who_is_registered_with_ranges_judges_nothing(h
     assert say(held, OF_C, "d") == PASSES
 
 
+def test_what_is_reported_as_coming_from_abroad_was_not_refiled(held):
+    """A trunk is a transit one unless its record says otherwise."""
+    assert say(held, ABROAD, "transit", ingress="international") == PASSES
+    assert say(held, ABROAD, "from-b", ingress="international") == PASSES
+
+
+BANK, IN_RUSSIA_ALONE = "+78000801234", "+78041234567"
+UNVERIFIED = ("label", ["cli_spoofing.domestic_from_abroad_unverified"])
+
+
+def test_freephone_numbers_that_home_shares_are_home_numbers(held):
+    """Russia has the code +7 too, and 800 with it: nobody is blocked for such a number."""
+    assert say(held, BANK, "transit") == PASSES
+    assert say(held, IN_RUSSIA_ALONE, "transit") == REFILED
+    assert say(held, BANK, "igw", ingress="international") == UNVERIFIED
+    assert say(held, IN_RUSSIA_ALONE, "igw", ingress="international") == PASSES
+
+
+@pytest.mark.parametrize(
+    ("home", "caller", "said"),
+    [("CA", "+18005551234", PASSES), ("CA", "+12125550123", REFILED), ("US", "+18885551234", PASSES)],
+)
+def test_so_are_those_of_north_america(home, caller, said):
+    made = Engine(home=home, partitions=PARTITIONS, max_callers=10_000)
+    register(made, "transit", "transit", "carrier")
+    assert say(made, caller, "transit") == said
+
+
 def test_a_trunk_of_one_operator_is_not_anothers(held):
     decision = judge(held, [setup("1", OF_C, "+77011111111", trunk="from-b", operator="op-z")])[0]
     assert decision["action"] == "allow"
