@@ -8,6 +8,7 @@ from streamer import columns
 from streamer.calls.events import SHORT_MS
 from streamer.columns import Columns, State, Verdicts
 from streamer.compiled import loop
+from streamer.costly import country_of
 from streamer.policy import BLOCK
 from streamer.reasons import THROTTLED
 from streamer.windows import callers, costly, sliding, slots, table, tallies
@@ -72,7 +73,7 @@ def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int
     origin = 0 if flags & recent.OWN_LINE else 1
     if flags & recent.COSTLY and (answered or flags & recent.ANSWERED):
         talk_ms = record[columns.TALK] if is_end else 0
-        premium, country = flags & recent.PREMIUM != 0, batch.callee_region[row]
+        premium, country = flags & recent.PREMIUM != 0, country_of(batch, row)
         costly.count_outcome(
             state.callers, partition, key, origin, premium, country, first_answer, is_end, talk_ms, at, now
         )

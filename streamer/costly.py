@@ -1,8 +1,8 @@
 """Calls that cost: which they are, and the columns that tell what the caller's other ones were like.
 
-Costly is a call abroad (to any country but the home country, satellites and codes of no country among them, freephone numbers
-that the home country shares not), and one at a premium rate: by the called number's plan, or because the list `premium` names it or
-its range, which is where an operator keeps the ranges that it knows to be pumped. Other calls are not looked at any further.
+Costly is a call abroad (to any country but the home country, satellites and codes of no country among them, worldwide freephone
+numbers under +800 not), and one at a premium rate: by the called number's plan, or because the list `premium` names it or its range,
+which is where an operator keeps the ranges that it knows to be pumped. Other calls are not looked at any further.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.calls.plan import NOT_VALID, PREMIUM, VALID
+from streamer.calls.plan import NO_COUNTRY, NOT_VALID, PREMIUM, VALID
 from streamer.columns import PARTITION, Columns, State, World
 from streamer.compiled import loop
 from streamer.features import INDEX
@@ -21,6 +21,8 @@ from streamer.windows import callers, calls, costly, sliding
 
 ABROAD: Final = 1.0
 PREMIUM_RATE: Final = 2.0
+_FREEPHONE: Final = 800
+"""The calling code of universal international freephone numbers (ITU-T E.169.1)."""
 
 _PREMIUM: Final = BIT["premium"]
 _COSTLY = INDEX["costly"]
@@ -48,11 +50,23 @@ _THURSDAY_H: Final = 72
 
 
 @loop
+def country_of(batch: Columns, row: int) -> int:
+    """What the called country is told from others by: its region or, where that is no country, the calling code, which has three digits."""
+    region = batch.callee_region[row]
+    if region != NO_COUNTRY:
+        return int(region)
+    code = batch.callee[row]
+    while code >= 1_000:
+        code //= 10
+    return int(code)
+
+
+@loop
 def _level_of(world: World, batch: Columns, row: int, callee_lists: int) -> float:
     """0 for a call that is not costly, else `ABROAD` or `PREMIUM_RATE`."""
     if callee_lists & _PREMIUM or batch.callee_kind[row] == PREMIUM:
         return PREMIUM_RATE
-    if batch.callee_region[row] == world.constants[0]:
+    if batch.callee_region[row] == world.constants[0] or country_of(batch, row) == _FREEPHONE:
         return 0.0
     return ABROAD if batch.callee_status[row] == VALID or batch.callee_status[row] == NOT_VALID else 0.0
 
@@ -98,7 +112,7 @@ def fill(
     x[_OVERLAPPING_24H] = sliding.total(counts, _24H, costly.OVERLAPPING)
     x[_GOING_ON] = costly.going_on(slots, slot)
     x[_RANGE_RUN] = costly.run_to(slots, slot, callee)
-    x[_COUNTRY_KNOWN] = costly.known_for_s(slots, slot, batch.callee_region[row], now)
+    x[_COUNTRY_KNOWN] = costly.known_for_s(slots, slot, country_of(batch, row), now)
     x[_FOUND] = costly.found_s(slots, slot)
     x[_WEEK_HOUR] = ((at + world.constants[4]) // _MS_AN_HOUR + _THURSDAY_H) % 168
     return int(slot)

@@ -201,7 +201,7 @@ def _setup(
         recent.doubt_origin(pairs, at_pair)
     if counted:
         if action == BLOCK:
-            costly.count_block(state.callers, slot, at_costly, batch.callee_region[row], at, now)
+            costly.count_block(state.callers, slot, at_costly, costly.country_of(batch, row), at, now)
         costly.note_found(state.callers, at_costly, reasons)
         bits = tallies.bits_of(x, world.rules.counting, first_of_pair, action != ALLOW, action == BLOCK)
         block = tallies.from_block(key, own_line)

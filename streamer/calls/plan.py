@@ -32,6 +32,9 @@ SHORT_NUMBER: Final = 3
 
 UNKNOWN, FIXED, MOBILE, FIXED_OR_MOBILE, TOLL_FREE, PREMIUM, VOIP, OTHER_KIND = range(8)
 
+NO_COUNTRY: Final = 0
+"""The region of calling codes that are no country's (`001`), by which satellites, networks and worldwide services are called."""
+
 _FREE: Final = TOLL_FREE << 1 | 1
 _LAYOUT: Final = 1
 _ROW: Final = 16

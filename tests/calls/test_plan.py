@@ -155,6 +155,11 @@ def test_freephone_numbers_that_home_shares_are_its_own(digits, whose):
         assert plan.number_table(home).classify(int(digits)) == (1, region, plan.TOLL_FREE), home
 
 
+def test_codes_without_a_country_are_one_region():
+    table = plan.number_table("KZ")
+    assert table.regions[plan.NO_COUNTRY] == "001"
+
+
 def test_what_is_no_e164_number():
     table = plan.number_table("KZ")
     assert table.classify(SHORT | 3 << 52 | 112) == (3, None, 0)

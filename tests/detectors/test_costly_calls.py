@@ -247,6 +247,26 @@ def test_no_switch_repeats_a_block_of_costly_calls_for_others(held):
     assert (costly["action"], costly["cache_until"], other["action"]) == ("block", None, "allow")
 
 
+def of_code(code):
+    return lambda draw, n: f"+{code}{draw.randrange(10_000_000, 100_000_000)}"
+
+
+@pytest.mark.parametrize("habit", ["800", "870", "88213"])
+def test_each_code_of_no_country_is_one_of_its_own(held, habit):
+    """Whoever calls worldwide freephone numbers, or ships, by day is not known to call other networks by night."""
+    by_day = paced(EXCHANGE, NOON - 4 * HOUR, 30, 1_200, of_code(habit), answered=0.9, talk_s=about(600))
+    by_night = paced(EXCHANGE, NOON + 11 * HOUR, 150, 5, of_code("8816"), answered=0.8, talk_s=about(180))
+    said = played(held, [*by_day, *by_night])
+    assert actions(said[:30]) == {"allow"}
+    assert recall(said[30:], "pbx_hacking") >= 0.95
+
+
+def test_worldwide_freephone_costs_nobody(held):
+    """A conference that many dial at once from one office, in the evening."""
+    conference = paced(EXCHANGE, NOON + 8 * HOUR, 40, 10, lambda draw, n: "+80012345678", talk_s=about(2_400))
+    assert actions(played(held, conference)) == {"allow"}
+
+
 @pytest.mark.parametrize(("timezone", "nights"), [(None, (0, 1)), ("Asia/Vladivostok", (12, 14, 15))])
 def test_the_night_is_that_of_the_capital_or_of_the_time_zone_set(timezone, nights):
     """Russia has eleven zones."""
@@ -266,7 +286,7 @@ def quiet_with_premium():
 @pytest.mark.parametrize(("callee", "level"), [
     ("+77272345678", 0.0), ("112", 0.0), ("1414", 0.0), ("+77991234567", 0.0), ("garbage", 0.0),
     ("+79161234567", 1.0), ("+4930227330", 1.0), ("+88213123456", 1.0), ("+2526199", 1.0), ("+888999999999", 1.0),
-    ("88000800808", 0.0), ("+78001234567", 0.0),  # freephone that is shared
+    ("88000800808", 0.0), ("+78001234567", 0.0), ("+80012345678", 0.0),  # freephone: shared under +7, worldwide under +800
     ("+18001234567", 1.0), ("+78041234567", 1.0),  # that of other countries alone
     ("+979123456789", 2.0), ("+449098790000", 2.0), ("+5352345678", 2.0), ("1900", 2.0),
 ])  # fmt: skip
