@@ -102,7 +102,7 @@ def test_state_changed_by_nothing_is_taken_in_as_it_is(packed):
     (cell("calls", 0, 5, calls.SAID), "calls.said, action of row 0 is 5, not within 0 to 4"),
     (cell("calls", 0, 5 << 8, calls.SAID), "shadow action of row 0 is 5"), (cell("calls", 0, 86_401 << 16, calls.SAID), "cache seconds"),
     (cell("calls", 0, -1, calls.SAID), "calls.said"), (cell("calls", 0, 1_000_001, calls.SCORE), "calls.score of row 0"),
-    (cell("calls", 0, 1 << CODING.bits, calls.REASONS), "calls.reasons of row 0"), (cell("calls", 0, 7 << CODING.fields["number_invalid"].at, calls.REASONS), "calls.reasons, number_invalid of row 0 is 7, not within 0 to 6"), (cell("calls", 0, -1, calls.REASONS), "calls.reasons"),
+    (cell("calls", 0, 1 << CODING.bits, calls.REASONS), "calls.reasons of row 0"), (cell("calls", 0, 9 << CODING.fields["number_invalid"].at, calls.REASONS), "calls.reasons, number_invalid of row 0 is 9, not within 0 to 8"), (cell("calls", 0, -1, calls.REASONS), "calls.reasons"),
     (cell("calls", 0, 9 << 32, calls.VERSIONS), "calls.versions and the table of versions"), (doubled("calls"), "calls.hash .* twice"),
     (cell("pairs", 0, table.held(HERE, 1), table.HELD), "pairs.held of row 0 has flags"), (cell("pairs", 0, table.held(99, 0), table.HELD), "pairs.held, part"),
     (cell("pairs", 0, 2**50, table.TOUCHED_MS), "pairs.touched_ms of row 0"), (cell("pairs", 0, 4_096, calls.OPERATOR), "pairs.operator of row 0 is 4096"),
