@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 
 from streamer.calls.cases import SubjectKind
 from streamer.calls.signals import Signal, SwappedSim
-from streamer.signals.lines import DAY_MS, MICRO, Lines, Together, Watched, together
+from streamer.signals.lines import Lines
 from streamer.signals.names import table_of
+from streamer.signals.together import DAY_MS, MICRO, Together, Watched, together
 
 WINDOW_MS: Final = {"callee": 60_000, "trunk": 600_000, "block": 600_000, "campaign": 3_600_000}
 """What signals count over."""

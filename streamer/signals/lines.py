@@ -6,16 +6,16 @@ share what it shares: a value that stands for something else, as a row of zeros 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from msgspec import Struct, field
 
 from streamer import counting
 from streamer.calls.signals import BusyLine, Signal
+from streamer.signals.together import DAY_MS, Together, Watched, weight_of
 
-DAY_MS: Final = 86_400_000
 MOST: Final = 500_000
 """Lines held at a time; those beyond are not told of until others are silent for a day."""
 _HOUR_MS: Final = 3_600_000
@@ -24,54 +24,7 @@ _SHARED_MOST: Final = {
 }  # fmt: skip
 """What lines may share, and the limit from which on it stands for something else."""
 _DEVICE: Final = tuple(_SHARED_MOST)
-MICRO: Final = 1_000_000
-"""Millionths, in which paces are kept."""
 _ABOUT: Final = ("operator", "imsi", "imei", "cell", "holder", "call_id")
-
-
-class _Line(Struct):
-    """A line: what was told of it last, since when calls to it are counted and up to which place of the log, and how many came;
-    and its pace as the devices' figures have it (`pace_of`).
-    """
-
-    told: BusyLine
-    since_ms: int
-    counted_to: int
-    incoming: int = 0
-    pace: int | None = None
-
-
-class Watched(NamedTuple):
-    """A busy line: its calls, called numbers and answers of 24 h, and calls to it in the time that it was watched."""
-
-    attempts: int
-    distinct: int
-    answered: int
-    incoming: int
-    watched_ms: int
-
-
-class Together(Struct):
-    """Busy lines taken together: how many, their calls, called numbers and answers of 24 h; of those that were watched for long
-    enough the calls, and calls to them in 24 h, in millionths: whole numbers, of which what was added can be taken away again.
-    """
-
-    lines: int = 0
-    attempts: int = 0
-    distinct: int = 0
-    answered: int = 0
-    watched: int = 0
-    pace: int = 0
-
-    def add(self, of: Watched | BusyLine, pace: int | None, sign: int = 1) -> None:
-        """Add what is known of a line, or take it away; `pace` is None of one that was not watched for long enough."""
-        self.lines += sign
-        self.attempts += sign * of.attempts
-        self.distinct += sign * of.distinct
-        self.answered += sign * of.answered
-        if pace is not None:
-            self.watched += sign * of.attempts
-            self.pace += sign * pace
 
 
 class _Device(Struct):
@@ -79,6 +32,19 @@ class _Device(Struct):
 
     lines: dict[str, None] = {}
     figures: Together = field(default_factory=Together)
+
+
+class _Line(Struct):
+    """A line: what was told of it last, since when calls to it are counted and up to which place of the log, and how many came;
+    what each stands for in 24 h (`weight_of`), and what it shares with others, in whose figures it is.
+    """
+
+    told: BusyLine
+    since_ms: int
+    counted_to: int
+    incoming: int = 0
+    weight: int = 0
+    shared: list[_Device] = []
 
 
 class Lines:
@@ -102,7 +68,8 @@ class Lines:
         """A line has to be watched for so long before it is known how much it is called."""
         if self.long_enough_ms != before:
             for held in self._held.values():
-                self._set_pace(held)
+                self._take_away(held)
+                self._add(held)
 
     def tell(self, line: BusyLine, *, again: bool = True) -> None:
         """A busy line calls; what is older than what is known changes nothing, nor does the same where that is not told `again`."""
@@ -131,7 +98,8 @@ class Lines:
             held = known(number)
             if held is not None and offset >= held.counted_to:
                 held.incoming += count
-                self._set_pace(held)
+                for device in held.shared:
+                    device.figures.pace += held.weight * count
 
     def skip(self, place: int, at_ms: int, end: int, since_ms: int = 0) -> None:
         """Counts are read from `place` on, where the log was at `at_ms`; those between what was counted of a line and that place are not.
@@ -141,9 +109,10 @@ class Lines:
         """
         for held in self._held.values():
             if held.counted_to < place or held.counted_to > end:
+                self._take_away(held)
                 held.since_ms += max(0, at_ms - max(held.told.at, since_ms))
                 held.counted_to = place
-                self._set_pace(held)
+                self._add(held)
 
     def restore(self, signal: Signal) -> None:
         """A line as it was said last."""
@@ -159,9 +128,10 @@ class Lines:
         if held is None:
             return  # there are as many as can be held
         self._new.pop(told.line, None)
+        self._take_away(held)
         held.since_ms = signal.at - int(values.get("watched_h", 0.0) * _HOUR_MS)
         held.counted_to, held.incoming = signal.position, int(values.get("incoming", 0))
-        self._set_pace(held)
+        self._add(held)
 
     def told(self, position: int) -> Iterator[Signal]:
         """What is to be said of lines that called since this was last asked."""
@@ -240,43 +210,31 @@ class Lines:
                 yield self._by_device[name], value
 
     def _join(self, held: _Line) -> None:
-        held.pace = pace_of(_watched(held), self.long_enough_ms)
-        for devices, value in self._devices(held.told):
-            device = devices.setdefault(value, _Device())
+        held.shared = [devices.setdefault(value, _Device()) for devices, value in self._devices(held.told)]
+        for device in held.shared:
             device.lines[held.told.line] = None
-            device.figures.add(held.told, held.pace)
+        self._add(held)
 
     def _leave(self, held: _Line) -> None:
+        self._take_away(held)
         for devices, value in self._devices(held.told):
-            device = devices[value]
-            del device.lines[held.told.line]
-            device.figures.add(held.told, held.pace, -1)
-            if not device.lines:
+            lines = devices[value].lines
+            del lines[held.told.line]
+            if not lines:
                 del devices[value]
+        held.shared = []
 
-    def _set_pace(self, held: _Line) -> None:
-        """Calls to it, or for how long it was watched, are others than before."""
-        before, held.pace = held.pace, pace_of(_watched(held), self.long_enough_ms)
-        if held.pace != before:
-            for devices, value in self._devices(held.told):
-                figures = devices[value].figures
-                figures.add(held.told, before, -1)
-                figures.add(held.told, held.pace)
+    def _add(self, held: _Line) -> None:
+        watched = _watched(held)
+        held.weight = weight_of(watched.watched_ms, self.long_enough_ms)
+        for device in held.shared:
+            device.figures.add(watched, held.weight)
 
-
-def together(lines: Iterable[Watched], long_enough_ms: int) -> Together:
-    """Some lines taken together."""
-    found = Together()
-    for line in lines:
-        found.add(line, pace_of(line, long_enough_ms))
-    return found
-
-
-def pace_of(line: Watched, long_enough_ms: int) -> int | None:
-    """Calls to a line in 24 h at the pace of the time that it was watched, in millionths; None where that was not long enough."""
-    if line.watched_ms < max(long_enough_ms, 1):
-        return None
-    return line.incoming * DAY_MS * MICRO // line.watched_ms
+    def _take_away(self, held: _Line) -> None:
+        """What was added, before anything of it changes."""
+        watched = _watched(held)
+        for device in held.shared:
+            device.figures.add(watched, held.weight, -1)
 
 
 def _digits(line: str) -> int:

@@ -11,7 +11,8 @@ from streamer import counting
 from streamer.calls.signals import BusyLine
 from streamer.signals.casebook import Casebook
 from streamer.signals.hot import hot
-from streamer.signals.lines import Lines, together
+from streamer.signals.lines import Lines
+from streamer.signals.together import together
 from streamer.summing import _named
 
 NOW = 1_763_953_000_000
