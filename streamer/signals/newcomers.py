@@ -171,7 +171,8 @@ class Newcomers:
             "talk": sum(line.told.talk_s for line in lines),
             "incoming": float(sum(line.incoming for line in lines)),
         }
-        return counted if counted["attempts"] >= of.before.get("attempts", 0.0) else of.before
+        stands = now_ms - of.before_ms < HOUR_MS and counted["attempts"] < of.before.get("attempts", 0.0)
+        return of.before if stands else counted
 
     def _replaced(self, lines: list[Newcomer], now_ms: int) -> int:
         """How many lines fell silent before another one began, each of which takes the place of one at most."""

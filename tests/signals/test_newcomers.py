@@ -195,6 +195,7 @@ def test_a_range_is_not_told_of_for_longer_than_an_hour_beyond_its_lines_however
     assert [minute for minute, _ in said[:44]] == [*range(50, 94)]
     assert said[-1][1] is None
     assert said[-1][0] <= 94 + 61
+    assert all(signal.values.get("counted_h", 0) < 1 for _, signal in said[:-1])
 
 
 @pytest.mark.parametrize("number", ["+0", "+77012345678901234567", "+\u0661\u0662\u0663\u0664\u0665", "x", " "])
