@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableError
 
 from streamer.errors import SettingsError, near
+
+_BROKER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
 class Settings(BaseSettings):
@@ -151,6 +154,15 @@ class Settings(BaseSettings):
             raise PydanticCustomError("time_zone", "{told}", {"told": told})
         return name
 
+    @field_validator("bootstrap")
+    @classmethod
+    def _names_brokers(cls, told: str) -> str:
+        for broker in told.split(","):
+            found = _BROKER.fullmatch(broker.strip())
+            if found is None or not 0 < int(found["port"] or 9_092) < 65_536:
+                raise ValueError(f"{broker!r} is not host:port, without a scheme, the port from 1 to 65535")
+        return told
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -198,7 +210,8 @@ def load(**given: Any) -> Settings:
         name, *inner = (str(part) for part in first["loc"])
         where = ".".join((name, *inner))
         source = f" ({sources[name]})" if name in sources and sources[name].name else ""
-        raise SettingsError(f"setting {where}: {first['msg']}{source}") from None
+        told = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"setting {where}: {told}{source}") from None
     except UnreadableError as error:
         cause = f": {error.__cause__}" if error.__cause__ else ""
         raise SettingsError(f"{error}{cause}; tables are written as JSON in the environment") from None

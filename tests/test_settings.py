@@ -112,12 +112,22 @@ def test_a_file_that_is_not_there_is_told(monkeypatch):
             r"^setting timezone: 'Moscow' is no IANA time zone, .* did you mean 'Europe/Moscow'\? \(environment ",
         ),
         ("STREAMER_LOG_LEVEL", "loud", "setting log_level: .*'debug', 'info'"),
+        ("STREAMER_BOOTSTRAP", "kafka:99999", r"setting bootstrap: 'kafka:99999' is not host:port.* \(environment"),
+        ("STREAMER_BOOTSTRAP", "kafka:0", "setting bootstrap: 'kafka:0' is not host:port"),
+        ("STREAMER_BOOTSTRAP", "http://kafka:9092", "setting bootstrap: 'http://kafka:9092' is not host:port"),
+        ("STREAMER_BOOTSTRAP", " ", "setting bootstrap: ' ' is not host:port"),
+        ("STREAMER_BOOTSTRAP", "kafka:9092,", "setting bootstrap: '' is not host:port"),
     ],
 )
 def test_a_wrong_value_is_told_with_the_variable(name, value, message, monkeypatch):
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=message):
         load()
+
+
+@pytest.mark.parametrize("told", ["kafka-1:9092, kafka_2.example.net:9093", "[::1]:9092", "kafka"])
+def test_brokers_are_named_as_librdkafka_takes_them(told):
+    assert load(bootstrap=told).bootstrap == told
 
 
 def test_what_is_no_setting_but_is_read_from_the_environment_is_known(monkeypatch):

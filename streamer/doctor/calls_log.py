@@ -32,7 +32,7 @@ class CallsLog:
         self._topic = Topics(settings).calls
         self._wait_s = wait_s
         # A group's name is asked for even where none is joined.
-        self._client = clients.consumer(settings, f"{settings.group}-doctor", log_level=2)
+        self._client = clients.consumer(settings, f"{settings.group}-doctor", log_level=2, error_cb=clients.Heard())
         try:
             self.partitions = partition_count(self._client, self._topic, wait_s)
             """Partitions that there are."""

@@ -34,17 +34,20 @@ def examine(settings: Settings, *, wait_s: float = 10.0, listen_s: float = 2.0) 
     clocks by.
     """
     found = []
-    client = clients.admin(settings, log_level=1)
+    client = clients.asker(settings, log_level=1)
     try:
         brokers = len(clients.metadata(client, wait_s).brokers)
     except KafkaException as error:
+        refused = error.args[0].code() in clients.REFUSALS
         found.append(
             Finding(
                 "broker",
                 "failed",
-                f"{settings.bootstrap} does not answer within {wait_s:.0f} s: {error.args[0].str()}",
-                "start one with `streamer broker start`, or set bootstrap (STREAMER_BOOTSTRAP), security_protocol and what"
-                " goes with it to what the brokers have",
+                f"{settings.bootstrap}: {clients.unanswered(error, wait_s)}",
+                "ask the cluster's administrator for protocol, user and password"
+                if refused
+                else "start one with `streamer broker start`, or set bootstrap (STREAMER_BOOTSTRAP), security_protocol and"
+                " what goes with it to what the brokers have",
             )
         )
         found += [Finding(check, "skipped", "no broker answers") for check in _CHECKS]

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streamer.errors import TopicError, TransportError
-from streamer.kafka.clients import FINAL_ERRORS, GoOn, always, metadata
+from streamer.kafka.clients import FINAL_ERRORS, REFUSALS, GoOn, always, metadata, unanswered
 
 ANSWER_S: Final = 10.0
 """How long brokers may take to answer."""
@@ -71,14 +71,14 @@ def offsets(client: AdminClient, places: Iterable[tuple[str, int]], *, ends: boo
 def partition_count(client: Consumer, topic: str, wait_s: float = ANSWER_S, go_on: GoOn = always) -> int:
     """How many partitions `topic` has.
 
-    Raises `TopicError` when it does not exist, `TransportError` when the brokers do not answer within `wait_s`,
+    Raises `TopicError` when it does not exist, `TransportError` when the brokers refuse or do not answer within `wait_s`,
     `StoppedError` once `go_on` says no.
     """
     try:
         found = metadata(client, wait_s, go_on, topic).topics[topic]
     except KafkaException as error:
         raise TransportError(
-            f"the brokers do not answer within {wait_s:.0f} s: {error.args[0].str()}; is `bootstrap` right?"
+            unanswered(error, wait_s) + ("" if error.args[0].code() in REFUSALS else "; is `bootstrap` right?")
         ) from error
     if found.error is not None:
         raise TopicError(f"topic {topic} cannot be read: {found.error.str()}; `streamer topics apply` creates it")

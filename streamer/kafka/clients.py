@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata
@@ -21,6 +21,8 @@ SLICE_S: Final = 0.5
 
 Config = dict[str, Any]
 
+_Client = TypeVar("_Client")
+
 GoOn = Callable[[], bool]
 """Asked while waiting for brokers; False means stop waiting."""
 
@@ -35,6 +37,18 @@ FINAL_ERRORS: Final = frozenset(
 )
 """Errors that waiting does not mend."""
 
+REFUSALS: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+        KafkaError._SSL,  # noqa: SLF001
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+    }
+)
+"""What a question gets back where brokers and this client do not agree on who it is or how they talk."""
+
+_REFUSED_S: Final = 2.0
+"""For how long brokers that go down may break off a TLS handshake; for longer, the port does not speak TLS."""
+
 _UNANSWERED: Final = frozenset(
     {
         KafkaError._TRANSPORT,  # noqa: SLF001
@@ -45,11 +59,28 @@ _UNANSWERED: Final = frozenset(
 """What a question gets back that no broker has answered."""
 
 
+_SILENT: Final = (
+    "nothing is said there, or the connection is closed: are bootstrap and security_protocol what the brokers have?"
+)
+
+
 def client_config(settings: Settings, **more: Any) -> Config:
     """What all clients share: address, identity, TLS and SASL; `more` (librdkafka's names) wins over it.
 
-    Raises `SettingsError` when a SASL protocol is asked for without a user and password, or a TLS file is missing.
+    Raises `SettingsError` when a SASL protocol is asked for without a user and password, a TLS file is missing, or something
+    is set for SASL or TLS that the protocol does not use.
     """
+    for family, spoken in (
+        ("sasl_", settings.security_protocol.startswith("SASL")),
+        ("ssl_", settings.security_protocol.endswith("SSL")),
+    ):
+        given = sorted(name for name in settings.model_fields_set if name.startswith(family))
+        idle = [name for name in given if getattr(settings, name) is not None]
+        if idle and not spoken:
+            raise SettingsError(
+                f"security_protocol {settings.security_protocol} does not use {', '.join(idle)}: set the protocol"
+                " (STREAMER_SECURITY_PROTOCOL) that the brokers have, or leave these out"
+            )
     config: Config = {
         "bootstrap.servers": settings.bootstrap,
         "client.id": "streamer",
@@ -129,20 +160,81 @@ def producer_config(settings: Settings, **more: Any) -> Config:
     )
 
 
+class Heard:
+    """What librdkafka says of trouble on the way to the brokers: the `error_cb` of a client that asks and is polled.
+
+    Parameters
+    ----------
+    tell
+        Is told the same.
+    """
+
+    def __init__(self, tell: Callable[[KafkaError], None] | None = None) -> None:
+        self._tell: Final = tell
+        self._closed: float | None = None
+        self.last: KafkaError | None = None
+        """The last that names a broker."""
+        self.refusal: KafkaError | None = None
+        """What no waiting mends."""
+
+    def __call__(self, error: KafkaError) -> None:
+        """Take in an error."""
+        if self._tell is not None:
+            self._tell(error)
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            return
+        self.last = error
+        if error.code() in REFUSALS:
+            self.refusal = error
+        elif "SSL handshake failed" not in str(error.str()):
+            self._closed = None
+        elif self._closed is None:
+            self._closed = time.monotonic()
+        elif time.monotonic() - self._closed > _REFUSED_S:
+            self.refusal = KafkaError(KafkaError._SSL, error.str())  # noqa: SLF001
+
+
+class _Reader(Consumer):
+    heard: Heard | None = None
+
+
+class _Asker(AdminClient):
+    heard: Heard | None = None
+
+
+def _made(kind: Callable[[Config], _Client], config: Config) -> _Client:
+    """A client; raises `SettingsError` for a setting that librdkafka does not take, such as a file that holds no certificate."""
+    try:
+        return kind(config)
+    except KafkaException as error:
+        raise SettingsError(f"{error.args[0].str()}; see the settings security_protocol, sasl_* and ssl_*") from error
+
+
 def consumer(settings: Settings, group: str, **more: Any) -> Consumer:
-    """A consumer of `group` that is not subscribed to anything yet."""
-    return Consumer({"logger": client_log()} | consumer_config(settings, group, **more))
+    """A consumer of `group` that is not subscribed to anything yet; `metadata` tells why if its `error_cb` is a `Heard`."""
+    made = _made(_Reader, {"logger": client_log()} | consumer_config(settings, group, **more))
+    heard = more.get("error_cb")
+    made.heard = heard if isinstance(heard, Heard) else None
+    return made
 
 
 def producer(settings: Settings, **more: Any) -> Producer:
     """An idempotent producer."""
-    return Producer({"logger": client_log()} | producer_config(settings, **more))
+    return _made(Producer, {"logger": client_log()} | producer_config(settings, **more))
 
 
 def admin(settings: Settings, **more: Any) -> AdminClient:
     """A client for topics, groups and the cluster itself."""
     # log_level 4: on closing, librdkafka tells at level 6 of events that nobody waits for any more
-    return AdminClient(client_config(settings, **({"log_level": 4} | more)))
+    return _made(AdminClient, client_config(settings, **({"log_level": 4} | more)))
+
+
+def asker(settings: Settings, **more: Any) -> AdminClient:
+    """As `admin`, for one that asks and is let go: `metadata` tells why the brokers do not answer it."""
+    heard = Heard()
+    made = _made(_Asker, client_config(settings, **({"log_level": 2, "error_cb": heard} | more)))
+    made.heard = heard
+    return made
 
 
 def always() -> bool:
@@ -155,19 +247,37 @@ def metadata(
 ) -> ClusterMetadata:
     """What the brokers say of the cluster and its topics (of `topic` alone if given).
 
-    Asked again until they answer. Raises librdkafka's `KafkaException` when they have not within `wait_s`,
-    `StoppedError` once `go_on` says no.
+    Asked again until they answer. Raises librdkafka's `KafkaException`, which `unanswered` puts into words, when they have
+    not within `wait_s` or refuse this client (`REFUSALS`), `StoppedError` once `go_on` says no. Nothing may be assigned to
+    a consumer that asks.
     """
+    heard: Heard | None = getattr(client, "heard", None)
     until, slice_s = time.monotonic() + wait_s, min(SLICE_S, wait_s)
     while True:
         try:
             return client.list_topics(topic, timeout=slice_s) if topic else client.list_topics(timeout=slice_s)
         except KafkaException as error:
             reason = error.args[0]
-            if reason.code() not in _UNANSWERED or time.monotonic() > until:
+            if reason.code() not in _UNANSWERED:
+                raise
+            if heard is not None:
+                client.poll(0)
+                if heard.refusal is not None:
+                    raise KafkaException(heard.refusal) from error
+            if time.monotonic() > until:
+                if heard is not None:
+                    raise KafkaException(heard.last or KafkaError(reason.code(), _SILENT)) from error
                 raise
         if not go_on():
             raise StoppedError(f"stopped while waiting for the brokers: {reason.str()}")
+
+
+def unanswered(error: KafkaException, wait_s: float) -> str:
+    """Why there was no answer, for people, by what `metadata` raised."""
+    reason = error.args[0]
+    if reason.code() in REFUSALS:
+        return f"the brokers refuse this client: {reason.str()}; security_protocol, sasl_* and ssl_* have to be what the brokers have"
+    return f"the brokers do not answer within {wait_s:.0f} s: {reason.str()}"
 
 
 def masked(config: Mapping[str, Any]) -> Config:

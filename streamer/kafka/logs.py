@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from streamer.errors import TopicError, TransportError
 from streamer.kafka import asking
-from streamer.kafka.clients import consumer
+from streamer.kafka.clients import Heard, consumer
 from streamer.kafka.headers import headers_of
 from streamer.settings import Settings
 
@@ -53,7 +53,7 @@ def read(
     Raises `TopicError` for a topic or partition that does not exist, `TransportError` when the brokers refuse, or nothing
     comes for half a minute.
     """
-    own = {"enable.partition.eof": True, "auto.offset.reset": "earliest"} | _QUIET
+    own = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "error_cb": Heard()} | _QUIET
     client = consumer(settings, f"{settings.group}-desk", **own)
     try:
         spans = _spans(client, topic, partitions, since_ms, until_ms)
@@ -67,7 +67,7 @@ def read(
 
 def partition_count(settings: Settings, topic: str) -> int:
     """How many partitions the topic has. Raises as `streamer.kafka.asking.partition_count`."""
-    client = consumer(settings, f"{settings.group}-desk", **_QUIET)
+    client = consumer(settings, f"{settings.group}-desk", error_cb=Heard(), **_QUIET)
     try:
         return asking.partition_count(client, topic)
     finally:

@@ -12,10 +12,11 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamer.errors import DeliveryError
-from streamer.kafka.clients import producer
+from streamer.kafka.clients import Heard, producer, unanswered
 from streamer.settings import Settings
 
 _WAIT_S: Final = 30.0
+_SLICE_S: Final = 1.0
 _URGENT_S: Final = 5.0
 """So long is a transaction's coordinator waited for where the message may go without one."""
 _HANGING_MS: Final = 10_000
@@ -55,7 +56,8 @@ def send(settings: Settings, messages: Sequence[Outgoing]) -> list[tuple[int, in
 
     Raises `DeliveryError` unless every one of them is in the log; it says how many are.
     """
-    quiet = {"log_level": 2}  # what goes wrong is raised; that a coordinator is loading is no news
+    trouble = Heard()
+    quiet = {"log_level": 2, "error_cb": trouble}  # what goes wrong is raised; that a coordinator is loading is no news
     client = producer(settings, **{"delivery.timeout.ms": int(_WAIT_S * 1000)}, **quiet)
     placed: list[tuple[int, int] | None] = [None] * len(messages)
     refused: list[str] = []
@@ -69,7 +71,9 @@ def send(settings: Settings, messages: Sequence[Outgoing]) -> list[tuple[int, in
     for row, message in enumerate(messages):
         _hand_over(client, message, partial(heard, row))
         client.poll(0)
-    left = client.flush(_WAIT_S + 5)
+    until = time.monotonic() + _WAIT_S + 5
+    while (left := client.flush(_SLICE_S)) and time.monotonic() < until:
+        _stop_if_refused(settings, trouble, f"{len(messages) - left} of {len(messages)} messages were delivered")
     found = [place for place in placed if place is not None]
     if left or len(found) < len(messages):
         why = refused[0] if refused else "the brokers did not answer"
@@ -97,9 +101,10 @@ def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoi
         "logger": _MUTE,
     }
     for _ in range(_TURNS):
-        client, begun = producer(settings, **own), False
+        trouble = Heard()
+        client, begun = producer(settings, error_cb=trouble, **own), False
         try:
-            client.init_transactions(_URGENT_S if urgent else _WAIT_S)
+            _open(settings, client, trouble, _URGENT_S if urgent else _WAIT_S)
             messages = answer()
             if messages:
                 client.begin_transaction()
@@ -119,6 +124,26 @@ def exchange(settings: Settings, name: str, answer: Callable[[], Sequence[Outgoi
         else:
             return
     raise DeliveryError(f"{name}: others came in between {_TURNS} times; nothing was changed")
+
+
+def _open(settings: Settings, client: Producer, trouble: Heard, wait_s: float) -> None:
+    """Take the name of the transactions, within `wait_s`."""
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            client.init_transactions(min(_SLICE_S, wait_s))
+        except KafkaException as error:
+            client.poll(0)
+            _stop_if_refused(settings, trouble, "nothing was changed")
+            if not error.args[0].retriable() or time.monotonic() > until:
+                raise
+        else:
+            return
+
+
+def _stop_if_refused(settings: Settings, trouble: Heard, so_far: str) -> None:
+    if trouble.refusal is not None:
+        raise DeliveryError(f"{settings.bootstrap}: {unanswered(KafkaException(trouble.refusal), 0)}; {so_far}")
 
 
 def _hand_over(client: Producer, message: Outgoing, on_delivery: Callable[[Any, Any], None] | None = None) -> None:

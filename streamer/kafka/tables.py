@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
 from streamer.errors import StoppedError, TransportError
 from streamer.kafka.asking import is_end, is_final, offsets, partition_count
-from streamer.kafka.clients import GoOn, admin, always, consumer
+from streamer.kafka.clients import GoOn, Heard, admin, always, consumer
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
@@ -55,7 +55,7 @@ class TableReader:
     def __init__(self, settings: Settings, whole: Iterable[str] = (), go_on: GoOn = always) -> None:
         self._go_on = go_on
         self._topics = Topics(settings)
-        own = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "error_cb": self._hear}
+        own = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "error_cb": Heard(self._hear)}
         # A group's name is asked for even where none is joined.
         self._client = consumer(settings, f"{settings.group}-tables", **own)
         self._admin = admin(settings, log_level=2)

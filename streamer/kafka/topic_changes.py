@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 )
 
 from streamer.errors import TopicError
-from streamer.kafka.clients import admin, metadata
+from streamer.kafka.clients import asker, metadata, unanswered
 from streamer.kafka.topics import Topics, TopicSpec, ensure
 from streamer.settings import Settings
 
@@ -125,12 +125,12 @@ def _serves(setting: str, there: str, wanted: str) -> bool:
 def look(client: AdminClient, names: Iterable[str], wait_s: float = _WAIT_S) -> dict[str, Found]:
     """Those of the topics `names` that exist, as they exist.
 
-    Raises `TopicError` when the brokers do not answer within `wait_s`.
+    Raises `TopicError` when the brokers refuse this client or do not answer within `wait_s`.
     """
     try:
         listed: Any = metadata(client, wait_s).topics
     except KafkaException as error:
-        raise TopicError(f"the brokers do not answer within {wait_s:.0f} s: {error.args[0].str()}") from error
+        raise TopicError(unanswered(error, wait_s)) from error
     there = {name: listed[name] for name in names if name in listed and listed[name].partitions}
     configs = _configs(client, list(there), wait_s)
     return {name: _found(topic.partitions.values(), configs[name]) for name, topic in there.items()}
@@ -167,7 +167,7 @@ def _configs(client: AdminClient, names: list[str], wait_s: float) -> dict[str, 
 def diff(settings: Settings, *, wait_s: float = _WAIT_S) -> tuple[Change, ...]:
     """What would have to change for the topics to be as the settings ask. Raises `TopicError` when the brokers do not answer."""
     specs = Topics(settings).specs
-    client = admin(settings, log_level=2)
+    client = asker(settings)
     return compare(specs, look(client, [spec.name for spec in specs], wait_s), settings.replication)
 
 
@@ -179,7 +179,7 @@ def apply(settings: Settings, *, wait_s: float = _WAIT_S) -> tuple[tuple[Change,
     """
     specs = Topics(settings).specs
     names = [spec.name for spec in specs]
-    client = admin(settings, log_level=2)
+    client = asker(settings)
     before = compare(specs, look(client, names, wait_s), settings.replication)
     refused = [change for change in before if change.kind == "refuse"]
     if refused:

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
 )
 
 from streamer.errors import SettingsError, TopicError
-from streamer.kafka.clients import MAX_MESSAGE_BYTES, GoOn, admin, always, metadata
+from streamer.kafka.clients import MAX_MESSAGE_BYTES, REFUSALS, GoOn, always, asker, metadata, unanswered
 from streamer.settings import Settings
 
 HOUR_MS: Final = 3_600_000
@@ -211,15 +211,13 @@ def ensure(settings: Settings, *, wait_s: float = _WAIT_S, go_on: GoOn = always)
     on it), when `calls` does not carry the broker's append time, or when the brokers do not do it within `wait_s`;
     `StoppedError` once `go_on` says no.
     """
-    client = admin(settings, log_level=2)  # what goes wrong is raised; a line for every attempt to connect says no more
+    client = asker(settings)  # what goes wrong is raised; a line for every attempt to connect says no more
     topics = Topics(settings)
     specs = topics.specs
     try:
         there = _partition_counts(client, wait_s, go_on)
     except TopicError as error:
-        raise TopicError(
-            f"{settings.bootstrap}: {error}; start one with `streamer broker start`, or set bootstrap"
-        ) from error
+        raise TopicError(f"{settings.bootstrap}: {error}") from error
     _compare(specs, there)
     created = _create(client, settings, [spec for spec in specs if spec.name not in there], wait_s)
     until = time.monotonic() + wait_s
@@ -256,7 +254,10 @@ def _partition_counts(client: AdminClient, wait_s: float, go_on: GoOn) -> dict[s
     try:
         listed: Any = metadata(client, wait_s, go_on).topics
     except KafkaException as error:
-        raise TopicError(f"the brokers do not answer within {wait_s:.0f} s: {error.args[0].str()}") from error
+        absent = (
+            "" if error.args[0].code() in REFUSALS else "; start one with `streamer broker start`, or set bootstrap"
+        )
+        raise TopicError(unanswered(error, wait_s) + absent) from error
     return {
         name: len(topic.partitions)
         for name, topic in listed.items()

@@ -89,7 +89,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _file_name(settings: Settings, go_on: clients.GoOn) -> str:
     """One file a cluster, prefix and group: positions of one mean nothing in another."""
     try:
-        cluster = clients.metadata(clients.admin(settings), _ANSWER_S, go_on).cluster_id
+        cluster = clients.metadata(clients.asker(settings), _ANSWER_S, go_on).cluster_id
     except KafkaException as error:
-        raise TransportError(f"the brokers do not answer within {_ANSWER_S:.0f} s: {error.args[0].str()}") from error
+        raise TransportError(clients.unanswered(error, _ANSWER_S)) from error
     return re.sub(r"[^A-Za-z0-9._-]", "_", f"{cluster}-{settings.prefix}{settings.trainer_group}.sqlite3")

@@ -2,21 +2,24 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import (
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
 
-from streamer.errors import SettingsError, TransportError
-from streamer.kafka import topics
+from streamer.doctor.cluster import examine
+from streamer.errors import DeliveryError, SettingsError, StreamerError, TopicError, TransportError
+from streamer.kafka import logs, topic_changes, topics
 from streamer.kafka.broker import LocalBroker, free_port
-from streamer.kafka.clients import admin, client_config, consumer_config, masked, producer, producer_config
+from streamer.kafka.clients import Heard, admin, client_config, consumer_config, masked, producer, producer_config
+from streamer.kafka.sending import Outgoing, exchange, send
 from streamer.kafka.tables import TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
@@ -62,9 +65,46 @@ def test_tls_files_have_to_be_there(tmp_path: Path) -> None:
         client_config(load(security_protocol="SSL", ssl_certificate=there))
 
 
-def test_plain_text_sends_no_password() -> None:
-    config = client_config(load(sasl_username="u", sasl_password=PASSWORD))
-    assert not [key for key in config if key.startswith(("sasl", "ssl"))]
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"sasl_username": "u", "sasl_password": PASSWORD}, "PLAINTEXT does not use sasl_password, sasl_username"),
+        ({"sasl_mechanism": "PLAIN"}, "PLAINTEXT does not use sasl_mechanism"),
+        ({"ssl_ca": "ca.pem"}, "PLAINTEXT does not use ssl_ca"),
+        ({"security_protocol": "SSL", "sasl_username": "u"}, "SSL does not use sasl_username"),
+        (
+            {"security_protocol": "SASL_PLAINTEXT", "sasl_username": "u", "sasl_password": "p", "ssl_key": "k"},
+            "SASL_PLAINTEXT does not use ssl_key",
+        ),
+    ],
+)
+def test_a_protocol_that_was_forgotten_is_told(given: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        client_config(load(**given))
+
+
+def test_a_file_that_holds_no_certificate_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("garbage")
+    with pytest.raises(SettingsError, match=r"ssl\.ca\.location.*ssl_\*"):
+        admin(load(security_protocol="SSL", ssl_ca=tmp_path / "ca.pem"))
+
+
+def test_brokers_that_go_down_are_no_refusal_and_a_port_without_tls_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    broken = KafkaError(KafkaError._TRANSPORT, "SSL handshake failed: Disconnected")
+    heard = Heard()
+    heard(broken)
+    now = 5.0
+    heard(KafkaError(KafkaError._TRANSPORT, "Connection refused"))
+    heard(broken)
+    heard(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    assert heard.refusal is None
+    assert heard.last is broken
+    now = 8.0
+    heard(broken)
+    assert heard.refusal is not None
+    assert heard.refusal.code() == KafkaError._SSL
 
 
 def test_a_shown_config_has_no_password() -> None:
@@ -208,6 +248,59 @@ def test_a_wrong_password_ends_a_reader(sasl: Callable[..., Settings]) -> None:
             list(reader.read_to_end(20))
     finally:
         reader.close()
+
+
+ASKED: dict[str, Callable[[Settings], object]] = {
+    "ensure": topics.ensure,
+    "diff": topic_changes.diff,
+    "apply": topic_changes.apply,
+    "table": lambda settings: TableReader(settings, ["lists.v1"]),
+    "log": lambda settings: list(logs.read(settings, "lists.v1")),
+    "send": lambda settings: send(settings, [Outgoing("lists.v1", b"k", b"v")]),
+    "exchange": lambda settings: exchange(settings, "x", list),
+}
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_a_wrong_password_is_told_at_once_and_in_words(
+    sasl: Callable[..., Settings], ask: Callable[[Settings], object]
+) -> None:
+    began = time.monotonic()
+    with pytest.raises((TopicError, TransportError, DeliveryError), match=r"refuse this client: .*(?i:authentication)"):
+        ask(sasl(sasl_password="wrong"))
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.broker
+def test_whatever_else_the_brokers_refuse_is_told(guarded: Guarded, sasl: Callable[..., Settings]) -> None:
+    plain = {"bootstrap": guarded.plain, "partitions": 1}
+    wrong = {
+        "mechanism": sasl(sasl_mechanism="SCRAM-SHA-256"),
+        "certificate": load(bootstrap=guarded.ssl, security_protocol="SSL", partitions=1),
+        "handshake": load(security_protocol="SSL", **plain),
+        "SASL": load(security_protocol="SASL_PLAINTEXT", sasl_username="u", sasl_password="p", **plain),
+    }
+    for told, settings in wrong.items():
+        began = time.monotonic()
+        with pytest.raises(StreamerError, match=f"refuse this client: .*{told}"):
+            topics.ensure(settings)
+        assert time.monotonic() - began < 20, told
+
+
+@pytest.mark.broker
+def test_the_doctor_tells_of_a_wrong_password(sasl: Callable[..., Settings]) -> None:
+    first = examine(sasl(sasl_password="wrong"))[0]
+    assert (first.check, first.state) == ("broker", "failed")
+    assert "refuse this client" in first.text
+    assert "password" in first.mend
+    assert "broker start" not in first.mend
+
+
+@pytest.mark.broker
+def test_no_broker_is_told_with_the_last_that_the_client_heard() -> None:
+    with pytest.raises(TopicError, match=r"do not answer within 1 s: .*(?i:refused).*broker start"):
+        topics.ensure(load(bootstrap=f"127.0.0.1:{free_port()}"), wait_s=1)
 
 
 @pytest.mark.broker
