@@ -152,7 +152,7 @@ class Topics:
         letters = tuple(
             TopicSpec(dead_letter(topic), 1, _stream(14 * DAY_MS, MAX_MESSAGE_BYTES)) for topic in self.read
         )
-        return self._replicated_as_set((*self._kept_as_set((*streams, *tables, *letters)), state))
+        return self._replicated_as_set(_of_any_size((*self._kept_as_set((*streams, *tables, *letters)), state)))
 
     def _replicated_as_set(self, specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:
         """`specs` with the least in-sync replicas, if they are set. Raises `SettingsError` when no write could succeed."""
@@ -178,6 +178,11 @@ class Topics:
             else spec
             for spec in specs
         )
+
+
+def _of_any_size(specs: tuple[TopicSpec, ...]) -> tuple[TopicSpec, ...]:
+    """`specs` kept as long as they say, however large: a cluster's `log.retention.bytes` would end that sooner."""
+    return tuple(spec._replace(config=spec.config | {"retention.bytes": "-1"}) for spec in specs)
 
 
 def _deleted(retention_ms: int) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """Topics: the contract's table, made on a real broker, and what exists otherwise is refused."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from streamer.errors import SettingsError, TopicError
-from streamer.kafka.broker import free_port
+from streamer.kafka import topic_changes
+from streamer.kafka.broker import LocalBroker, free_port
 from streamer.kafka.clients import admin
 from streamer.kafka.dead_letters import dead_letter_headers, source_headers
 from streamer.kafka.topics import DAY_MS, HOUR_MS, Topics, dead_letter, ensure
@@ -43,6 +45,7 @@ def test_the_contracts_table() -> None:
     assert specs["signals"].config["cleanup.policy"] == "compact,delete"
     for kind in ("calls", "counts"):
         assert specs[kind].config["message.timestamp.type"] == "LogAppendTime"
+    assert {spec.config["retention.bytes"] for spec in topics.specs} == {"-1"}
     letters = {kind for kind in specs if kind.endswith(".dlq")}
     assert letters == {f"{kind}.dlq" for kind in streams - {"decisions", "state", "trainer"}}
     assert all(specs[kind].config["retention.ms"] == str(14 * DAY_MS) for kind in letters)
@@ -148,3 +151,19 @@ def test_calls_without_the_append_time_are_refused(make_settings: Callable[..., 
 def test_silent_brokers_are_said_to_be_silent() -> None:
     with pytest.raises(TopicError, match="do not answer within 1 s"):
         ensure(load(bootstrap=f"127.0.0.1:{free_port()}"), wait_s=1)
+
+
+@pytest.mark.broker
+def test_a_size_that_the_cluster_keeps_holds_for_no_topic_of_ours(tmp_path: Path) -> None:
+    broker = LocalBroker(tmp_path, port=0, heap="300m", properties={"log.retention.bytes": "1048576"})
+    try:
+        settings = load(bootstrap=broker.start(dies_with_parent=True).address, partitions=1)
+        ensure(settings)
+        names = [spec.name for spec in Topics(settings).specs]
+        found = topic_changes.look(admin(settings), names)
+        assert {name: (topic.config or {})["retention.bytes"] for name, topic in found.items()} == dict.fromkeys(
+            names, "-1"
+        )
+        assert topic_changes.diff(settings) == ()
+    finally:
+        broker.stop(delete_data=True)
