@@ -123,6 +123,7 @@ def test_promtool_takes_the_rules_and_every_alert_fires_in_its_case():
     for command in (
         ["check", "config", "deploy/prometheus/prometheus.yml"],
         ["test", "rules", "tests/deploy/alerts.yml"],
+        ["test", "rules", "tests/deploy/gone.yml"],
     ):
         done = subprocess.run(["promtool", *command], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
