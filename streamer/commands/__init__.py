@@ -6,6 +6,7 @@ command's name. Anything that is a `StreamerError`, or a file that the system re
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -59,6 +60,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("streamer.commands.demo", "Broker, worker, trainer, merger and traffic on one screen for a minute."),
 }
 """Command name to (module, one line of help)."""
+
+_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a disk says that is full or damaged, or whoever sets limits to it."""
 
 _AGAIN_S: Final = 0.05
 """After which an interrupt that a callback dropped is raised again."""
@@ -158,6 +162,14 @@ def _look_at(words: Sequence[str]) -> None:
                 raise SettingsError(f"the argument {word!r} is not UTF-8: see what the terminal sends") from None
 
 
+def _give_up_output() -> None:
+    """Let what standard output still holds go, where that cannot be written: Python would try again at its end, and say so."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 when it did its work, 1 after a `StreamerError` or a file refused, 2 on wrong usage, 130 after Ctrl-C.
 
@@ -172,8 +184,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             say(line, err=True)
         sys.exit(1)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _DISK:
             raise
+        if error.filename is None:
+            say(
+                f"streamer: what was to be written was not, or not whole: {error.strerror}; see the disk behind it",
+                err=True,
+            )
+            _give_up_output()
+            sys.exit(1)
         files = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         say(f"streamer: {files}: {error.strerror}; see who may read and write there, and whether it is full", err=True)
         sys.exit(1)

@@ -22,6 +22,7 @@ from streamer.errors import StateError
 from streamer.models.labels import Claim, representative, ripens, stands_for, teachable
 from streamer.training import changes, reports
 from streamer.training.changes import Changes, Mark
+from streamer.training.database import Database, trouble
 from streamer.training.reports import ORIGINS, Reports
 
 LAYOUT: Final = 3
@@ -82,10 +83,10 @@ class Lesson(NamedTuple):
     corrects: bool
 
 
-def _opened(file: Path) -> sqlite3.Connection:
+def _opened(file: Path) -> Database:
     """The file with its tables, in a transaction. Raises `StateError` when it is of another layout."""
     with ExitStack() as undone:
-        found = sqlite3.connect(file, isolation_level=None)
+        found = Database(file, isolation_level=None)
         undone.callback(found.close)
         found.execute("PRAGMA journal_mode = WAL")
         found.execute("PRAGMA synchronous = NORMAL")
@@ -102,7 +103,7 @@ def _opened(file: Path) -> sqlite3.Connection:
 class Cases:
     """The trainer's file. Not safe for threads; all changes belong to a transaction that `commit` ends.
 
-    Raises `StateError` when the file is of another layout, is no such file or cannot be written.
+    Raises `StateError` when the file is of another layout, is no such file or cannot be written, then or later.
     """
 
     def __init__(self, file: Path, plan: numbers.HomePlan) -> None:
@@ -111,10 +112,7 @@ class Cases:
         try:
             self._db = _opened(file)
         except sqlite3.Error as error:
-            raise StateError(
-                f"{file} cannot be used: {error}; see who may write there; a damaged one is moved away, and the trainer"
-                " goes on from what it published"
-            ) from error
+            raise trouble(file, error) from error
         self._reports = Reports(self._db)
         self.changes = Changes(self._db)
 
@@ -125,7 +123,6 @@ class Cases:
 
     def close(self) -> None:
         """Close the file; what was not committed is gone."""
-        self._db.execute("ROLLBACK")
         self._db.close()
 
     def forget_all(self) -> None:

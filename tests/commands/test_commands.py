@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -160,6 +161,20 @@ def test_a_file_that_is_there_may_have_any_name(tmp_path, capsys):
     with pytest.raises(SystemExit):
         commands.main(["cases", "verify", str(file)])
     assert "no ZIP file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", ["config show", "simulate --to /dev/full --rate 20 --seconds 2", "--version", "config show --json"]
+)
+def test_a_full_disk_is_one_line_whatever_could_not_be_written(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "streamer", *arguments.split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=100, check=False,
+        )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("streamer: what was to be written was not, or not whole: No space left on device")
 
 
 def test_trouble_of_the_system_without_a_file_is_not_dressed_up(monkeypatch):

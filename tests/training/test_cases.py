@@ -320,3 +320,48 @@ def test_a_topic_made_anew_puts_other_cases_in_the_places_of_the_old(cases):
     cases.add_evidence(case("new", at=AT + 1), 0, 7)
     (lesson,) = cases.ripe(AT + 10**6, 10)
     assert lesson.decided_at == AT + 9
+
+
+def test_a_full_disk_ends_it_with_the_file_named_and_nothing_half_done_stays(tmp_path):
+    file = tmp_path / "trainer.sqlite3"
+    cases = Cases(file, PLAN)
+    add(cases, case("a@1"))
+    cases.keep("state", "before")
+    cases.commit()
+    pages = cases._db.execute("PRAGMA page_count").fetchone()[0]
+    cases._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+
+    def fill():
+        for turn in range(1_000):
+            add(cases, case(f"b@{turn}", features={f"attempts_{turn}": turn / 7}))
+
+    with pytest.raises(StateError, match=rf"{re.escape(str(file))} cannot be used: database or disk is full"):
+        fill()
+    cases._db.set_trace_callback(pytest.fail)
+    with pytest.raises(StateError, match="disk is full"):
+        cases.keep("state", "after")
+    with pytest.raises(StateError, match="disk is full"):
+        cases.commit()
+    cases._db.set_trace_callback(None)
+    cases.close()
+    again = Cases(file, PLAN)
+    assert (again.kept("state"), again.held) == ("before", 1)
+    again.close()
+
+
+def test_a_damaged_page_met_while_reading_is_told_with_the_file(tmp_path):
+    file = tmp_path / "trainer.sqlite3"
+    cases = Cases(file, PLAN)
+    for turn in range(300):
+        add(cases, case(f"a@{turn}", features={f"attempts_{turn}": turn / 7}))
+    cases.commit()
+    cases._db.execute("COMMIT")
+    cases._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    cases.close()
+    content = bytearray(file.read_bytes())
+    content[20 * 4_096 :] = b"\xff" * (len(content) - 20 * 4_096)
+    file.write_bytes(content)
+    cases = Cases(file, PLAN)
+    with pytest.raises(StateError, match=rf"{re.escape(str(file))} cannot be used: database disk image is malformed"):
+        cases.ripe(AT + 10**9, 1_000)
+    cases.close()
