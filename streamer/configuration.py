@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -73,6 +73,8 @@ def described() -> list[Described]:
 
 
 def _type(kind: Any) -> str:
+    if get_origin(kind) is Annotated:
+        return _type(get_args(kind)[0])
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f"`{word}`" for word in get_args(kind))
     if get_origin(kind) in {Union, types.UnionType}:
@@ -91,7 +93,8 @@ def _default(field: FieldInfo) -> str:
 
 def _range(field: FieldInfo) -> str:
     found = []
-    for held in field.metadata:
+    inner = next((part for part in get_args(field.annotation) if get_origin(part) is Annotated), None)
+    for held in [*field.metadata, *(get_args(inner)[1].metadata if inner else ())]:
         found += [f"{sign} {getattr(held, name)}" for name, sign in _BOUNDS if getattr(held, name, None) is not None]
         if pattern := getattr(held, "pattern", None):
             found.append(f"`{pattern}`")

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -29,7 +29,7 @@ _BROKER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port
 class Settings(BaseSettings):
     """Everything that can be set. Durations carry their unit in the name."""
 
-    model_config = SettingsConfigDict(env_prefix="STREAMER_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="STREAMER_", frozen=True, extra="forbid", allow_inf_nan=False)
 
     # Kafka
     bootstrap: str = Field(
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     ssl_key: Path | None = Field(None, description="PEM file of the client's key")
     prefix: str = Field("", description="put before every topic name", pattern=r"^[A-Za-z0-9._-]*$")
     partitions: int = Field(24, ge=1, le=1024, description="partitions of the topics keyed by caller; fixed for life")
-    retention_h: dict[str, float] = Field(
+    retention_h: dict[str, Annotated[float, Field(ge=0.1, le=876_000)]] = Field(
         default_factory=dict, description='hours kept, by topic, where not as the contract says: {"calls": 48}'
     )
     replication: int = Field(1, ge=1, le=10, description="replicas of every topic")
@@ -67,15 +67,21 @@ class Settings(BaseSettings):
     # the worker
     batch_records: int = Field(500, ge=1, le=10_000, description="most records of one batch")
     linger_ms: float = Field(1.0, ge=0, le=100, description="how long a poll waits for company, when many records come")
-    batch_timeout_s: float = Field(60.0, gt=0, description="a batch that is not finished by then stops the worker")
-    drain_s: float = Field(10.0, gt=0, description="how long a leaving worker may take to finish what is in flight")
+    batch_timeout_s: float = Field(
+        60.0, gt=0, le=3_600, description="a batch that is not finished by then stops the worker"
+    )
+    drain_s: float = Field(
+        10.0, gt=0, le=3_600, description="how long a leaving worker may take to finish what is in flight"
+    )
     checkpoint_s: float = Field(
         5.0, ge=0.2, le=3_600, description="each partition's state is saved about so often while calls come"
     )
     begin_empty: bool = Field(
         False, description="begin with empty windows where state cannot be restored, instead of stopping"
     )
-    max_callers: int = Field(2_000_000, ge=1_000, description="callers held at most; the idlest go first")
+    max_callers: int = Field(
+        2_000_000, ge=1_000, le=500_000_000, description="callers held at most; the idlest go first"
+    )
     max_calls: int = Field(
         4_000_000,
         ge=1_000,
@@ -86,9 +92,9 @@ class Settings(BaseSettings):
     brake_share: float = Field(
         1.0, gt=0, le=1, description="stop when more than this share of the input is bad; 1 = never"
     )
-    brake_records: int = Field(10_000, ge=100, description="records the brake looks back on")
-    shed_lag_s: float = Field(5.0, gt=0, description="above this age of the input sampled evidence is shed")
-    metrics_host: str = Field("127.0.0.1", description="address of /metrics, /livez and /readyz")
+    brake_records: int = Field(10_000, ge=100, le=100_000_000, description="records the brake looks back on")
+    shed_lag_s: float = Field(5.0, gt=0, le=86_400, description="above this age of the input sampled evidence is shed")
+    metrics_host: str = Field("127.0.0.1", pattern=r"^\S+$", description="address of /metrics, /livez and /readyz")
     metrics_port: int = Field(6_067, ge=0, le=65_535, description="port of /metrics, /livez and /readyz; 0 picks one")
     secret: SecretStr = Field(
         SecretStr("streamer"),
@@ -128,12 +134,12 @@ class Settings(BaseSettings):
     trainer_data: Path = Field(Path(".run/trainer"), description="folder of the trainer's own snapshots")
     trainer_metrics_port: int = Field(6_068, ge=0, le=65_535, description="port of the trainer's /metrics")
     mature_s: float = Field(
-        259_200.0, gt=0, description="an allowed sampled call without a report is honest after this"
+        259_200.0, gt=0, le=315_360_000, description="an allowed sampled call without a report is honest after this"
     )
     trainer_kept_s: float = Field(
-        2_592_000.0, gt=0, description="how long the trainer keeps cases and reports to be joined"
+        2_592_000.0, gt=0, le=315_360_000, description="how long the trainer keeps cases and reports to be joined"
     )
-    publish_every_s: float = Field(60.0, gt=0, description="a new model version at most this often")
+    publish_every_s: float = Field(60.0, gt=0, le=31_536_000, description="a new model version at most this often")
 
     # whoever merges signals
     signals_group: str = Field(

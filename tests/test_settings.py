@@ -113,6 +113,14 @@ def test_a_file_that_is_not_there_is_told(monkeypatch):
         ),
         ("STREAMER_LOG_LEVEL", "loud", "setting log_level: .*'debug', 'info'"),
         ("STREAMER_BOOTSTRAP", "kafka:99999", r"setting bootstrap: 'kafka:99999' is not host:port.* \(environment"),
+        ("STREAMER_MATURE_S", "inf", "setting mature_s: .*finite number"),
+        ("STREAMER_MATURE_S", "1e308", "setting mature_s: .*less than or equal to 315360000"),
+        ("STREAMER_DRAIN_S", "nan", "setting drain_s: .*finite number"),
+        ("STREAMER_MAX_CALLERS", "1000000000000", "setting max_callers: .*less than or equal to 500000000"),
+        ("STREAMER_METRICS_HOST", "", "setting metrics_host: "),
+        ("STREAMER_RETENTION_H", '{"calls": NaN}', r"setting retention_h\.calls: .*finite number"),
+        ("STREAMER_RETENTION_H", '{"calls": 1e300}', r"setting retention_h\.calls: .*less than or equal to 876000"),
+        ("STREAMER_RETENTION_H", '{"calls": 1e-9}', r"setting retention_h\.calls: .*greater than or equal to 0\.1"),
         ("STREAMER_BOOTSTRAP", "kafka:0", "setting bootstrap: 'kafka:0' is not host:port"),
         ("STREAMER_BOOTSTRAP", "http://kafka:9092", "setting bootstrap: 'http://kafka:9092' is not host:port"),
         ("STREAMER_BOOTSTRAP", " ", "setting bootstrap: ' ' is not host:port"),
@@ -123,6 +131,15 @@ def test_a_wrong_value_is_told_with_the_variable(name, value, message, monkeypat
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=message):
         load()
+
+
+def test_every_number_has_its_bounds():
+    open_ended = [
+        each.name
+        for each in configuration.described()
+        if each.type in {"number", "whole number", "table of number"} and not ("≤" in each.range or "<" in each.range)
+    ]
+    assert open_ended == []
 
 
 @pytest.mark.parametrize("told", ["kafka-1:9092, kafka_2.example.net:9093", "[::1]:9092", "kafka"])
