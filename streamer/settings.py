@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         "streamer-trainer", min_length=1, description="consumer group whose one partition is the trainer's lease"
     )
     trainer_data: Path = Field(Path(".run/trainer"), description="folder of the trainer's own snapshots")
-    trainer_metrics_port: int = Field(6_068, ge=0, le=65_535, description="port of the trainer's /metrics")
+    trainer_metrics_port: int = Field(6_057, ge=0, le=65_535, description="port of the trainer's /metrics")
     mature_s: float = Field(
         259_200.0, gt=0, le=315_360_000, description="an allowed sampled call without a report is honest after this"
     )
@@ -147,7 +147,7 @@ class Settings(BaseSettings):
         min_length=1,
         description="consumer group whose one partition is the lease of whoever merges signals",
     )
-    signals_metrics_port: int = Field(6_069, ge=0, le=65_535, description="port of the merger's /metrics")
+    signals_metrics_port: int = Field(6_058, ge=0, le=65_535, description="port of the merger's /metrics")
 
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity logged")

@@ -87,7 +87,7 @@ def test_file_systems_are_read_only_where_the_image_allows_it(services):
 
 def test_ports_are_open_to_this_machine_alone(services):
     ports = {port["target"]: port["host_ip"] for service in services.values() for port in service.get("ports", ())}
-    assert ports == dict.fromkeys((9092, 6067, 6068, 6069, 9090, 3000), "127.0.0.1")
+    assert ports == dict.fromkeys((9092, 6067, 6057, 6058, 9090, 3000), "127.0.0.1")
 
 
 def test_what_is_mounted_exists_and_stays_as_it_is(services):
@@ -166,7 +166,7 @@ def test_prometheus_scrapes_what_the_services_open(services):
     targets = {
         target for job in written["scrape_configs"] for group in job["static_configs"] for target in group["targets"]
     }
-    assert targets >= {"worker:6067", "trainer:6068", "signals:6069"}
+    assert targets >= {"worker:6067", "trainer:6057", "signals:6058"}
     for target in targets:
         host, port = target.split(":")
         opened = {each["target"] for each in services.get(host, {}).get("ports", ())}

@@ -133,6 +133,14 @@ def test_a_wrong_value_is_told_with_the_variable(name, value, message, monkeypat
         load()
 
 
+def test_worker_processes_trainer_and_merger_fit_on_one_host():
+    settings = Settings()
+    workers = range(settings.metrics_port, settings.metrics_port + 64)
+    assert settings.trainer_metrics_port not in workers
+    assert settings.signals_metrics_port not in workers
+    assert settings.trainer_metrics_port != settings.signals_metrics_port
+
+
 def test_every_number_has_its_bounds():
     open_ended = [
         each.name
