@@ -23,6 +23,12 @@ from pydantic_settings import SettingsError as UnreadableError
 
 from streamer.errors import SettingsError, near
 
+_SERVICE: Final = re.compile(
+    r"STREAMER(?:_[A-Z0-9_]+)?_SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)"
+    r"|STREAMER(?:_[A-Z0-9_]+)?_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?"
+)
+"""What Kubernetes puts into every container for a service whose name begins with streamer; so it does `STREAMER_PORT`, told by its value."""
+
 _BROKER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -246,9 +252,19 @@ def sources_of(**given: Any) -> dict[str, Source]:
         told = name.upper()  # pydantic takes them in any case
         if told in variables:
             found[variables[told]] = Source("environment", name)
-        elif told.startswith("STREAMER_") and name not in NOT_SETTINGS:
+        elif told.startswith("STREAMER_") and name not in NOT_SETTINGS and not _of_a_service(name):
             raise _unknown(name, [*variables, *NOT_SETTINGS], "the environment")
     return found | {key: Source("option") for key, value in given.items() if value is not None}
+
+
+def _of_a_service(name: str) -> bool:
+    """Whether a variable is one that Kubernetes tells of a service.
+
+    >>> _of_a_service("STREAMER_WORKER_SERVICE_HOST"), _of_a_service("STREAMER_SERVICES")
+    (True, False)
+    """
+    link = name.endswith("_PORT") and re.match(r"(?:tcp|udp|sctp)://", os.environ.get(name, ""))
+    return bool(link or _SERVICE.fullmatch(name))
 
 
 def _content(file: str) -> dict[str, Any]:

@@ -141,6 +141,27 @@ def test_worker_processes_trainer_and_merger_fit_on_one_host():
     assert settings.trainer_metrics_port != settings.signals_metrics_port
 
 
+def test_what_kubernetes_tells_of_services_is_passed_over(monkeypatch):
+    for name, value in {
+        "STREAMER_PORT": "tcp://10.0.0.1:6067",
+        "STREAMER_SERVICE_HOST": "10.0.0.1",
+        "STREAMER_SERVICE_PORT": "6067",
+        "STREAMER_SERVICE_PORT_METRICS": "6067",
+        "STREAMER_PORT_6067_TCP": "tcp://10.0.0.1:6067",
+        "STREAMER_PORT_6067_TCP_ADDR": "10.0.0.1",
+        "STREAMER_WORKER_METRICS_SERVICE_HOST": "10.0.0.1",
+        "STREAMER_WORKER_METRICS_PORT": "tcp://10.0.0.1:6067",
+        "STREAMER_WORKER_METRICS_PORT_6067_TCP_PROTO": "tcp",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert load() == Settings()
+    for name, value in {"STREAMER_PORT": "6067", "STREAMER_SERVICE_HOSTS": "a", "STREAMER_PORT_6067": "b"}.items():
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(SettingsError, match=f"unknown setting {name}"):
+                load()
+
+
 def test_every_number_has_its_bounds():
     open_ended = [
         each.name
