@@ -90,6 +90,13 @@ def test_ports_are_open_to_this_machine_alone(services):
     assert ports == dict.fromkeys((9092, 6067, 6057, 6058, 9090, 3000), "127.0.0.1")
 
 
+def test_who_works_has_the_time_to_end_that_the_page_on_upgrades_asks_for():
+    least_s = 3 * Settings().drain_s + 10
+    told = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    for name in ("worker", "trainer", "signals"):
+        assert float(told[name]["stop_grace_period"].removesuffix("s")) >= least_s, name
+
+
 def test_what_is_mounted_exists_and_stays_as_it_is(services):
     mounted = [
         mount for service in services.values() for mount in service.get("volumes", ()) if mount["type"] == "bind"

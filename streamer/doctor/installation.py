@@ -36,6 +36,14 @@ def of_brokers(brokers: int, replication: int) -> Finding:
             f"{brokers} brokers answer, the setting replication asks for {replication}",
             "start the others, or set `replication` (STREAMER_REPLICATION) to what there is",
         )
+    if replication == 1 < brokers:
+        return Finding(
+            "broker",
+            "warning",
+            f"{brokers} brokers answer, the setting replication asks for 1: what lies on a broker that is lost is lost",
+            "set `replication` (STREAMER_REPLICATION) to 3 and `min_insync_replicas` to 2 before topics are made; an"
+            " administrator adds replicas to those that exist with kafka-reassign-partitions.sh",
+        )
     return Finding("broker", "ok", f"{brokers} {'broker answers' if brokers == 1 else 'brokers answer'}")
 
 
@@ -79,7 +87,8 @@ def of_topics(changes: Sequence[Change], found: dict[str, Found], names: Sequenc
 
 
 def _least(topic: Found) -> int:
-    return int((topic.config or {}).get("min.insync.replicas") or 1)
+    """The fewest in-sync replicas that a write takes: brokers ask for no more of a topic than it has."""
+    return min(int((topic.config or {}).get("min.insync.replicas") or 1), topic.replicas)
 
 
 def group_of(

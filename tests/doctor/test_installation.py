@@ -115,6 +115,10 @@ def test_a_public_secret_is_a_failure_wherever_others_can_reach():
 def test_too_few_brokers_leaders_and_replicas_in_sync():
     assert of_brokers(1, 3).state == "failed"
     assert of_brokers(3, 3).state == "ok"
+    assert of_brokers(1, 1).state == "ok"
+    assert of_brokers(3, 1).state == "warning"
+    asked_for_more = {"a": Found(1, 1, 1, 0, {"min.insync.replicas": "2"})}
+    assert [finding.state for finding in of_topics((), asked_for_more, ["a"])] == ["ok"], "brokers take the smaller"
     there = {
         "a": Found(1, 3, 0, 1, {}),
         "b": Found(1, 3, 1, 0, {"min.insync.replicas": "2"}),
