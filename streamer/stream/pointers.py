@@ -66,3 +66,20 @@ def read(partition: int, metadata: str | None) -> Pointer | None:
     if edges != sorted(edges):
         raise StateError(f"partition {partition}: the committed offset names state out of order: {metadata}")
     return found
+
+
+def since(metadata: str | None, pointer: Pointer | None, low: int, high: int) -> int:
+    """Where in the log of decisions, of which there is what lies from `low` to before `high`, those begin that may answer records
+    from the committed offset on.
+
+    Nothing was said where nothing was committed with it. The whole log is read where what was is not understood (`pointer` is
+    None), or where it points beyond the end: the topic was made anew, or lost its end.
+
+    >>> since(written(Pointer([], 5)), Pointer([], 5), 3, 9), since("unheard of", None, 3, 9), since("", None, 3, 9)
+    (5, 3, 9)
+    >>> since(written(Pointer([], 5)), Pointer([], 5), 0, 4)
+    0
+    """
+    if not metadata:
+        return high
+    return max(low, pointer.said) if pointer is not None and pointer.said <= high else low

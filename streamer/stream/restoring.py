@@ -24,7 +24,7 @@ from streamer.kafka.headers import headers_of, whole_in
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.stream.parts import Emptied, Part, Piece, Restored, SaidSince, Wish
-from streamer.stream.pointers import Pointer, read
+from streamer.stream.pointers import Pointer, read, since
 from streamer.stream.state_log import BUCKETS_HEADER, OFFSET_HEADER
 from streamer.windows.hashing import BUCKETS
 
@@ -133,11 +133,14 @@ class Restorer:
     def _read_back(self, client: Any, wish: Wish) -> None:
         begun, partition = time.monotonic(), wish.partition
         rolled: dict[int, int] = {}
-        callers = 0
+        records = callers = 0
+        pointer: Pointer | None = None
+        spans: list[tuple[int, int]] = []
         try:
             pointer = read(partition, wish.origin.metadata)
             for piece, offset, buckets in self._state(client, wish, pointer):
                 rolled |= dict.fromkeys(buckets, offset)
+                records += 1
                 callers += len(piece.columns["callers.key"])
                 self._hand_over(Piece(wish, piece))
         except StateError as reason:
@@ -145,8 +148,10 @@ class Restorer:
                 raise
             log.warning("%s; it begins empty, as begin_empty asks for", reason)
             self._hand_over(Emptied(wish))
-            pointer, rolled = None, {}
-        if pointer is None and wish.origin.committed:
+            rolled, records, callers = {}, 0, 0
+        else:
+            spans = pointer.state if pointer is not None else []
+        if wish.origin.committed and not wish.origin.metadata:
             log.warning(
                 "partition %d goes on at %d with empty windows: no state was committed there",
                 partition,
@@ -162,16 +167,18 @@ class Restorer:
                 wish.origin.offset,
                 first - 1,
             )
-        said = high if pointer is None else max(low, pointer.said)
-        if pointer is not None and pointer.said < low and wish.origin.offset < end:
+        said = since(wish.origin.metadata, pointer, low, high)
+        if pointer is not None and not low <= pointer.said <= high and wish.origin.offset < end and self._goes_on(wish):
             log.warning(
-                "partition %d: decisions before %d were deleted before they were read back; calls judged again may have two",
+                "partition %d: decisions from %d on were to be read back, there are those from %d to before %d; calls judged again "
+                "may have two",
                 partition,
+                pointer.said,
                 low,
+                high,
             )
         self._said(client, wish, said, high, end)
         if self._goes_on(wish):
-            spans = pointer.state if pointer is not None else []
             base = min(rolled.values(), default=0)
             everything = {bucket: rolled.get(bucket, base) for bucket in range(BUCKETS)} if rolled else {}
             self._hand_over(Restored(wish, spans, everything, said, end))
@@ -180,7 +187,7 @@ class Restorer:
                 partition,
                 wish.origin.offset,
                 time.monotonic() - begun,
-                len(pointer) if pointer else 0,
+                records,
                 callers,
             )
 

@@ -2,12 +2,15 @@
 
 import queue
 
+import orjson
 import pytest
 
 from streamer.engine import Engine
+from streamer.kafka.clients import producer
+from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.stream.arrivals import Arrivals, Origin
-from streamer.stream.parts import Restored, Wish
+from streamer.stream.parts import Restored, SaidSince, Wish
 from streamer.stream.pointers import Pointer, written
 from streamer.stream.restoring import Restorer
 from tests.stream.live import wait_until
@@ -69,3 +72,40 @@ def test_a_partition_that_goes_while_its_brokers_are_away_is_no_failure():
     restorer.close()
     assert failed.empty()
     assert not [*restorer.take()]
+
+
+SAID = {"call_id": "c", "at": 1, "decided_at": 2, "operator": "op-a", "caller": "+77010000001", "callee": "+77272345678",
+        "score": None, "cache_until": None, "late": False, "action": "block", "shadow_action": "block", "reasons": ["list.block"],
+        "sip_code": 603, "sip_reason": "x", "policy": "default", "model": None}  # fmt: skip
+GONE = [(0, 3)]
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("metadata", "stands", "begins"),
+    [
+        (written(Pointer([], 1)), [1, 2], 1),
+        (written(Pointer(GONE, 1)), [1, 2], 1),
+        ("of a later version", [0, 1, 2], 0),
+        (written(Pointer([], 5_000)), [0, 1, 2], 0),
+    ],
+    ids=["as it is", "without its state", "not understood", "decisions made anew"],
+)
+def test_what_was_said_stands_although_state_or_decisions_are_gone(kafka_settings, metadata, stands, begins, caplog):
+    settings = kafka_settings.model_copy(update={"begin_empty": True})
+    of, client = Topics(settings), producer(settings)
+    for offset in range(3):
+        headers = [("source.offset", b"%d" % offset), ("source.partition", b"0")]
+        client.produce(of.decisions, orjson.dumps(SAID | {"call_id": f"c{offset}"}), "k", 0, headers=headers)
+        client.produce(of.calls, b"{}", "k", 0)
+    assert not client.flush(10)
+    failed, parts = queue.SimpleQueue(), []
+    restorer = Restorer(settings, Engine.of(settings).opened, failed.put, lambda: None)
+    restorer.ask(Wish(0, 1, Origin(0, metadata, committed=True)))
+    wait_until(lambda: parts.extend(restorer.take()) or any(isinstance(part, Restored) for part in parts))
+    restorer.close()
+    assert failed.empty()
+    assert [part.offset for part in parts if isinstance(part, SaidSince)] == stands
+    assert parts[-1].said == begins
+    assert "no state was committed there" not in caplog.text
+    assert ("were to be read back" in caplog.text) == (begins == 0 and metadata.startswith("{"))
