@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -50,17 +51,16 @@ class Batch:
 def by_place(
     polled: list[Any], positions: dict[Place, int], end: Callable[[Place], int], hear: Callable[[Any], None]
 ) -> dict[Any, dict[Any, list[Any]]]:
-    """The records of each topic and partition that are due; errors are told to `hear`.
+    """The records of each topic and partition that are due; what has an error is told to `hear`, once these are taken.
 
     `positions` holds the offset that is due next in each partition of ours, and moves on. Left out are records of other
     partitions, and what librdkafka gives a second time: it notes what an application has taken a moment after it gave it,
     and a rebalance in that moment has it go back. A log that by its `end` was cut off before what is due, is read anew.
     """
-    if any(map(_error, polled)):
-        for record in polled:
-            if record.error() is not None:
-                hear(record.error())
-        polled = [record for record in polled if record.error() is None]
+    told: list[Any] = []
+    if any(errors := [*map(_error, polled)]):
+        told = [*itertools.compress(polled, errors)]
+        polled = [*itertools.compress(polled, map(operator.not_, errors))]
     found: dict[Any, dict[Any, list[Any]]] = {}
     # What librdkafka gives comes in runs of one partition.
     for topic, of_topic in itertools.groupby(polled, _topic):
@@ -75,6 +75,8 @@ def by_place(
             if records:
                 positions[topic, partition] = records[-1].offset() + 1
                 found.setdefault(topic, {}).setdefault(partition, []).extend(records)
+    for record in told:
+        hear(record)
     return found
 
 

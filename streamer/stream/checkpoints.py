@@ -13,6 +13,7 @@ from streamer.settings import Settings
 from streamer.stream.batches import Batch
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries
+from streamer.stream.held import COPY_AFTER, COPY_AFTER_BEHIND, Held
 from streamer.stream.judge import Judge, KeepsState
 from streamer.stream.offsets import Offered
 from streamer.stream.parts import Emptied, Piece, Restored, SaidSince, Wish
@@ -26,33 +27,9 @@ log = logging.getLogger("streamer.checkpoints")
 
 _SHORTEST_TURN_S: Final = 0.01
 _LONGEST_TURN_S: Final = 0.05
-_COPY_AFTER: Final = 2_000
-"""Records after which a partition is copied before its time: so many cost the hot path about two milliseconds."""
-_COPY_AFTER_BEHIND: Final = 20_000
-"""The same while a backlog is caught up, when a wait of ten milliseconds makes nobody wait and what is copied seldom costs less."""
 _BEHIND_S: Final = 1.0
 _AT_ONCE_S: Final = 0.005
 """Longest that state is taken in before waiting batches are judged."""
-
-
-class _Held:
-    """One partition of ours: the offset behind its last record judged, and how far that is saved."""
-
-    def __init__(self, wish: Wish) -> None:
-        self.wish = wish
-        self.position = wish.origin.offset
-        self.facts = 0  # see `Control.follow`
-        self.restored: Restored | None = None
-        self.awake = False
-        self.since = time.monotonic()
-        self.whole = True  # what the next copy has to be
-        self.said = 0
-        self.answered = wish.origin.offset  # before it lie the records that others' decisions answer
-        self.next_bucket = 0
-        self.saved = -1  # the position of the newest copy
-        self.copied_at = self.since
-        self.copy_after = _COPY_AFTER
-        self.order: Order | None = None
 
 
 class _Keeping(NamedTuple):
@@ -91,7 +68,7 @@ class Checkpoints:
         self._poller = poller
         topics = Topics(settings)
         self._calls, self._decisions = topics.calls, topics.decisions
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, Held] = {}
         self.restored = self.taken_in = 0
         self._keeping: _Keeping | None = None
         if isinstance(judge, KeepsState):
@@ -106,7 +83,7 @@ class Checkpoints:
             self._judge.adopt(number)
         facts = self._control.follow(sorted(batch.origins))
         for number, origin in sorted(batch.origins.items()):
-            held = self._held[number] = _Held(Wish(number, batch.epoch, origin))
+            held = self._held[number] = Held(Wish(number, batch.epoch, origin))
             held.facts = facts
             if self._keeping is not None:
                 self._keeping.restorer.ask(held.wish)
@@ -157,13 +134,16 @@ class Checkpoints:
         return {
             number
             for number, held in self._held.items()
-            if held.awake and held.restored is not None and held.position >= held.restored.end
+            if held.awake and held.restored is not None and self._reached(held) >= held.restored.end
         }
 
     def position(self, partition: int) -> int | None:
-        """The offset behind the last record judged of a partition of ours; None while its records rest."""
+        """The offset behind all that is judged of a partition of ours; None while its records rest."""
         held = self._held.get(partition)
-        return held.position if held is not None and held.awake else None
+        return self._reached(held) if held is not None and held.awake else None
+
+    def _reached(self, held: Held) -> int:
+        return self._poller().offsets.gaps.behind((self._calls, held.wish.partition), held.position)
 
     @property
     def trouble(self) -> str | None:
@@ -194,7 +174,7 @@ class Checkpoints:
                 return True
         return False
 
-    def _complete(self, held: _Held, part: Restored) -> None:
+    def _complete(self, held: Held, part: Restored) -> None:
         held.restored = part
         held.said = part.said
         if part.rolled:
@@ -228,7 +208,7 @@ class Checkpoints:
             if held is not None:
                 held.position = records[-1].offset() + 1
                 behind = now_s - records[-1].timestamp()[1] / 1000 > _BEHIND_S
-                held.copy_after = _COPY_AFTER_BEHIND if behind else _COPY_AFTER
+                held.copy_after = COPY_AFTER_BEHIND if behind else COPY_AFTER
 
     async def run(self) -> None:
         """Copy partitions in turns, each every `checkpoint_s` while it changes, sooner where much changes."""
@@ -241,7 +221,7 @@ class Checkpoints:
             if turn is not None:
                 self._copy(changed[turn])
 
-    def _waited(self, held: _Held, now: float) -> float:
+    def _waited(self, held: Held, now: float) -> float:
         return max((now - held.copied_at) / self._every_s, (held.position - held.saved) / held.copy_after)
 
     def committed(self, partition: int, offset: int) -> None:
@@ -270,10 +250,10 @@ class Checkpoints:
         return found
 
     @staticmethod
-    def _under_way(held: _Held) -> bool:
+    def _under_way(held: Held) -> bool:
         return held.order is not None and not held.order.delivered
 
-    def _copy(self, held: _Held, done: Callable[[], None] | None = None) -> None:
+    def _copy(self, held: Held, done: Callable[[], None] | None = None) -> None:
         number = held.wish.partition
         if self._keeping is None:
             return

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from streamer.kafka.topics import Place
 from streamer.stream.arrivals import Origin
 from streamer.stream.batches import Batch
+from streamer.stream.gaps import Gaps
 
 log = logging.getLogger("streamer.offsets")
 
@@ -54,6 +55,7 @@ class Offsets:
     def __init__(self, checkpointed: bool = False) -> None:
         self._checkpointed = checkpointed
         self.heard: Callable[[int, int], None] | None = None
+        self.gaps = Gaps()
         self._done: dict[Place, int] = {}
         self._committed: dict[Place, int] = {}
         self._offers: collections.deque[Offered] = collections.deque()
@@ -80,10 +82,11 @@ class Offsets:
             self._done.pop(place, None)
             self._committed.pop(place, None)
             self._ready.pop(place, None)
+            self.gaps.forget(place)
 
     def lag(self, place: Place, end: int) -> int | None:
         """Records between what is finished and the end of the log; None where either is not known (a negative end)."""
-        return max(end - self._done[place], 0) if end >= 0 and place in self._done else None
+        return max(end - self.gaps.behind(place, self._done[place]), 0) if end >= 0 and place in self._done else None
 
     def commit(self, client: Client, owned: Collection[Place], epoch: int) -> None:
         """Begin to commit what moved; `confirm` hears how it went."""

@@ -23,6 +23,7 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import TopicPartition
 
 from streamer.errors import TransportError
+from streamer.kafka.asking import is_end
 from streamer.kafka.clients import consumer
 from streamer.kafka.topics import Place
 from streamer.settings import Settings
@@ -32,6 +33,7 @@ from streamer.stream.batches import Batch, by_place
 from streamer.stream.lookout import Lookout
 from streamer.stream.offsets import Offsets
 from streamer.stream.pace import Pace
+from streamer.stream.watchdog import Watchdog
 
 log = logging.getLogger("streamer.polling")
 
@@ -82,7 +84,8 @@ class Poller:
         self._abandoned = False
         self._closing = self._overslept = False
         self._backpressure = Backpressure()
-        self._second_at = self._held_up_at = 0.0
+        self._second_at = 0.0
+        self._watchdog = Watchdog(settings.batch_timeout_s)
         self._pace = Pace(settings.linger_ms / 1000)
         self._client = self._join()
         self._alive_at = time.monotonic()
@@ -122,6 +125,7 @@ class Poller:
         own: dict[str, Any] = {"error_cb": self._lookout.hear, "on_commit": self.offsets.confirm}
         # Where a new group begins `Arrivals` says; whoever comes too late goes on with the oldest record that is left.
         own["auto.offset.reset"] = "earliest"
+        own["enable.partition.eof"] = True
         client = consumer(self._settings, self._settings.group, **own)
         client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         return client
@@ -160,15 +164,23 @@ class Poller:
             return
         most = self._settings.batch_records
         batch: list[Any] = [first, *self._client.consume(most - 1, 0)]
-        if len(batch) < most // 2 and self._pace.company_comes(now):
+        if len(batch) < most // 2 and first.error() is None and self._pace.company_comes(now):
             time.sleep(self._settings.linger_ms / 1000)
             batch += self._client.consume(most - len(batch), 0)
-        self._pace.arrived(len(batch))
-        found = by_place(batch, self.positions, self._end, self._lookout.hear)
+        found = by_place(batch, self.positions, self._end, self._hear)
         if found:
             self._lookout.trouble = None
         for topic, spans in found.items():
+            self._pace.arrived(sum(map(len, spans.values())))
             self._hand_over("records", topic, spans)
+
+    def _hear(self, told: Any) -> None:
+        """What came without a record."""
+        place = told.topic(), told.partition()
+        if not is_end(told.error()):
+            self._lookout.hear(told.error())
+        elif place in self.positions:
+            self.offsets.gaps.ended(place, self.positions[place], told.offset())
 
     def _moving(self) -> set[Place]:
         return self.positions.keys() - self.arrivals.resting
@@ -193,21 +205,9 @@ class Poller:
     def _each_second(self, now: float) -> None:
         self.offsets.commit(self._client, self.positions, self.epoch)
         self._lookout.look(self._client, now)
-        self._look_for_a_stuck_batch(now)
+        self._watchdog.look(self._in_flight, now, held_up=self.trouble is not None or self._held_up())
         lags = {place: self.offsets.lag(place, self._end(place)) for place in self.positions}
         self.lags = {place: lag for place, lag in lags.items() if lag is not None}
-
-    def _look_for_a_stuck_batch(self, now: float) -> None:
-        if self.trouble is not None or self._held_up():
-            self._held_up_at = now
-        if not self._in_flight:
-            return
-        stuck = self._in_flight[0]
-        if now - max(stuck.handed_at, self._held_up_at) > self._settings.batch_timeout_s:
-            raise TransportError(
-                f"a batch of {stuck.topic} ({stuck.kind}, partitions {sorted(stuck.spans)}) was not finished within "
-                f"{self._settings.batch_timeout_s:g} s; its offsets stay where they were"
-            )
 
     # -- partitions come and go ------------------------------------------------------------------------------------
 

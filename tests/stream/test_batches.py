@@ -1,10 +1,11 @@
 """What of a poll is due: nothing twice, nothing of partitions that are gone, nothing left out."""
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.stream.batches import by_place
+from streamer.stream.gaps import Gaps
 
 
 def record(partition, offset):
@@ -34,3 +35,25 @@ def test_a_log_that_was_cut_off_is_read_anew():
     found = by_place([record(0, 7), record(0, 8)], positions, lambda _: 9, print)
     assert offsets(found) == {0: [7, 8]}
     assert positions == {("calls", 0): 9}
+
+
+def test_what_came_without_a_record_is_told_when_the_records_before_it_are_taken():
+    positions, told = {("calls", 0): 1}, []
+    end = Message(topic="calls", partition=0, offset=4, error=KafkaError(KafkaError._PARTITION_EOF))
+    found = by_place(
+        [record(0, 1), record(0, 2), end, record(0, 4)],
+        positions,
+        lambda _: 4,
+        lambda one: told.append((one, dict(positions))),
+    )
+    assert offsets(found) == {0: [1, 2, 4]}
+    assert told == [(end, {("calls", 0): 5})]
+
+
+def test_a_gap_ends_with_the_next_record():
+    gaps, place = Gaps(), ("calls", 0)
+    gaps.ended(place, 3, 3)
+    gaps.ended(place, 5, 3)
+    assert gaps.behind(place, 3) == 3
+    gaps.ended(place, 3, 4)
+    assert [gaps.behind(place, offset) for offset in (2, 3, 4, 5)] == [2, 4, 4, 5]

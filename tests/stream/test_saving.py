@@ -13,6 +13,7 @@ from streamer.stream.batches import Batch
 from streamer.stream.checkpoints import Checkpoints
 from streamer.stream.control import Control
 from streamer.stream.deliveries import Deliveries
+from streamer.stream.gaps import Gaps
 from streamer.stream.pointers import Pointer, read, written
 from tests.stream import undisturbed
 from tests.stream.live import Calls, setup
@@ -32,7 +33,7 @@ async def saved(settings, records):
     partition = records[0].partition()
     topics, offered, failed = Topics(settings), [], []
     deliveries, control = Deliveries(settings, failed.append), Control(settings, failed.append, lambda: None)
-    poller = SimpleNamespace(arrivals=Arrivals(settings), offsets=SimpleNamespace(offer=offered.append))
+    poller = SimpleNamespace(arrivals=Arrivals(settings), offsets=SimpleNamespace(offer=offered.append, gaps=Gaps()))
     engine = Engine.of(settings)
     checkpoints = Checkpoints(settings, engine, deliveries, control, lambda: poller, failed.append, lambda: None)
     said = Engine.of(settings).process(undisturbed.as_batch(records), 0).decisions
