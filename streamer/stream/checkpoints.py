@@ -145,6 +145,11 @@ class Checkpoints:
     def _reached(self, held: Held) -> int:
         return self._poller().offsets.gaps.behind((self._calls, held.wish.partition), held.position)
 
+    def clocks(self) -> dict[int, int]:
+        """What time it is by the broker of each partition, ms since 1970, where that is known. See `LogClock`."""
+        times = {number: held.clock.now_ms() for number, held in self._held.items()}
+        return {number: now_ms for number, now_ms in times.items() if now_ms is not None}
+
     @property
     def trouble(self) -> str | None:
         """What librdkafka is retrying at the moment."""
@@ -162,6 +167,7 @@ class Checkpoints:
                 continue
             if isinstance(part, Piece):
                 state.put(part.opened)
+                held.clock.met(part.opened.header.watermark)
                 self.taken_in += len(part.opened.columns["callers.key"])
             elif isinstance(part, SaidSince):
                 state.said_before(part.wish.partition, part.offset, part.decision)
@@ -207,7 +213,9 @@ class Checkpoints:
             held = self._held.get(number)
             if held is not None:
                 held.position = records[-1].offset() + 1
-                behind = now_s - records[-1].timestamp()[1] / 1000 > _BEHIND_S
+                appended_ms = records[-1].timestamp()[1]
+                held.clock.met(appended_ms)
+                behind = now_s - appended_ms / 1000 > _BEHIND_S
                 held.copy_after = COPY_AFTER_BEHIND if behind else COPY_AFTER
 
     async def run(self) -> None:

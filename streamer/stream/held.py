@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from streamer.stream.log_clock import LogClock
 from streamer.stream.parts import Restored, Wish
 from streamer.stream.state_log import Order
 
@@ -22,6 +23,7 @@ class Held:
         self.position = wish.origin.offset
         self.facts = 0  # see `Control.follow`
         self.restored: Restored | None = None
+        self.clock = LogClock()
         self.awake = False
         self.since = time.monotonic()
         self.whole = True  # what the next copy has to be

@@ -6,15 +6,17 @@ import time
 
 
 class LogClock:
-    """The newest append time met, and the time that has passed since by a clock that never jumps."""
+    """Of one partition, since each broker appends by a clock of its own: the append time of its newest record, and the time that
+    has passed since by a clock that never jumps.
+    """
 
     def __init__(self) -> None:
         self._newest_ms = -1
         self._met_at = 0.0
 
     def met(self, append_ms: int) -> None:
-        """A record was read that a broker appended then, ms since 1970."""
-        if append_ms > self._newest_ms:
+        """The newest record was appended then, ms since 1970; earlier than the one before it where another broker leads now."""
+        if append_ms >= 0:
             self._newest_ms = append_ms
             self._met_at = time.monotonic()
 

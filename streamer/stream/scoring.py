@@ -28,7 +28,6 @@ from streamer.stream.ends import Ends
 from streamer.stream.governing import Governing
 from streamer.stream.heeding import Heeding
 from streamer.stream.judge import Judge
-from streamer.stream.log_clock import LogClock
 from streamer.stream.metrics import Metrics
 from streamer.stream.polling import Poller
 from streamer.stream.seldom import Seldom
@@ -68,7 +67,6 @@ class Scoring:
         self._brake = Brake(settings, self.topics.calls)
         self._misplaced = Seldom()
         self._identities = _identities(settings, self.metrics)
-        self._log_clock = LogClock()
         self._partition_headers = [("source.partition", b"%d" % number) for number in range(settings.partitions)]
 
     def _fail_from_thread(self, reason: BaseException) -> None:
@@ -152,28 +150,31 @@ class Scoring:
         for turn in itertools.count(1):
             await asyncio.sleep(_TICK_S)
             self.metrics.show()
-            now = self._log_clock.now_ms()
-            lags = self._poller.lags if self._app.consumer.poller is not None else {}
-            if now is not None:
-                quiet = self.checkpoints.caught_up & {number for (_, number), lag in lags.items() if not lag}
-                due = {number for number in quiet if (when := self.judge.due(number)) is not None and when <= now}
-                await self._settle(due, now)
+            now_ms = self.checkpoints.clocks()
+            if now_ms:
+                ended = {number for (_, number), lag in self._poller.lags.items() if not lag}
+                quiet = self.checkpoints.caught_up & ended & now_ms.keys()
+                due = {
+                    number for number in quiet if (at := self.judge.due(number)) is not None and at <= now_ms[number]
+                }
+                await self._settle({number: now_ms[number] for number in due})
                 for partition in quiet - due:
-                    self.judge.tick(partition, now)
+                    self.judge.tick(partition, now_ms[partition])
             if turn % _GAUGES_EVERY:
                 continue
             if self.control.ready and self.settings.clamp:
-                lifted = self.governing.lift(self.judge.demotions, now or int(time.time() * 1000))
+                newest_ms = max(now_ms.values(), default=int(time.time() * 1000))
+                lifted = self.governing.lift(self.judge.demotions, newest_ms)
                 await self.deliveries.send(lifted, lambda: None)
             self._show_gauges()
 
-    async def _settle(self, partitions: set[int], now_ms: int) -> None:
-        """Revise what was said of calls whose time is up, where all is judged that was appended before `now_ms`."""
+    async def _settle(self, due: dict[int, int]) -> None:
+        """Revise what was said of calls whose time is up, in each of these partitions where all is judged that was appended before its time."""
         held_until = partial(self._poller.held_until, self._poller.epoch)
-        ends = await self._ends.of(partitions) if partitions else {}
+        ends = await self._ends.of(due) if due else {}
         for partition, end in ends.items():
             if partition in self._owned and self.checkpoints.position(partition) == end:
-                await self._revise(self.judge.tick(partition, now_ms), held_until)
+                await self._revise(self.judge.tick(partition, due[partition]), held_until)
 
     async def _revise(self, outcomes: Outcomes, held_until: Callable[[], float]) -> None:
         self.metrics.waited(outcomes)
@@ -235,7 +236,6 @@ class Scoring:
         until = held_until()
         if time.monotonic() >= until:
             return  # taken in before this worker lost its partitions: whoever has them now judges it
-        self._log_clock.met(columns.append_ms[-1])
         now = int(time.time() * 1000)
         shed = now - min(columns.append_ms) > 1000 * self.settings.shed_lag_s
         outcomes = self.judge.process(columns, now, shed)
