@@ -125,8 +125,8 @@ class Checkpoints:
 
     @property
     def restoring(self) -> list[int]:
-        """Partitions whose records rest, since their state or facts are not all there."""
-        return sorted(number for number, held in self._held.items() if not held.awake)
+        """Partitions whose records rest, since their state or facts are not all there. From any thread."""
+        return sorted(number for number, held in list(self._held.items()) if not held.awake)
 
     @property
     def caught_up(self) -> set[int]:
@@ -156,9 +156,12 @@ class Checkpoints:
         return self._keeping.restorer.trouble if self._keeping is not None else None
 
     def take_in(self) -> bool:
-        """Take in what has come, for a few milliseconds; gives whether there is more."""
+        """Take in what has come, for a few milliseconds; gives whether there is more.
+
+        State names trunks: none is taken in before their register is there.
+        """
         until = time.perf_counter() + _AT_ONCE_S
-        if self._keeping is None:
+        if self._keeping is None or self._control.reached < 0:
             return False
         state = self._keeping.state
         for part in self._keeping.restorer.take():

@@ -56,7 +56,7 @@ class Control:
         self._fail = fail
         self._arrived = arrived
         self._wishes: queue.SimpleQueue[tuple[bool, tuple[int, ...], int]] = queue.SimpleQueue()
-        self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
         self._found: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
         self._wanted = 0
         self._reached = -1
@@ -73,7 +73,7 @@ class Control:
 
     @property
     def reached(self) -> int:
-        """Whatever `follow` gave up to this number has been applied."""
+        """Whatever `follow` gave up to this number has been applied; negative until control topics were, to their first end."""
         return self._reached
 
     @property
@@ -147,7 +147,7 @@ class Control:
             self._fail(reason)
 
     def _follow(self, tables: TableReader, facts: TableReader) -> None:
-        told, wanted = -1, 0
+        told, wanted, begun = -1, 0, False
         while not self._stop.is_set():
             while not self._wishes.empty():
                 begin, partitions, number = self._wishes.get()
@@ -164,6 +164,10 @@ class Control:
                 self._changes.put(change)
             for fact in found:
                 self._found.put(fact)
+            if tables.at_end and not begun:
+                begun = True
+                self._changes.put(0)
+                self._arrived()
             if tables.at_end and facts.at_end and told < wanted:
                 told = wanted
                 self._found.put(told)

@@ -55,3 +55,24 @@ def test_each_partition_goes_by_the_clock_of_the_broker_that_leads_it():
     made.lost([0])
     gained(made, [0])
     assert made.clocks().keys() == {1}
+
+
+def test_whether_state_is_restored_may_be_asked_while_partitions_come_and_go():
+    made, failed, ending = checkpoints(), [], threading.Event()
+
+    def asks():
+        while not ending.is_set():
+            try:
+                assert len(made.restoring) <= 64
+            except RuntimeError as error:
+                failed.append(error)
+
+    thread = threading.Thread(target=asks)
+    thread.start()
+    until = time.monotonic() + 2
+    while time.monotonic() < until and not failed:
+        gained(made, range(64))
+        made.lost(range(64))
+    ending.set()
+    thread.join()
+    assert not failed

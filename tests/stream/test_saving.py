@@ -17,6 +17,7 @@ from streamer.stream.gaps import Gaps
 from streamer.stream.pointers import Pointer, read, written
 from tests.stream import undisturbed
 from tests.stream.live import Calls, setup
+from tests.stream.mixed import control as publish
 
 
 async def until(happened):
@@ -81,3 +82,36 @@ def test_what_was_said_of_records_to_come_is_read_again_until_they_have_come(kaf
     (records,) = filter(None, undisturbed.log(kafka_settings, calls.topics.calls).values())
     settings = kafka_settings.model_copy(update={"checkpoint_s": 0.2})
     assert asyncio.run(saved(settings, records)) == [0, 0, 3]
+
+
+async def taken_in(settings):
+    """How many pieces of a restored partition were taken in before the register of trunks was applied, and after."""
+    topics, offered, failed, applied = Topics(settings), [], [], []
+    deliveries, control = Deliveries(settings, failed.append), Control(settings, failed.append, lambda: None)
+    poller = SimpleNamespace(arrivals=Arrivals(settings), offsets=SimpleNamespace(offer=offered.append, gaps=Gaps()))
+    engine = Engine.of(settings)
+    checkpoints = Checkpoints(settings, engine, deliveries, control, lambda: poller, failed.append, lambda: None)
+    gained = Batch("assigned", topics.calls, {0: []}, 1, 0.0)
+    gained.origins = {0: Origin(0, "", committed=False)}
+    checkpoints.gained(gained)
+    await until(checkpoints._keeping.restorer._parts.qsize)
+    assert not checkpoints.take_in()
+    before = checkpoints.restored
+
+    def taken():
+        control.apply(lambda kind, *_: applied.append(kind), lambda change, error: failed.append(error))
+        checkpoints.take_in()
+        return checkpoints.restored
+
+    await until(taken)
+    checkpoints.close()
+    control.close()
+    deliveries.close(5)
+    assert not failed
+    return before, checkpoints.restored, applied
+
+
+@pytest.mark.broker
+def test_state_is_taken_in_once_the_register_of_trunks_is_there(kafka_settings):
+    publish(kafka_settings, Topics(kafka_settings).trunks, "op-b/igw", {"operator": "op-b", "trunk": "igw"})
+    assert asyncio.run(taken_in(kafka_settings)) == (0, 1, ["trunks"])
