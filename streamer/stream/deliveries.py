@@ -4,13 +4,14 @@ A batch is finished when every one of its messages was delivered. A report a mes
 of times a second, so the last message of each run of one partition stands for those before it. It may, because the
 producer is idempotent and gapless (a message that the broker refuses is fatal, the broker takes none out of sequence), no
 message times out, and offsets that are too near to each other show what was lost in any other way. The first message to a
-partition stands for itself alone. A failed delivery ends the worker. Brokers that do not answer are waited for, however
-long that takes, and told by `trouble`.
+partition stands for itself alone. A failed delivery ends the worker. Brokers that do not answer, or of which one does not take what
+others would, are waited for, however long that takes, and told by `trouble`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import itertools
 import logging
 import math
@@ -34,8 +35,10 @@ _LOOK_S: Final = 0.005
 _PASSING_S: Final = 0.002
 """Between two looks of whoever sends: each lets the interpreter go, which costs as much as sending ten messages."""
 _ROOM_S: Final = 0.002
+LATE_S: Final = 3.0
+"""After which what was sent and is not delivered is told of, less where `drain_s` or `batch_timeout_s` is short."""
 _SETTINGS: Final = {
-    # No message times out. What never arrives although brokers answer is the consumer's watchdog to find.
+    # No message times out.
     "delivery.timeout.ms": 0,
     # A lost message is fatal: nothing behind it in its partition can be delivered.
     "enable.gapless.guarantee": True,
@@ -65,15 +68,28 @@ class Parcel:
     serves deliveries calls `delivered`.
     """
 
-    __slots__ = ("_done", "_fail", "_newest", "_waiting")
+    __slots__ = ("_done", "_fail", "_newest", "_waiting", "arrived", "messages")
 
     def __init__(
-        self, runs: int, newest: dict[Place, int], done: Callable[[], None], fail: Callable[[BaseException], None]
+        self,
+        runs: int,
+        newest: dict[Place, int],
+        done: Callable[[], None],
+        fail: Callable[[BaseException], None],
+        messages: Sequence[Message] = (),
     ) -> None:
         self._waiting = runs
         self._newest = newest
         self._done = done
         self._fail = fail
+        self.messages = messages
+        """What it is made of, until it is delivered or given up."""
+        self.arrived: set[Place] = set()
+        """Where some of it was delivered."""
+
+    def give_up(self) -> None:
+        """The rest of it is not sent: nobody waits for it any more."""
+        self.messages = ()
 
     def delivered(self, messages: int, error: Any, last: Any) -> None:
         """Librdkafka's callback for the last message of a run of so many."""
@@ -91,8 +107,10 @@ class Parcel:
                 self._fail(DeliveryError(f"{lost} messages to {place[0]}[{place[1]}] were lost before offset {offset}"))
                 return
             self._newest[place] = offset
+        self.arrived.add(place)
         self._waiting -= 1
         if not self._waiting:
+            self.messages = ()
             self._done()
 
 
@@ -106,10 +124,18 @@ class Deliveries:
         self._stop = threading.Event()
         self._serving = threading.Lock()
         self._served_at = 0.0
-        self.trouble: str | None = None
-        """What librdkafka is retrying at the moment."""
+        self._heard: str | None = None
+        self._late: str | None = None
+        self._late_s = min(LATE_S, settings.drain_s / 2, settings.batch_timeout_s / 2)
+        self._under_way: collections.deque[Parcel] = collections.deque()
+        self._oldest_since = 0.0
         self._thread = threading.Thread(target=self._serve, name="deliveries", daemon=True)
         self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """What librdkafka is retrying at the moment, or what is not delivered although brokers answer."""
+        return self._heard or self._late
 
     async def send(
         self,
@@ -128,7 +154,8 @@ class Deliveries:
             done()
             return
         reported = _reported(messages, self._newest)
-        parcel = Parcel(sum(reported), self._newest, done, self._fail)
+        parcel = Parcel(sum(reported), self._newest, done, self._fail, messages)
+        self._under_way.append(parcel)
         produce, clock, run, until = self._producer.produce, time.monotonic, 0, held_until()
         for (topic, value, key, partition, headers), wanted in zip(messages, reported, strict=True):
             run += 1
@@ -139,6 +166,7 @@ class Deliveries:
                 if clock() >= until:
                     until = held_until()
                     if clock() >= until:
+                        parcel.give_up()
                         return
                 try:
                     # By place, which takes a tenth less time: report, another name for it, timestamp, headers.
@@ -192,14 +220,33 @@ class Deliveries:
             self._stop.wait(_LOOK_S)
             if time.monotonic() - self._served_at >= _PASSING_S:
                 self.serve()
-            if self.trouble is not None and time.monotonic() - asked_at > 1.0:
+            self._look_for_what_is_late(time.monotonic())
+            if self._heard is not None and time.monotonic() - asked_at > 1.0:
                 try:
                     self._producer.list_topics(timeout=0.5)
                 except KafkaException:
                     pass
                 else:
-                    self.trouble = None
+                    self._heard = None
                 asked_at = time.monotonic()
+
+    def _look_for_what_is_late(self, now: float) -> None:
+        """One of several brokers may be away while the others answer. What the client does not have any more is not late but lost."""
+        while self._under_way and not self._under_way[0].messages:
+            self._under_way.popleft()
+            self._oldest_since = now
+        if not self._under_way:
+            self._oldest_since = now
+        if now - self._oldest_since <= self._late_s or not len(self._producer):
+            if self._late is not None:
+                log.warning("what was sent is delivered again")
+            self._late = None
+        elif self._late is None:
+            oldest = self._under_way[0]
+            late = sorted({(message[0], message[3]) for message in oldest.messages} - oldest.arrived)
+            named = ", ".join(f"{topic}[{partition}]" for topic, partition in late[:3])
+            self._late = f"what was sent to {named} is not delivered: a broker does not take it"
+            log.warning("%s; it is waited for", self._late)
 
     def _client_failed(self, error: KafkaException) -> None:
         """So a client tells of what is fatal to it, a lost message among it."""
@@ -207,6 +254,6 @@ class Deliveries:
 
     def _hear(self, error: Any) -> None:
         """What librdkafka says of a broker; called while it is polled."""
-        if self.trouble is None:
+        if self._heard is None:
             log.warning("trouble with the brokers, trying again: %s", error.str())
-        self.trouble = error.str()
+        self._heard = error.str()

@@ -33,6 +33,7 @@ from streamer.stream.batches import Batch, by_place
 from streamer.stream.lookout import Lookout
 from streamer.stream.offsets import Offsets
 from streamer.stream.pace import Pace
+from streamer.stream.session import Session
 from streamer.stream.watchdog import Watchdog
 
 log = logging.getLogger("streamer.polling")
@@ -75,20 +76,19 @@ class Poller:
         self.positions: dict[Place, int] = {}
         self.lags: dict[Place, int] = {}
         self.epoch = 0
-        self._session_s = settings.session_timeout_ms / 1000
         self._in_flight: collections.deque[Batch] = collections.deque()
         self.offsets = offsets or Offsets()
         self.arrivals = Arrivals(settings)
         self._lookout = Lookout(topics)
         self._draining = threading.Event()
         self._abandoned = False
-        self._closing = self._overslept = False
+        self._closing = False
         self._backpressure = Backpressure()
         self._second_at = 0.0
         self._watchdog = Watchdog(settings.batch_timeout_s)
         self._pace = Pace(settings.linger_ms / 1000)
         self._client = self._join()
-        self._alive_at = time.monotonic()
+        self._session = Session(settings.session_timeout_ms / 1000)
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
         self._thread.start()
 
@@ -106,8 +106,8 @@ class Poller:
         """Until when by the monotonic clock what came of that membership may be sent, to be asked again then: not after this
         worker was silent beyond its session; 0 where the group went on without it.
         """
-        alive_at = self._alive_at  # first: the thread moves the epoch before it says that it is alive again
-        return alive_at + self._session_s if epoch == self.epoch else 0.0
+        until = self._session.until  # first: the thread moves the epoch before it says that it is alive again
+        return until if epoch == self.epoch else 0.0
 
     def stop(self, *, abandon: bool = False) -> None:
         """Begin to drain; with `abandon` what is in flight is not waited for."""
@@ -147,10 +147,10 @@ class Poller:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        if self._overslept or now - self._alive_at >= self._session_s:
-            self._start_over(now)
+        if self._session.silent(now) or self._session.anew is not None:
+            self._start_over()
             return
-        self._alive_at = now
+        self._session.alive_at = now
         self._settle()
         if now - self._second_at >= COMMIT_EVERY_S:
             self._second_at = now
@@ -212,18 +212,24 @@ class Poller:
     # -- partitions come and go ------------------------------------------------------------------------------------
 
     def _finish_all(self) -> None:
-        """Wait until what is in flight is finished, and commit. Raises `TransportError` when that takes too long."""
+        """Wait until what is in flight is finished, and commit; gives it up where brokers hold it up while others wait for partitions.
+
+        Raises `TransportError` when it takes too long otherwise.
+        """
         until = time.monotonic() + self._settings.drain_s
         while not self._abandoned:
             now = time.monotonic()
-            if now - self._alive_at >= self._session_s:
-                self._forget()
-                self._overslept = True  # partitions that stay have to be read again too
-            self._alive_at = now
+            if self._session.silent(now):
+                self._forget()  # partitions that stay have to be read again too
+            self._session.alive_at = now
             self._settle()
             if not self._in_flight:
                 break
             if now > until:
+                if not self._draining.is_set() and (self.trouble is not None or self._held_up()):
+                    self._session.anew = f"the brokers did not take what was sent within {self._settings.drain_s:g} s"
+                    self._forget()
+                    break
                 raise TransportError(
                     f"{len(self._in_flight)} batches were not finished within {self._settings.drain_s:g} s (setting drain_s); "
                     "their records will be judged again"
@@ -240,21 +246,17 @@ class Poller:
         self._in_flight.clear()
         self.offsets.forget()
 
-    def _start_over(self, now: float) -> None:
-        log.warning(
-            "silent for %.1f s, longer than the session of %.1f s: what was held is dropped, joining the group anew",
-            now - self._alive_at,
-            self._session_s,
-        )
+    def _start_over(self) -> None:
+        log.warning("%s: what was held is dropped, joining the group anew", self._session.anew)
         self._forget()
-        self._overslept = False
+        self._session.anew = None
         self._lose(set(self.positions))
         self._closing = True
         self._client.close()
         self._closing = False
         self._backpressure = Backpressure()
         self._client = self._join()
-        self._alive_at = time.monotonic()
+        self._session.alive_at = time.monotonic()
 
     def _drop(self, places: Collection[Place]) -> None:
         for place in places:
@@ -284,7 +286,7 @@ class Poller:
         places = self.positions.keys() & {(p.topic, p.partition) for p in partitions}
         if places:
             self._finish_all()  # the partitions that stay are only delayed
-            self._announce("revoked", places)
+            self._announce("revoked" if self._session.anew is None else "lost", places)
             self._finish_all()  # the agent has put their state away
             self._drop(places)
         client.incremental_unassign(partitions)

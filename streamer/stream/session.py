@@ -1,0 +1,34 @@
+"""How long a worker may be silent before the group goes on without it."""
+
+from __future__ import annotations
+
+import time
+
+
+class Session:
+    """Of one consumer, by the monotonic clock.
+
+    Attributes
+    ----------
+    alive_at : float
+        When it was last seen to be alive.
+    anew : str | None
+        Why the group has to be joined anew.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.alive_at = time.monotonic()
+        self.anew: str | None = None
+
+    @property
+    def until(self) -> float:
+        """When it ends, unless the worker is alive before."""
+        return self.alive_at + self._seconds
+
+    def silent(self, now: float) -> bool:
+        """Whether it ended unnoticed."""
+        if now < self.until:
+            return False
+        self.anew = f"silent for {now - self.alive_at:.1f} s, longer than the session of {self._seconds:.1f} s"
+        return True
