@@ -1,7 +1,7 @@
 """The rules by which a switch obeys verdicts. Neither clock nor Kafka is touched here: `switch_consumer.py` does that.
 
 - The first verdict on a call in the order of the log stands; a later one is a repeat and is ignored.
-- But a `block` with `revises` may follow an `allow` within 3 s, and stops a call that still rings.
+- But a `block` with `revises` may follow an `allow` or a `label` within 3 s, and stops a call that still rings.
 - A verdict marked `late` is ignored.
 - Until `cache_until` a block holds for the same caller, ingress and trunk without asking; the set-up is published all the
   same, marked `cached`. It never holds for calls to emergency numbers, whatever the caller did before, nor for called

@@ -48,7 +48,7 @@ def _section(one: Detector) -> str:
     limits = ", ".join(f"`{name}` {value:g}" for name, value in one.thresholds.items())
     ending = f"Thresholds: {limits}." if limits else "It has no thresholds."
     if one.deferred:
-        ending += " What it finds is not acted on at once: the call is let through, and one `block` may revise that."
+        ending += " What it finds is not acted on at once: the call is let through, or labelled for another reason, and one `block` may revise that."
     if one.cache_s:
         ending += f" A switch may repeat its block for {one.cache_s} s."
     return f"\n## {one.id}\n{said}\n\n" + "\n".join(causes) + f"\n\n{ending}\n"

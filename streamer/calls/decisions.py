@@ -22,7 +22,9 @@ MODES: tuple[Mode, ...] = ("off", "shadow", "enforce")
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """The verdict on one set-up. The first in log order for a call stands; `revises` marks the one allowed exception."""
+    """The verdict on one set-up. The first in log order for a call stands; `revises` marks the one allowed exception, a
+    `block` after an `allow` or a `label`.
+    """
 
     call_id: CallId
     at: Millis

@@ -97,7 +97,7 @@ def _print_verdict(decision: Decision) -> None:
     if decision.late:
         say("    late: switches ignore it")
     if decision.revises:
-        say("    revises an earlier allow")
+        say("    revises the verdict that let it ring")
 
 
 def _print_evidence(evidence: Evidence) -> None:

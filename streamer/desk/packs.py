@@ -33,7 +33,8 @@ _MEMBERS: Final = {
     "README.md": "this page",
     "case.json": "the case as it stands: subject, measure, figures with their bounds, ids of calls",
     "history.jsonl": "every record of the case in the log, a line each, with its place there",
-    "calls.jsonl": "a line for each call id: every decision, which of them stands, findings with observed value, threshold "
+    "calls.jsonl": "a line for each call id: every decision, which of them stands (the first, or a `block` in time that revises "
+    "an `allow` or a `label`), findings with observed value, threshold "
     "and window, and every feature; empty where the logs no longer hold the call",
     "timeline.csv": "what happened, in order, for spreadsheet programs",
     "timeline.md": "the same, to be read",

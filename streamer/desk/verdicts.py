@@ -12,9 +12,10 @@ from streamer.calls.decisions import Decision, Evidence
 from streamer.calls.events import SAME_CALL_MS
 from streamer.errors import MessageError
 from streamer.kafka.logs import LogRecord
+from streamer.revisions import REVISION_MS
 
-REVISION_MS: Final = 3_000
-"""How long after an allow a revision may still block."""
+_MAY_BE_REVISED: Final = ("allow", "label")
+"""Actions that let a call ring with what its caller shows: one `block` may still stop it."""
 
 Standing = Literal["effective", "revision in effect", "repeats it", "ignored: not the first"]
 
@@ -108,9 +109,9 @@ class _Call:
         first = self.judged[0].told.decision
         if not decision.revises:
             return "repeats it" if _content(decision) == _content(first) else "ignored: not the first"
-        allowed = first.action == "allow" and decision.action == "block" and not self._revised
-        in_time = decision.decided_at - first.decided_at <= REVISION_MS
-        return "revision in effect" if allowed and in_time else "ignored: not the first"
+        rings = first.action in _MAY_BE_REVISED and decision.action == "block" and not self._revised
+        in_time = decision.decided_at - first.decided_at <= REVISION_MS and not decision.late
+        return "revision in effect" if rings and in_time else "ignored: not the first"
 
 
 def _source(headers: Mapping[str, bytes | None]) -> tuple[int, int] | None:

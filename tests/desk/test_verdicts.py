@@ -3,13 +3,18 @@
 import time
 
 import msgspec
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.calls.codec import encode
+from streamer.calls.codec import decode_decision, encode
 from streamer.calls.decisions import Decision
 from streamer.desk import verdicts
 from streamer.kafka.logs import LogRecord
+from streamer.revisions import REVISION_MS
+from tests.detectors.test_unverified_origin import B, Log, come_in, engine
+from tests.test_engine import NOW
 
 FIRST = Decision(call_id="c", at=1_000, decided_at=1_010, operator="op-a", caller="1", callee="2", action="allow")
 
@@ -30,11 +35,11 @@ def changed(**given):
     return msgspec.structs.replace(FIRST, **given)
 
 
-def test_the_first_in_log_order_stands_and_one_block_may_revise_an_allow():
+@pytest.mark.parametrize("action", ["allow", "label"])
+def test_the_first_in_log_order_stands_and_one_block_may_revise_what_lets_the_call_ring(action):
     revision = changed(action="block", revises=True, decided_at=3_500)
-    (call,) = verdicts.judged(
-        lie(FIRST, changed(decided_at=1_500, at=1_001), changed(action="block"), revision, revision), []
-    )
+    first, again = changed(action=action), changed(action=action, decided_at=1_500, at=1_001)
+    (call,) = verdicts.judged(lie(first, again, changed(action="block"), revision, revision), [])
     assert [one.standing for one in call] == [
         "effective",
         "repeats it",
@@ -44,14 +49,24 @@ def test_the_first_in_log_order_stands_and_one_block_may_revise_an_allow():
     ]
 
 
-def test_a_revision_that_comes_too_late_or_after_a_block_is_ignored():
-    late = changed(action="block", revises=True, decided_at=FIRST.decided_at + verdicts.REVISION_MS + 1)
-    assert verdicts.judged(lie(FIRST, late), [])[0][1].standing == "ignored: not the first"
-    blocked = changed(action="block")
-    assert (
-        verdicts.judged(lie(blocked, changed(action="block", revises=True)), [])[0][1].standing
-        == "ignored: not the first"
-    )
+def test_a_revision_that_comes_too_late_or_after_what_does_not_ring_so_is_ignored():
+    revision = changed(action="block", revises=True)
+    for late in ({"decided_at": FIRST.decided_at + REVISION_MS + 1}, {"late": True}):
+        told = lie(FIRST, msgspec.structs.replace(revision, **late))
+        assert verdicts.judged(told, [])[0][1].standing == "ignored: not the first"
+    for action in ("withhold_cli", "divert", "block"):
+        (call,) = verdicts.judged(lie(changed(action=action), revision), [])
+        assert call[1].standing == "ignored: not the first"
+
+
+def test_the_desk_reads_the_revision_of_a_labelled_call_as_it_was_meant():
+    log = Log(engine())
+    log.judge(come_in("forwarded", callee="+77077777777", operator="op-c", diverted_from=B))
+    log.tick(NOW + 2_250)
+    said = [decode_decision(orjson.dumps(one)) for one in (*log.decisions, *log.revisions)]
+    assert [one.action for one in said] == ["label", "block"]
+    (call,) = verdicts.judged([verdicts.Told(0, at, NOW, one, None) for at, one in enumerate(said)], [])
+    assert [one.standing for one in call] == ["effective", "revision in effect"]
 
 
 def test_the_same_id_later_or_of_another_operator_is_another_call():
@@ -74,8 +89,9 @@ def standing(before, one):
     if not before:
         return "effective"
     if one.revises:
-        stands = before[0].action == "allow" and one.action == "block" and not any(held.revises for held in before)
-        return "revision in effect" if stands and one.decided_at - before[0].decided_at <= 3_000 else "ignored: not the first"  # fmt: skip
+        rings = before[0].action in {"allow", "label"} and not any(held.revises for held in before)
+        stands = rings and one.action == "block" and not one.late and one.decided_at - before[0].decided_at <= 3_000
+        return "revision in effect" if stands else "ignored: not the first"
     return "repeats it" if one.action == before[0].action else "ignored: not the first"
 
 
@@ -83,8 +99,9 @@ DECISIONS = st.builds(
     changed,
     at=st.integers(0, 9).map(lambda n: 60_000 * n) | st.integers(0, 500_000),
     operator=st.sampled_from(("op-a", "op-b")),
-    action=st.sampled_from(("allow", "block")),
+    action=st.sampled_from(("allow", "label", "block")),
     revises=st.booleans(),
+    late=st.booleans(),
     decided_at=st.integers(1_000, 9_000),
 )
 
