@@ -25,7 +25,7 @@ from streamer.outcomes import Outcomes
 from streamer.records import Batch, Read, Records
 from streamer.registers.operators import CAPACITY
 from streamer.reporter import Reporter
-from streamer.revisions import Revision, Revisions
+from streamer.revisions import REASON, Revision, Revisions
 from streamer.said import Said
 from streamer.settings import Settings
 from streamer.surroundings import Surroundings
@@ -173,6 +173,9 @@ class Engine:
             for came in found.came:
                 outcomes.came[came] += 1
             outcomes.revisions += found.revisions
+            for blocked in (told.blocked for told in found.revisions if told.blocked is not None):
+                outcomes.blocked[blocked] += 1
+                outcomes.reasons[REASON] += 1
 
     def _judge(self, given: Read, now_ms: int, shed: bool, outcomes: Outcomes) -> None:
         n, known = len(given.rows), self._in_force

@@ -35,7 +35,8 @@ class Outcomes:
     (row, caller key, partition it belongs to); `standing` (operator, trunk, `at`, `streamer.policy.governed` bits, keyed
     hash of the line) of each call from a line in good standing that something in `enforce` judged, for the governor.
     Tallies by action, reason and operator for the metrics; `setups` and `throttled` by operator, `blocked` by (operator, trunk or "",
-    word of reasons); `delays` is append time less `at`, ms, of the last set-up of each operator.
+    word of reasons). What is revised counts in `blocked`, and in `reasons` by what it adds, but not among the actions: these are what
+    was said first, one for each set-up. `delays` is append time less `at`, ms, of the last set-up of each operator.
 
     `counts` (key, value) for whoever merges what no partition sees whole: partial sums and busy lines.
 

@@ -16,6 +16,7 @@ from streamer.errors import MessageError, StateError
 from streamer.in_force import InForce
 from streamer.registers.operators import CAPACITY
 from streamer.revisions import Pended, Revisions
+from streamer.ways import Way
 from streamer.windows import originations
 
 _Time = Annotated[int, Meta(ge=0, le=LATEST_MS)]
@@ -153,7 +154,9 @@ def put(state: State, revisions: Revisions, known: InForce, partition: int, foun
             call_id, key, append_ms, decision, evidence = (
                 wait.said.call_id, wait.said.key, wait.said.append_ms, wait.said.decision, wait.said.evidence
             )  # fmt: skip
-            said[wait.offset] = Pended(call_id, key, append_ms, decision.encode(), evidence.encode())
+            trunk = orjson.loads(evidence).get("trunk") if evidence else None
+            counted = Way("", trunk if isinstance(trunk, str) else None).counted
+            said[wait.offset] = Pended(call_id, key, append_ms, decision.encode(), evidence.encode(), counted)
     originations.put(state.waiting, partition, np.concatenate([held, rows]))
     revisions.put(partition, said)
     for share in found.shares:

@@ -160,7 +160,7 @@ def _tell(given: Read, out: Verdicts, known: InForce, told: list[tuple[Any, int,
         if line[_EVIDENCE]:
             outcomes.evidence.append((row, key, record))
         if line[_WAITS]:
-            pended = Pended(given.call_id(at), key, batch.append_ms[row], value, record)
+            pended = Pended(given.call_id(at), key, batch.append_ms[row], value, record, given.way_of(at).counted)
             outcomes.pended.append((batch.partitions[row], batch.offsets[row], pended))
 
 

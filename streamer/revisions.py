@@ -15,6 +15,7 @@ from streamer.calls.decisions import Decision, Policy
 from streamer.detectors import DETECTORS
 from streamer.journal import Journal
 from streamer.policy import refusal
+from streamer.reasons import CODING
 from streamer.settling import UNVERIFIED
 from streamer.windows import originations
 
@@ -33,18 +34,21 @@ _CAME: Final[dict[int, Came]] = {
 
 
 class Pended(NamedTuple):
-    """What was said of a call that waits: its decision and evidence as bytes, under which keys, and when it was appended."""
+    """What was said of a call that waits: its decision and evidence as bytes, under which keys, when it was appended, and over which
+    trunk it is counted. The trunk is not saved; of a call that was restored it is read from its evidence, where there is any.
+    """
 
     call_id: str
     key: str
     append_ms: int
     decision: bytes
     evidence: bytes
+    trunk: str = ""
 
 
 class Revision(NamedTuple):
     """What is to be said of what came of a call that waited: `decision` is None where it stays as it was, `evidence` where too
-    many waited to keep it.
+    many waited to keep it. `blocked`, of a decision, is what it counts as in `streamer.outcomes.Outcomes.blocked`.
     """
 
     partition: int
@@ -53,6 +57,7 @@ class Revision(NamedTuple):
     key: str
     decision: bytes | None
     evidence: bytes | None
+    blocked: tuple[str, str, int] | None = None
 
 
 class Collected(NamedTuple):
@@ -138,8 +143,10 @@ class Revisions:
         if pended is None or came not in ("revised", "shadow") or row[originations.BEFORE]:
             return came, None
         said = orjson.loads(pended.decision) | {"shadow_action": "block"}
+        blocked = None
         if came == "revised":
             reasons = [*said["reasons"], REASON]
+            blocked = said["operator"], pended.trunk, CODING.word_of(reasons)
             said |= {
                 "decided_at": now_ms,
                 "action": "block",
@@ -152,7 +159,7 @@ class Revisions:
             }
         told = orjson.dumps(orjson.loads(pended.evidence) | {"decision": said}) if pended.evidence else None
         revision = orjson.dumps(said) if came == "revised" else None
-        return came, Revision(partition, offset, pended.call_id, pended.key, revision, told)
+        return came, Revision(partition, offset, pended.call_id, pended.key, revision, told, blocked)
 
 
 assert sum(detector.deferred for detector in DETECTORS) == 1, "one kind of call waits"

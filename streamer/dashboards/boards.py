@@ -34,11 +34,11 @@ def _quantiles(*of: float) -> tuple[Query, ...]:
 
 
 _SETUPS: Final = _rate("streamer_setups_total")
-_BLOCKED: Final = _rate("streamer_decisions_total", matching='{action="block"}')
+_BLOCKED: Final = _rate("streamer_blocks_total")
 
 OVERVIEW: Final = Board("overview", "streamer: overview", (
     _stat("Set-ups", "Verdicts given a second", "ops", _SETUPS),
-    _stat("Blocked", "Share of set-ups blocked", "percentunit", f"{_BLOCKED} / {_SETUPS}"),
+    _stat("Blocked", "Share of set-ups blocked, revised ones too", "percentunit", f"{_BLOCKED} / {_SETUPS}"),
     _stat("Lag", "Age of the newest record judged when it was, worst partition", "s", "streamer:lag_seconds:max"),
     _stat("p99", "From a set-up's append to its verdict, five minutes", "s", "streamer:decision_latency_seconds:p99"),
     _stat("Workers", "Workers that answer", "short", 'sum(up{job="streamer-worker"})'),
@@ -46,7 +46,7 @@ OVERVIEW: Final = Board("overview", "streamer: overview", (
         Query("sum(streamer_trainer_active)", "trainer"), Query("sum(streamer_signals_active)", "merger")), "stat", width=6, height=4),
     _stat("Alerts", "Alerts that fire", "short", 'count(ALERTS{alertstate="firing"}) or vector(0)'),
     _stat("Demotions", "Detectors that the governor holds in shadow, by operator and trunk", "short", "max(streamer_governor_demotions_held)"),
-    _one("Verdicts", "By action", "ops", _rate("streamer_decisions_total", "action"), "{{action}}"),
+    _one("Verdicts", "By the action first said", "ops", _rate("streamer_decisions_total", "action"), "{{action}}"),
     Panel("Latency", "From a set-up's append to its verdict", "s", _quantiles(0.5, 0.99)),
     _one("Set-ups by operator", "Verdicts given a second", "ops", _rate("streamer_setups_total", "operator"), "{{operator}}"),
     _one("In force", "Workers by what they judge by: one line when all agree", "short",
@@ -92,6 +92,10 @@ DETECTORS: Final = Board("detectors", "streamer: detectors and blocks", (
     _one("Blocks by detector and trunk", "The ten highest", "ops",
          f"topk(10, {_rate('streamer_block_reasons_total', 'detector, operator, trunk', _OF)})", "{{detector}} {{operator}} {{trunk}}"),
     _one("Reasons", "Of all verdicts, labels among them", "ops", _rate("streamer_reasons_total", "reason"), "{{reason}}"),
+    _one("Waited for", "Calls that waited for their origination, by what came of it; the revised ones are blocked while they ring", "ops",
+         _rate("streamer_originations_total", "came"), "{{came}}"),
+    _one("Revised", "Share of set-ups that were let through and blocked two seconds later, five minutes", "percentunit",
+         "streamer:revised_share"),
     _one("In shadow", "What would stand if shadow were enforced", "ops", _rate("streamer_shadow_decisions_total", "action"), "{{action}}"),
     _one("Good lines asked for", "Lines in good standing asked to be blocked over such lines, last hour, worst trunk", "percentunit",
          f"max by (detector, operator) (streamer_governor_block_share{_OF})", "{{detector}} {{operator}}"),

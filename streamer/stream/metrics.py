@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from streamer.outcomes import Tally
 from streamer.reasons import names_of
+from streamer.revisions import Came
 from streamer.stream.distribution import Distribution
 from streamer.stream.identity_metrics import IdentityMetrics
 from streamer.stream.state_metrics import StateMetrics
@@ -43,11 +44,16 @@ class Metrics:
         self._counted: dict[tuple[Counter, tuple[str, ...]], int] = defaultdict(int)
         self._in_force: tuple[str, str | None] = ("", "")
         own: dict[str, Any] = {"registry": self.registry}
-        self.decisions = Counter("streamer_decisions", "Verdicts by action", ["action"], **own)
+        self.decisions = Counter(
+            "streamer_decisions",
+            "Verdicts by the action first said, one for each set-up; a revision counts among the blocks alone",
+            ["action"],
+            **own,
+        )
         self.shadow = Counter(
             "streamer_shadow_decisions", "What would stand if shadow were enforced", ["action"], **own
         )
-        self.reasons = Counter("streamer_reasons", "Reasons of verdicts", ["reason"], **own)
+        self.reasons = Counter("streamer_reasons", "Reasons of verdicts and of revisions", ["reason"], **own)
         self.setups = Counter("streamer_setups", "Set-ups judged", ["operator"], **own)
         self.throttled = Counter(
             "streamer_throttled",
@@ -56,10 +62,12 @@ class Metrics:
             **own,
         )
         place = ["operator", "trunk"]
-        self.blocks = Counter("streamer_blocks", "Set-ups blocked; trunk empty where none was named", place, **own)
+        self.blocks = Counter(
+            "streamer_blocks", "Set-ups blocked, revised ones too; trunk empty where none was named", place, **own
+        )
         self.blockers = Counter(
             "streamer_block_reasons",
-            "Set-ups blocked, once for each detector that gave a reason",
+            "Set-ups blocked, revised ones too, once for each detector that gave a reason",
             [*place, "detector"],
             **own,
         )
@@ -107,6 +115,8 @@ class Metrics:
             ["came"],
             **own,
         )
+        for came in get_args(Came):
+            self.awaiting.labels(came)  # 0 from the start on, so that the first revisions are a rate
         self.in_flight = Gauge("streamer_batches_in_flight", "Batches whose messages are not all delivered", **own)
         self.partitions = Gauge("streamer_partitions", "Partitions owned", **own)
         self.bad_share = Gauge("streamer_bad_input_share", "Share of bad records among the last looked back on", **own)
@@ -233,7 +243,6 @@ class Metrics:
         for by_name, found in (
             (self.decisions, outcomes.actions),
             (self.shadow, outcomes.shadow_actions),
-            (self.reasons, outcomes.reasons),
         ):
             for name, times in found.items():
                 counted[by_name, (name,)] += times
@@ -244,19 +253,22 @@ class Metrics:
         ):
             for name, times in found.items():
                 counted[by_operator, (self.operator(name),)] += times
-        for (operator, trunk, mask), times in outcomes.blocked.items():
-            place = self.trunk(operator, trunk)
-            counted[self.blocks, place] += times
-            for detector in {reason.partition(".")[0] for reason in names_of(mask)}:
-                counted[self.blockers, (*place, detector)] += times
         for operator, delay_ms in outcomes.delays.items():
             self._clock(self.operator(operator), delay_ms / 1000)
         self.waited(outcomes)
 
     def waited(self, outcomes: Any) -> None:
-        """Count what came of calls that had to wait."""
+        """Count what came of calls that had to wait, and blocks and reasons, be they of a batch or of revisions alone."""
+        counted = self._counted
         for came, n in outcomes.came.items():
-            self._counted[self.awaiting, (came,)] += n
+            counted[self.awaiting, (came,)] += n
+        for reason, n in outcomes.reasons.items():
+            counted[self.reasons, (reason,)] += n
+        for (operator, trunk, mask), n in outcomes.blocked.items():
+            place = self.trunk(operator, trunk)
+            counted[self.blocks, place] += n
+            for detector in {reason.partition(".")[0] for reason in names_of(mask)}:
+                counted[self.blockers, (*place, detector)] += n
 
     def show(self) -> None:
         """Show what was counted and noted of batches since this was called last."""

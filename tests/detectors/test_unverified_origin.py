@@ -13,12 +13,14 @@ from streamer.errors import MessageError, StateError
 from streamer.policy import BLOCK
 from streamer.records import Batch
 from streamer.revisions import MOST_EVIDENCE
+from streamer.stream.metrics import Metrics
 from streamer.windows import calls as recent
 from streamer.windows import originations
 from tests.test_engine import NOW, PARTITIONS, batch, end, setup, windows
 
 A, B, C, FIXED = "+77011234567", "+77051234567", "+77051111111", "+77272345678"
 NOT_ORIGINATED = ["unverified_origin.not_originated"]
+DIVERSION = ["cli_spoofing.diversion_unverified"]
 
 
 def policy(held, version="t", mode="enforce", **thresholds):
@@ -485,3 +487,33 @@ def test_a_wait_is_refused_that_leaves_no_time_to_revise_or_to_originate(held, w
     assert held.policy.version == "t"
     policy(held, "w", wait_s=2.5)
     assert held.policy.version == "w"
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_revision_counts_as_a_block_of_its_operator_and_trunk_and_as_no_second_set_up(held, restored):
+    shown = Metrics()
+    calls = [come_in(f"{n}", f"+7701{1_000_000 + n}") for n in range(20)]
+    calls.append(come_in("labelled", callee="+77077777777", operator="op-c", diverted_from=B))
+    given = batch(calls)
+    shown.observe(given, held.process(given, NOW + 5), NOW + 5, shed=False)
+    ticking = engine() if restored else held
+    for partition in range(PARTITIONS):
+        if restored:
+            ticking.import_state(partition, held.export(partition))
+        outcomes = ticking.tick(partition, NOW + 2_000)
+        shown.waited(outcomes)
+        ticking.delivered(outcomes.revisions)
+        shown.waited(ticking.tick(partition, NOW + 2_100))
+    shown.show()
+
+    def value(name, **labels):
+        return shown.registry.get_sample_value(f"streamer_{name}_total", labels)
+
+    assert (value("setups", operator="op-b"), value("setups", operator="op-c")) == (20, 1)
+    assert [value("decisions", action=action) for action in ("allow", "label", "block")] == [20, 1, None]
+    assert value("originations", came="revised") == 21
+    assert [value("blocks", operator=operator, trunk="transit") for operator in ("op-b", "op-c")] == [20, 1]
+    assert [value("reasons", reason=reason) for reason in (*NOT_ORIGINATED, *DIVERSION)] == [21, 1]
+    by = {detector: value("block_reasons", operator="op-c", trunk="transit", detector=detector)
+          for detector in ("unverified_origin", "cli_spoofing")}  # fmt: skip
+    assert by == {"unverified_origin": 1, "cli_spoofing": 1}
