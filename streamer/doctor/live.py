@@ -6,21 +6,15 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from streamer.calls.codec import decode_call, operator_of
-from streamer.calls.events import CallEvent, Setup
-from streamer.calls.numbers import HomePlan, caller_key, normalise
+from streamer.calls.events import CallEvent
+from streamer.calls.numbers import HomePlan
 from streamer.doctor import values
-from streamer.doctor.book import LONGEST, Book
+from streamer.doctor.book import Book
 from streamer.doctor.clocks import Clocks
 from streamer.doctor.findings import Finding, Flaw, share
+from streamer.doctor.on_time import OnTime
 from streamer.doctor.placement import Placement
 from streamer.errors import MessageError
-
-SEEN_AGAIN_MS: Final = 10_000
-"""Two operators' set-ups of the same numbers within this are one call."""
-ON_TIME: Final = 0.999
-"""The share of originations that have to come first for their absence to be evidence,"""
-MATCHES: Final = 1_000
-"""among at least so many."""
 
 _MOST: Final = 10_000
 """Names of other operators that are counted: whoever publishes may name as many as he likes;"""
@@ -28,7 +22,6 @@ _OTHERS: Final = "(others)"
 """what others are counted as then."""
 _ENOUGH: Final = 20
 _SETTLED_MS: Final = 2_000
-_PAIRS: Final = 100_000
 _ODD_SHARE: Final = 0.01
 _END_SHARE: Final = 0.5
 _REPEAT_SHARE: Final = 0.05
@@ -180,51 +173,3 @@ def _sound(value: bytes | None) -> CallEvent | None:
         return decode_call(value)
     except MessageError:
         return None
-
-
-class OnTime:
-    """Of other operators' interconnect set-ups that an origination of this operator's ever matched: was it there first?"""
-
-    def __init__(self, operator: str, plan: HomePlan) -> None:
-        self._operator = operator
-        self._plan = plan
-        self._originated: dict[tuple[str, str], int] = {}
-        self._waiting: dict[tuple[str, str], int] = {}
-        self.matches = 0
-        self.first = 0
-
-    def take(self, event: CallEvent) -> None:
-        """Take in one event of anybody, in log order of its partition."""
-        if not isinstance(event, Setup):
-            return
-        own = event.operator == self._operator
-        if own != (event.ingress == "subscriber"):
-            return
-        key = caller_key(event.caller, event.asserted, event.callee, self._plan)[:LONGEST]
-        pair = key, normalise(event.callee, self._plan)
-        mine, others = (self._originated, self._waiting) if own else (self._waiting, self._originated)
-        met = others.get(pair)
-        if met is not None and abs(met - event.at) <= SEEN_AGAIN_MS:
-            del others[pair]
-            self.matches += 1
-            self.first += not own
-            return
-        mine.pop(pair, None)
-        mine[pair] = event.at
-        if len(mine) > _PAIRS:
-            del mine[next(iter(mine))]
-
-    def finding(self) -> Finding:
-        """The on-time share."""
-        if not self.matches:
-            return Finding("on time", "skipped", "no call of its subscribers was also reported by another operator")
-        text = f"originations came first in {share(self.first, self.matches)} calls that both ends reported"
-        if self.matches < MATCHES:
-            text += f"; {MATCHES:,} are needed to count"
-        if self.first >= ON_TIME * self.matches:
-            return Finding("on time", "ok", text)
-        mend = (
-            "publish the subscriber set-up when the call originates, before it is sent on: below 99.9 % its absence is no"
-            " evidence, and that check runs in shadow for these numbers"
-        )
-        return Finding("on time", "warning", text, mend)

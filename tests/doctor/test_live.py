@@ -1,14 +1,20 @@
 """One operator among all: each thing that can be wrong with what it publishes, found from the records alone."""
 
+import random
 import tracemalloc
 
 import orjson
 import pytest
 
+from streamer.calls.codec import decode_call
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.calls.partitioner import partition_of
 from streamer.doctor.clocks import own_clock
 from streamer.doctor.live import Heard, Watch
+from streamer.doctor.on_time import OnTime
+from streamer.windows.originations import shares_of
+from tests.detectors.test_unverified_origin import Log, engine
+from tests.test_engine import PARTITIONS as ENGINE_PARTITIONS
 
 PLAN = home_plan("KZ")
 PARTITIONS = 4
@@ -168,10 +174,30 @@ def test_the_on_time_share_is_of_calls_that_both_ends_reported():
     found = findings([*first, *late, *spoofed, *long_after])["on time"]
     assert found.state == "warning"
     assert "8 of 10 (80 %)" in found.text
-    assert "1,000 are needed" in found.text
+    assert "1,000 in a partition are needed" in found.text
     found = findings(event for call in range(1_000) for event in (setup(call, NOW), interconnect(call, NOW + 300)))
     assert found["on time"].state == "ok"
     assert "needed" not in found["on time"].text
+
+
+def test_originations_that_came_first_are_those_that_the_engine_counts():
+    """Set-ups of two numbers in any order: networks that report a call twice, attempts anew, calls that come in from abroad."""
+    draw, held, together = random.Random(7), engine(), [0, 0]
+    log = Log(held)
+    for scenario in range(200):
+        caller, at, on_time = f"+7701{scenario:07d}", NOW + 20_000 * scenario, OnTime("op-a", PLAN)
+        for number in range(draw.randint(2, 9)):
+            operator, ingress = draw.choice([("op-a", "subscriber"), ("op-a", "national"), ("op-b", "national"), ("op-t", "national"), ("op-b", "international")])  # fmt: skip
+            at += draw.choice([0, 300, 4_000, 9_000, 12_000])
+            call_id = f"{scenario}-{draw.choice([number, 0])}"
+            event = setup(0, at, caller=caller, operator=operator, ingress=ingress, call_id=call_id)
+            log.judge(event)
+            on_time.take(decode_call(orjson.dumps(event)))
+        shares = [one for partition in range(ENGINE_PARTITIONS) for one in shares_of(held.state.on_time, partition)]
+        counted = [sum(one[2] for one in shares), sum(one[3] for one in shares)]
+        assert [on_time.in_time, on_time.late] == [now - before for now, before in zip(counted, together, strict=True)]
+        together = counted
+    assert min(together) > 30
 
 
 @pytest.mark.parametrize(
