@@ -25,6 +25,7 @@ COMPILED = (
     "reach.py",
     "telling.py",
     "answers.py",
+    "beginnings.py",
     "settling.py",
     "throttling.py",
     "kernel.py",

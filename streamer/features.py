@@ -114,7 +114,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature(
         "origination_seen",
         "0/0.5/1",
-        "the number's own operator said within 10 s that it called; 0.5 where the call was only seen to come in from abroad, NaN where that is not asked",
+        "the number's own operator said within 10 s that it called; 0.5 where the call was only seen to come in from abroad, or on another operator's registered enterprise trunk, NaN where that is not asked",
         False,
     ),
     Feature(

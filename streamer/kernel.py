@@ -16,17 +16,17 @@ import numpy as np
 
 from streamer import columns, costly, telling
 from streamer.answers import count_outcome
+from streamer.beginnings import CLI_SPOOFING, is_own, leg_of, shown
 from streamer.calls.clamping import clamped
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import SAME_CALL_MS
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
-from streamer.detectors import DETECTORS, judge_all
-from streamer.detectors.cli_spoofing import AMBIGUOUS, PLACE_UNKNOWN
+from streamer.detectors import judge_all
 from streamer.features import INDEX
 from streamer.models.scorer import score_row
 from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
-from streamer.reach import pair_hash, reach
+from streamer.reach import reach
 from streamer.reasons import THROTTLED
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
@@ -43,7 +43,6 @@ STANDING_MS: Final = 30 * 86_400_000
 _BLOCK_LIST: Final = number_lists.BIT["block"]
 _ALLOW_LIST: Final = number_lists.BIT["allow"]
 _MSRN: Final = number_lists.BIT["roaming_numbers"]
-_CLI_SPOOFING: Final = next(row for row, detector in enumerate(DETECTORS) if detector.id == "cli_spoofing")
 _SEEN: Final = INDEX["origination_seen"]
 _WITHHELD: Final = INDEX["withheld"]
 _ATTEMPTS_24H: Final = INDEX["attempts_24h"]
@@ -95,50 +94,43 @@ def _setup(
             _repeat(calls, cell, row, out)
             return
     if is_throttled(state, world, batch, row, said):
-        throttle(state, world, batch, row, said, out, at, cell)
+        throttle(state, world, batch, row, said, out, at, cell, hashes)
         return
-    own_line = record[columns.INGRESS] == 0
     pairs = state.pairs
     at_pair = table.find(pairs, hashes[row, 1])
     counted = True
     first_of_pair = at_pair < 0 or now - pairs.rows[at_pair, table.TOUCHED_MS] > recent.PAIR_KEEP_MS
-    seen_own = own_line
-    origin, carried = np.int64(0), np.int64(0)
     fact = line_facts.row_of(world.facts, key)
     owner = owner_of(world, fact, key)
+    own_line = is_own(record, owner)
+    seen_own = own_line
+    origin, carried = np.int64(0), np.int64(0)
+    late = False
     if at_pair >= 0 and now - pairs.rows[at_pair, table.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
         seen_ms = pairs.rows[at_pair, table.TOUCHED_MS]
         flags = table.flags_at(pairs, at_pair)
         origin = recent.origin_of(pairs, at_pair, at)
         carried = recent.carried(pairs, at_pair, at)
         if abs(at - seen_ms) <= recent.SIGHTING_MS:
-            if own_line:
-                recent.note_origin(pairs, at_pair, recent.ORIGINATED, at)
-                if origin != recent.ORIGINATED and flags & recent.ASKED and owner >= 0:
-                    originations.count(state.on_time, partition, owner, originations.LATE, now)
+            late = origin != recent.ORIGINATED and flags & recent.ASKED != 0
             if flags & recent.UNJUDGED:
                 first_of_pair = True
             elif pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR]:
                 counted = False
                 seen_own = own_line or flags & recent.OWN_LINE != 0
-    leg = np.int64(0)
-    diversion_seen = 0.0
-    if record[columns.DIVERTED] != 0 and record[columns.DIVERTED] != callee:
-        leg = pair_hash(world, key, record[columns.DIVERTED], partition)
-        stands_for = number_lists.lookup(world.lists, record[columns.DIVERTED], 1, record[columns.TRUNK], at) & _MSRN
-        diversion_seen = 1.0 if stands_for == 0 and recent.leg_seen(pairs, leg, at, now) else 0.0
+    leg, diversion_seen = leg_of(state, world, batch, row, at)
     # Another operator's sighting of a call is judged by the windows that the call was counted in, an own line always by its own.
-    mixed = (
-        hashes[row, 0] if seen_own == own_line else slots.hash_of(state.callers, partition, key, 0 if seen_own else 1)
-    )
-    slot = callers.open_hashed(state.callers, mixed, partition, key, 0 if seen_own else 1, now)
+    seen_as = 0 if seen_own else 1
+    looked_up = seen_own == (record[columns.INGRESS] == 0)
+    mixed = hashes[row, 0] if looked_up else slots.hash_of(state.callers, partition, key, seen_as)
+    slot = callers.open_hashed(state.callers, mixed, partition, key, seen_as, now)
     if counted:
         callers.count_attempt(state.callers, slot, callee, at, now)
         if at_pair < 0:
             at_pair = recent.place(pairs, hashes[row, 1], state.watermark)
         entry = pairs.rows[at_pair]
         entry[table.HASH] = hashes[row, 1]
-        entry[table.HELD] = table.held(partition, recent.OWN_LINE if own_line else carried)
+        entry[table.HELD] = table.held(partition, carried | (recent.OWN_LINE | recent.DOUBTED if own_line else 0))
         entry[table.TOUCHED_MS] = at
         entry[recent.OPERATOR] = record[columns.OPERATOR]
     x = out.x[row]
@@ -151,7 +143,7 @@ def _setup(
         originations.count(state.on_time, partition, owner, originations.IN_TIME, now)
     elif x[_SEEN] == 0.0:
         pairs.rows[at_pair, table.HELD] |= recent.ASKED << 16
-    at_costly = costly.fill(state, world, batch, row, callee_lists, 0 if seen_own else 1, counted, at, x)
+    at_costly = costly.fill(state, world, batch, row, callee_lists, seen_as, counted, at, x)
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
     spread = hash_words(batch.call[row], 11, world.secret)
@@ -191,14 +183,18 @@ def _setup(
         )  # fmt: skip
         if waits and sure:
             verdict[columns.FLAGS] |= columns.WAITS
-    found = out.found[row, _CLI_SPOOFING, 0]
+    place = out.found[row, CLI_SPOOFING, 0]
+    began = shown(world, record, owner, diversion_seen, place, action)
+    if own_line and counted and began != 0:
+        recent.note_own(pairs, at_pair)
+    elif began != 0:
+        recent.note_origin(pairs, at_pair, began, at)
+    if own_line and began != 0 and late and owner >= 0:
+        originations.count(state.on_time, partition, owner, originations.LATE, now)
     looked_at = x[_WITHHELD] == 0.0 and callee_lists & _MSRN == 0
-    if counted and action <= LABEL and found == 0.0 and looked_at and x[_SEEN] != 0.0:
+    unproven = record[columns.INGRESS] == 0 and began == 0 and world.operators.publishes[owner, 0]
+    if counted and action <= LABEL and place == 0.0 and looked_at and x[_SEEN] != 0.0 and not unproven:
         pairs.rows[at_pair, table.HELD] |= recent.LET_THROUGH << 16
-    if record[columns.INGRESS] == 2 and action <= LABEL and found in (PLACE_UNKNOWN, AMBIGUOUS):
-        recent.note_origin(pairs, at_pair, recent.FROM_ABROAD, at)
-    if own_line and action == BLOCK:
-        recent.doubt_origin(pairs, at_pair)
     if counted:
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, costly.country_of(batch, row), at, now)
@@ -237,7 +233,7 @@ def _setup(
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
     if counted and at_costly >= 0:
         flags |= costly.flags_of(x)
-    if counted and not own_line and x[_ATTEMPTS_24H] <= 1.0 and caller_lists & _ALLOW_LIST == 0:
+    if counted and record[columns.INGRESS] != 0 and x[_ATTEMPTS_24H] <= 1.0 and caller_lists & _ALLOW_LIST == 0:
         flags |= record[columns.REGISTERED] << recent.TRUNK_SHIFT
     entry = calls.rows[cell]
     entry[table.HASH] = batch.call[row]

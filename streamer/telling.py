@@ -8,6 +8,7 @@ from streamer import columns
 from streamer.columns import World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
+from streamer.features import INDEX
 from streamer.policy import ENFORCE, OFF
 from streamer.registers import lists as number_lists
 from streamer.windows import newcomers, tallies
@@ -16,6 +17,7 @@ _SIM_SWAP, _WANGIRI = (
     next(row for row, detector in enumerate(DETECTORS) if detector.id == name) for name in ("sim_swap", "wangiri")
 )
 _ALLOW_LIST: Final = number_lists.BIT["allow"]
+_OWN_LINE: Final = INDEX["own_line"]
 
 
 @loop
@@ -29,7 +31,9 @@ def flags_of(
     trunk: int,
     caller_lists: int,
 ) -> int:
-    """The flags of a set-up that counts, with features `x`, found and modes as `streamer.policy.decide` had and left them."""
+    """The flags of a set-up that counts, with features `x`, found and modes as `streamer.policy.decide` had and left them. A line that
+    shows another operator's number is no `own_line`, and is not told of as a new one.
+    """
     flags = 0
     if own_line and tallies.is_busy(x, world.rules.counting):
         flags |= columns.BUSY
@@ -37,6 +41,7 @@ def flags_of(
         flags |= columns.SWAPPED
     if found[_WANGIRI, 0] == 1.0 and modes[_WANGIRI] != OFF and tallies.is_told(x, world.rules.counting):
         flags |= columns.LURE
-    if caller_lists & _ALLOW_LIST == 0 and newcomers.is_newcomer(x, world.rules.counting, trunk):
+    borrowed = x[_OWN_LINE] == 1.0 and not own_line
+    if caller_lists & _ALLOW_LIST == 0 and not borrowed and newcomers.is_newcomer(x, world.rules.counting, trunk):
         flags |= columns.NEWCOMER
     return flags

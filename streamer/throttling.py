@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from streamer import columns
+from streamer.beginnings import CLI_SPOOFING, leg_of, shown, without_windows
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
-from streamer.reach import pair_hash
 from streamer.reasons import THROTTLED
 from streamer.registers import facts
-from streamer.registers.trunks import ENTERPRISE, has
-from streamer.vector import owner_of
+from streamer.registers import lists as number_lists
+from streamer.vector import fill_call, owner_of
 from streamer.windows import calls as recent
 from streamer.windows import shares, table
 
@@ -33,7 +35,7 @@ def is_throttled(state: State, world: World, batch: Columns, row: int, said: Any
 
 @loop
 def throttle(
-    state: State, world: World, batch: Columns, row: int, said: Any, out: Verdicts, at: int, cell: int
+    state: State, world: World, batch: Columns, row: int, said: Any, out: Verdicts, at: int, cell: int, hashes: Any
 ) -> None:
     """Let a set-up through unjudged. Its call is remembered, so that a retry is told the same and nothing of it counts; and where it
     began is, since whoever sees the same call come in asks for that.
@@ -56,43 +58,39 @@ def throttle(
     entry[recent.VERSIONS] = verdict[columns.VERSIONS]
     entry[recent.REASONS] = THROTTLED
     entry[recent.SCORE] = -1
-    origin = _origin(world, batch, row, at)
+    origin = _origin(state, world, batch, row, out, at)
     if origin != 0:
-        _remember_origin(state, world, batch, row, at, origin)
+        _remember_origin(state, batch, row, at, origin, hashes[row, 1])
 
 
 @loop
-def _origin(world: World, batch: Columns, row: int, at: int) -> int:
-    """Where a set-up that is not judged shows that its call began: on its own line, from abroad while its caller is not known to be at
-    home, or nothing (0) of what would not have stood if it had been judged.
-    """
-    record, key = batch.records[row], batch.key[row]
-    trunk = record[columns.REGISTERED]
-    if record[columns.INGRESS] == 0:
-        outside = world.trunks.kind[trunk] == ENTERPRISE and not has(world.trunks, trunk, key)
-        return 0 if outside else recent.OWN_LINE
-    if record[columns.INGRESS] != 2 or batch.withheld[row] or record[columns.DIVERTED] != 0:
-        return 0
+def _origin(state: State, world: World, batch: Columns, row: int, out: Verdicts, at: int) -> int:
+    """Where a set-up that is not judged shows that its call began, if what can be known without its caller's windows lets it through."""
+    record, key, x = batch.records[row], batch.key[row], out.x[row]
     fact = facts.row_of(world.facts, key)
     owner = owner_of(world, fact, key)
-    published = owner >= 0 and world.operators.publishes[owner, 1]
-    return 0 if published and facts.roaming(world.facts, fact, at) == 0.0 else recent.FROM_ABROAD
+    callers = number_lists.lookup(world.lists, key, 0, record[columns.TRUNK], at)
+    called = number_lists.lookup(world.lists, batch.callee[row], 1, record[columns.TRUNK], at)
+    _, diversion_seen = leg_of(state, world, batch, row, at)
+    fill_call(world, batch, row, at, fact, owner, callers, called, diversion_seen, np.int64(0), x)
+    action = without_windows(world, batch, row, at, callers, called, x, out.found[row], out.modes[row])
+    return int(shown(world, record, owner, diversion_seen, out.found[row, CLI_SPOOFING, 0], action))
 
 
 @loop
-def _remember_origin(state: State, world: World, batch: Columns, row: int, at: int, origin: int) -> None:
+def _remember_origin(state: State, batch: Columns, row: int, at: int, origin: int, pair: int) -> None:
     """Note in the table of pairs where a call began, and that nothing of it was counted."""
     record = batch.records[row]
     pairs, partition = state.pairs, record[columns.PARTITION]
-    pair = pair_hash(world, batch.key[row], batch.callee[row], partition)
     cell = table.find(pairs, pair)
     if cell >= 0 and abs(at - pairs.rows[cell, table.TOUCHED_MS]) <= recent.SIGHTING_MS:
-        recent.note_origin(pairs, cell, recent.ORIGINATED if origin == recent.OWN_LINE else origin, at)
+        recent.note_origin(pairs, cell, origin, at)
         return
     if cell < 0:
         cell = recent.place(pairs, pair, state.watermark)
+    began = recent.OWN_LINE if origin == recent.ORIGINATED else origin
     entry = pairs.rows[cell]
     entry[table.HASH] = pair
-    entry[table.HELD] = table.held(partition, origin | recent.UNJUDGED)
+    entry[table.HELD] = table.held(partition, began | recent.UNJUDGED)
     entry[table.TOUCHED_MS] = at
     entry[recent.OPERATOR] = record[columns.OPERATOR]

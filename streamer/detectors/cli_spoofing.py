@@ -6,7 +6,8 @@ diverting number was seen from its own line, or was looked at and let through wi
 with the same spoofed number, withheld or on a roaming number, gains nothing; nor does a roaming number divert). A diversion that was not seen has its CLI withheld when it comes from abroad, and is only
 labelled when it comes nationally. Where the location is unknown, stale, or not published by the caller's operator, the
 call is labelled and never blocked, where it comes in and where it is passed on over a national trunk within ten seconds, if
-the caller's operator publishes originations. A number from abroad that came bare, was read as a home number, and would be valid in
+the caller's operator publishes originations. So is, at its other end, a number that an enterprise shows on its registered trunk at
+another operator than the number's. A number from abroad that came bare, was read as a home number, and would be valid in
 another country if only its plus were missing, is labelled at most: nobody knows which of the two it is.
 """
 
@@ -66,7 +67,11 @@ DETECTOR = Detector(
     kind="origin",
     causes=(
         Cause("domestic_from_abroad", "block", "a home number from abroad whose owner is known to be at home"),
-        Cause("domestic_from_abroad_unverified", "label", "a home number from abroad whose owner's place is not known"),
+        Cause(
+            "domestic_from_abroad_unverified",
+            "label",
+            "a home number from abroad, or from another operator's enterprise trunk, whose owner's place is not known",
+        ),
         Cause(
             "diversion_unverified_abroad", "withhold_cli", "a diverted call from abroad whose first leg was not seen"
         ),

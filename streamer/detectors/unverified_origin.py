@@ -12,10 +12,15 @@ from abroad within ten seconds and that nothing was held against there but that 
 labels these), withheld and invalid numbers, and calls that were answered before the time was up. What shows where a call began holds for ten seconds, for all
 further set-ups of the same two numbers: networks report a call again when it comes back from a platform, or try it anew. That a
 set-up was let through unjudged (`input.throttled`) makes no difference: it shows where the call began. One of an own line that was
-blocked shows nothing.
+blocked shows nothing, and takes nothing back that another showed. Nor does a line show that another operator's number called (by its
+`network` fact, else by range): whoever rents one shows what he likes. On a registered enterprise's trunk he may do so by right, so
+that such a call is let through at its other end, with the label of `cli_spoofing`; a call that a line diverts is shown by its first leg.
 Fails on lines of companies that show an extension and whose network sends the call on with another number: operators publish as
-`caller` what leaves the network. On spoofed calls while the owner of the number calls the same line; where networks change the called number on the way; on
-ported numbers without a fact whose new operator publishes nothing; on more than 4,096 calls that wait in one partition, of which
+`caller` what leaves the network. On spoofed calls while the owner of the number calls the same line, or over a registered enterprise's trunk of an operator that lets its
+customers show any number (labelled); where networks change the called number on the way; on
+ported numbers without a fact and virtual operators' numbers in ranges of their own that their host reports (an operator that reports
+nothing itself has no originations in time, and nothing is said of its numbers); on calls that an operator forwards and reports as begun
+on its own line without `diverted_from`; on more than 4,096 calls that wait in one partition, of which
 the rest is let through; and whoever shows a number that he also calls from, at once, makes its operator's originations look late.
 """
 

@@ -71,7 +71,8 @@ TRUNK_SHIFT: Final = 24
 whose caller was not seen for a day: only of those does its end say something of the trunk."""
 TRUNK_MASK: Final = (1 << 13) - 1
 FROM_ABROAD: Final = 1024
-"""Flag of a pair: its call was seen to come in from abroad, and nothing showed then that its caller is at home."""
+"""Flag of a pair: its call was seen to come in from abroad, and nothing showed then that its caller is at home; or over an enterprise's
+trunk of another operator than its caller's."""
 UNJUDGED: Final = 2048
 """Flag of a pair whose set-up was let through unjudged: where its call began is known, and nothing of it was counted."""
 ASKED: Final = 128
@@ -163,10 +164,9 @@ def note_origin(pairs: Table, cell: int, origin: int, at: int) -> None:
 
 
 @loop
-def doubt_origin(pairs: Table, cell: int) -> None:
-    """What an own line reported was blocked, so that it shows nothing."""
-    held = pairs.rows[cell, tables.HELD] & ~(_SHOWN << 16)
-    pairs.rows[cell, tables.HELD] = held | (DOUBTED << 16 if held >> 16 & OWN_LINE else 0)
+def note_own(pairs: Table, cell: int) -> None:
+    """The own line's set-up that a pair was made for was let through: by that it shows where its call began."""
+    pairs.rows[cell, tables.HELD] &= ~((_SHOWN | DOUBTED) << 16)
 
 
 @loop

@@ -252,6 +252,23 @@ def test_an_operator_whose_originations_come_late_too_often_or_were_seldom_met_i
     assert revised_after([call for n in range(100) for call in met(300 + n, day + 30_000 * n, False)]) == 1
 
 
+@pytest.mark.parametrize("claimed_by", ["op-a", "op-b", "op-c"])
+def test_a_claim_is_no_late_origination(held, claimed_by):
+    """Blocked, as one over an enterprise's trunk that does not carry the number, or of another operator than the number's."""
+    trunk = {"trunk": "pbx", "operator": claimed_by, "partner": "shop", "kind": "enterprise", "ranges": ["+7727234"]}
+    held.apply("trunks", f"{claimed_by}/pbx", orjson.dumps(trunk))
+    log = Log(held)
+    for n in range(2):
+        at = NOW + 20_000 * n
+        log.judge(come_in(f"i{n}", at=at), own(f"c{n}", operator=claimed_by, trunk="pbx", at=at + 50))
+    log.judge(come_in("other", callee=C, at=NOW + 60_000), own("rented", callee=C, operator="op-c", at=NOW + 60_050))
+    assert [one["action"] for one in log.decisions] == [*(2 * ["allow", "block"]), "allow", "allow"]
+    assert not any(originations.shares_of(held.state.on_time, partition) for partition in range(PARTITIONS))
+    log.judge(own("late", callee=C, at=NOW + 60_900))
+    ((*_, in_time, late),) = originations.shares_of(held.state.on_time, int(held.state.waiting.count.argmax()))
+    assert (in_time, late) == (0, 1)
+
+
 def test_a_revised_call_counts_as_blocked_and_a_retry_is_told_so(held):
     log = Log(held)
     log.judge(come_in("1"))

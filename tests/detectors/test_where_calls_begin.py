@@ -6,7 +6,7 @@ import pytest
 from streamer.windows import callers, originations, sliding, table
 from streamer.windows import calls as recent
 from tests.detectors.test_unverified_origin import FIXED, A, B, Log, come_in, engine, own, policy
-from tests.test_engine import NOW, PARTITIONS, batch, setup, windows
+from tests.test_engine import NOW, PARTITIONS, batch, end, setup, windows
 
 D = "+77077777777"
 DIVERSION = ["cli_spoofing.diversion_unverified"]
@@ -101,6 +101,103 @@ def test_an_own_line_that_was_blocked_shows_nothing(held):
     assert said_of(held, claimed, come_in("spoofed", at=NOW + 500)) == (["block", "allow"], ["spoofed"])
 
 
+PBX = {"trunk": "pbx", "partner": "shop", "kind": "enterprise", "ranges": ["+7727234"]}
+
+
+def with_trunk(held, operator, **more):
+    held.apply("trunks", f"{operator}/pbx", orjson.dumps(PBX | {"operator": operator} | more))
+
+
+@pytest.mark.parametrize("operator", ["op-a", "op-b", "op-c"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_blocked_claim_takes_nothing_back_that_another_showed(held, operator, order):
+    with_trunk(held, operator)
+    sightings = [own("honest"), own("claim", operator=operator, trunk="pbx", at=NOW + 200)][::order]
+    actions, revised = said_of(held, *sightings, come_in("other end", at=NOW + 500))
+    assert (actions[:2][::order], actions[2], revised) == (["allow", "block"], "allow", [])
+
+
+def test_a_blocked_claim_leaves_alone_what_came_in_from_abroad(held):
+    with_trunk(held, "op-t")
+    claim = own("claim", operator="op-t", trunk="pbx", at=NOW + 100)
+    assert said_of(held, from_abroad("gateway"), claim, come_in("passed on", at=NOW + 200))[1] == []
+
+
+def test_blocked_claims_do_not_keep_an_origination_alive(held):
+    with_trunk(held, "op-a")
+    claims = [own(f"claim {n}", trunk="pbx", at=NOW + 4_000 * n) for n in range(1, 4)]
+    assert said_of(held, own("call"), *claims, come_in("spoofed", at=NOW + 12_500))[1] == ["spoofed"]
+
+
+def test_where_a_call_with_a_blocked_claim_began_is_handed_over(held):
+    with_trunk(held, "op-a")
+    log = Log(held)
+    log.judge(own("honest"), own("claim", trunk="pbx", at=NOW + 200))
+    (partition,) = batch([own("honest")]).partitions
+    other = engine()
+    other.import_state(partition, held.export(partition))
+    log.held = other
+    log.judge(come_in("other end", at=NOW + 500))
+    log.tick(NOW + 30_000)
+    assert log.revisions == []
+
+
+def test_an_enterprise_that_shows_another_operators_number_is_labelled_at_the_other_end(held):
+    """Over a trunk that is registered; its asserted number, or the one that diverts, is its own. Whichever of both ends comes first."""
+    with_trunk(held, "op-b")
+    for n, more in enumerate(({"asserted": FIXED}, {"diverted_from": FIXED})):
+        at = NOW + 60_000 * n
+        shown = own("shown", operator="op-b", trunk="pbx", at=at, **more)
+        there = come_in("there", operator="op-c", at=at + 500)
+        assert said_of(held, shown, there, until=at + 30_000) == (["allow", "label"], [])
+        assert said_of(engine_with_trunk(), there, shown, until=at + 30_000) == (["allow", "allow"], [])
+
+
+def engine_with_trunk():
+    made = engine()
+    with_trunk(made, "op-b")
+    return made
+
+
+def test_a_line_of_another_operator_shows_nothing(held):
+    rented = own("rented", operator="op-b", trunk="not registered")
+    assert said_of(held, rented, come_in("spoofed", operator="op-c", at=NOW + 500)) == (["allow", "allow"], ["spoofed"])
+
+
+def test_a_ported_number_is_its_new_operators(held):
+    ported = {"number": A, "at": NOW - 1, "fact": "network", "value": "ported", "owner": "op-b", "operator": "op-b"}
+    held.apply("subscribers.network", A, orjson.dumps(ported))
+    assert said_of(held, own("call", operator="op-b"), come_in("there", operator="op-c", at=NOW + 500))[1] == []
+    assert said_of(held, own("of before", callee=D), come_in("spoofed", callee=D, operator="op-c"))[1] == ["spoofed"]
+
+
+def test_a_call_that_a_line_diverts_began_where_its_first_leg_did(held):
+    """The operator of the line that diverts reports the second leg as its own; on the way on the diverting number is lost."""
+    legs = (
+        own("leg"),
+        come_in("rings", at=NOW + 200),
+        own("on", callee=D, operator="op-b", diverted_from=B, at=NOW + 9_000),
+    )
+    assert said_of(held, *legs, come_in("there", callee=D, operator="op-c", at=NOW + 9_200)) == (["allow"] * 4, [])
+
+
+def test_a_line_of_another_operator_is_no_first_leg_of_a_call_from_abroad(held):
+    diverted = from_abroad("diverted", at=NOW + 5_000, diverted_from=B) | {"callee": FIXED}
+    assert said_of(held, own("rented", operator="op-c"), diverted)[0] == ["allow", "withhold_cli"]
+
+
+def test_a_line_of_another_operator_says_nothing_of_its_owners_line(held):
+    """Whoever shows a number on a line that he rents calls dead numbers in a row; its owner is judged by his own calls."""
+    log = Log(held)
+    for n in range(40):
+        called, at = f"+7727234{n:04d}", NOW + 2_000 * n
+        log.judge(own(f"r{n}", callee=called, operator="op-b", at=at))
+        log.judge(end(f"r{n}", A, called, at + 1_000, operator="op-b", ring_ms=0, talk_ms=0, cause=1))
+    assert log.decisions[-1]["action"] == "block"
+    log.judge(own("owner", callee="+77272340040", at=NOW + 90_000))
+    assert (log.decisions[-1]["action"], log.decisions[-1]["reasons"]) == ("allow", [])
+
+
 def test_each_sighting_from_abroad_counts_from_its_own_time(held):
     """A caller who tries again through another gateway within the ten seconds."""
     sightings = (
@@ -170,6 +267,60 @@ def test_a_call_from_abroad_that_was_throttled_is_not_blocked_where_it_is_passed
     in_a_backlog(log, from_abroad("gateway", operator="op-a"), come_in("passed on", at=NOW + 200))
     log.tick(NOW + 2_300)
     assert ([one["action"] for one in log.decisions], log.revisions) == (["allow", "label"], [])
+
+
+ASSERTED = "+77011110001"
+
+
+@pytest.mark.parametrize(
+    ("more", "shows"),
+    [
+        ({"asserted": ASSERTED}, True),
+        ({"asserted": "1234", "diverted_from": ASSERTED}, True),
+        ({"diverted_from": "+77011110005"}, True),
+        ({"diverted_from": FIXED}, True),
+        ({"asserted": FIXED}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("throttled", [False, True])
+def test_an_origination_over_an_enterprises_trunk_shows_the_same_judged_or_not(held, throttled, more, shows):
+    with_trunk(held, "op-a", ranges=["+77011110"])
+    sightings = own("origination", trunk="pbx", **more), come_in("other end", at=NOW + 50)
+    log = flooded(held) if throttled else Log(held)
+    if throttled:
+        in_a_backlog(log, *sightings)
+    else:
+        log.judge(*sightings)
+    log.tick(NOW + 2_200)
+    assert ("input.throttled" in log.decisions[0]["reasons"]) is throttled
+    assert [one["call_id"] for one in log.revisions] == ([] if shows else ["other end"])
+
+
+@pytest.mark.parametrize("off", ["shadow", "operator"])
+def test_where_a_trunk_is_not_enforced_what_is_throttled_shows_as_well(held, off):
+    with_trunk(held, "op-a", ranges=["+77011110"])
+    log = flooded(held)
+    if off == "shadow":
+        told = {"version": "s", "detectors": {"trunk_mismatch": {"mode": "shadow"}}}
+        told["detectors"]["unverified_origin"] = {"thresholds": {"matches": 0}}
+        held.apply("policy", "policy@s", orjson.dumps(told))
+        held.apply("policy", "current", b'{"version":"s"}')
+    else:
+        shares = {"operator": "op-a", "ranges": ["+7701"], "publishes_originations": True, "max_share": 0.4}
+        held.apply("operators", "op-a", orjson.dumps(shares | {"mode": "shadow"}))
+    in_a_backlog(log, own("origination", trunk="pbx"), come_in("other end", at=NOW + 50))
+    log.tick(NOW + 2_200)
+    assert log.revisions == []
+
+
+def test_what_a_list_blocks_shows_nothing_if_it_is_throttled_either(held):
+    entry = {"list": "block", "match": "exact", "number": A, "side": "caller", "trunk": "bad"}
+    held.apply("lists", "a", orjson.dumps(entry))
+    log = flooded(held)
+    in_a_backlog(log, own("origination", trunk="bad"), come_in("other end", at=NOW + 50))
+    log.tick(NOW + 2_200)
+    assert [one["call_id"] for one in log.revisions] == ["other end"]
 
 
 def test_of_a_throttled_origination_nothing_counts_and_the_call_counts_once_where_it_is_judged(held):
