@@ -11,7 +11,7 @@ from streamer.compiled import loop
 from streamer.costly import country_of
 from streamer.policy import BLOCK
 from streamer.reasons import THROTTLED
-from streamer.windows import callers, costly, sliding, slots, table, tallies
+from streamer.windows import callers, costly, ids, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 
 SHORT_RING_MS: Final = 5_000
@@ -35,28 +35,31 @@ def _brief(record: Any, answered: bool) -> bool:
 
 
 @loop
-def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int, out: Verdicts) -> None:
-    """An answer or an end: what it tells counts once, in the slot of the set-up's origin class; `clock_ms` is the log's time."""
+def count_outcome(state: State, batch: Columns, row: int, at: int, clock_ms: int, out: Verdicts, hashes: Any) -> None:
+    """An answer or an end: what it tells counts once, in the slot of the set-up's origin class; `clock_ms` is the log's time. `hashes` as
+    of `streamer.reach`: that of the call becomes that of the entry that it belongs to.
+    """
     record = batch.records[row]
     partition = record[columns.PARTITION]
     key = batch.key[row]
     now = state.watermark[partition]
     calls = state.calls
     is_end = record[columns.KIND] == columns.END
-    cell = table.find(calls, batch.call[row])
+    cell = ids.find(calls, batch.call[row], hashes[row, 2], True)
     if cell >= 0 and recent.is_over(calls, cell, now):
         table.remove(calls, cell)
         cell = -1
     if cell < 0:
-        cell = recent.place(calls, batch.call[row], state.watermark)
+        cell = ids.place(calls, batch.call[row], hashes[row, 2], state.watermark)
         entry = calls.rows[cell]
         entry[:] = 0
-        entry[table.HASH] = batch.call[row]
+        entry[table.HASH] = hashes[row, 2]
         entry[recent.SETUP_MS] = at
         entry[recent.SCORE] = -1
         own = recent.OWN_LINE if _own_line_alone(state.callers, partition, key) else 0
         entry[table.HELD] = table.held(partition, recent.COUNTED | own)
     entry = calls.rows[cell]
+    hashes[row, 2] = entry[table.HASH]
     entry[table.TOUCHED_MS] = now
     flags = table.flags_at(calls, cell)
     if flags & recent.ENDED or (not is_end and flags & recent.ANSWERED):

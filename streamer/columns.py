@@ -82,7 +82,7 @@ class World(NamedTuple):
 class Columns(NamedTuple):
     """The batch: `records` int64[n, RECORD_COLUMNS], `callee` and caller key as number ids int64[n], what
     `streamer.calls.plan.classify` says of both and whether the key `ambiguous` is, see `streamer.calls.compiled_numbers`
-    (int32[n]), `withheld` bool[n], `call` the bits of the calls' hashes int64[n],
+    (int32[n]), `withheld` bool[n], `call` the bits of the hashes of the calls' operators and ids int64[n],
     `skip` bool[n].
     """
 

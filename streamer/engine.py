@@ -182,7 +182,7 @@ class Engine:
         if n > len(self._out.score):
             self._out = columns.verdicts(max(n, 2 * len(self._out.score)))
         out = columns.cleared(self._out, n)
-        hashes = np.empty((n, 2), np.int64)
+        hashes = np.empty((n, 3), np.int64)
         said = self._said.of(given, known)
         held = tallies.with_room(self.state.tallies, n)
         if held is not self.state.tallies:
@@ -195,7 +195,7 @@ class Engine:
                 self._misplace(given.batch, given.rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
         if found & (kernel.LINES | kernel.SUMMED):
             outcomes.counts = summing.told(self.state.tallies, given, out, known)
-        self._journal.note(of.records[:, columns.PARTITION], of.call, hashes[:, 1])
+        self._journal.note(of.records[:, columns.PARTITION], hashes[:, 2], hashes[:, 1])
         self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
         for pended in outcomes.pended:
             self._revisions.add(*pended)

@@ -33,7 +33,7 @@ from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle
 from streamer.throttling import is_throttled, throttle
 from streamer.vector import fill_call, fill_signals, fill_windows, owner_of
-from streamer.windows import callers, originations, shares, sliding, slots, table, tallies
+from streamer.windows import callers, ids, originations, shares, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
 
@@ -87,7 +87,9 @@ def _setup(
     said_before = said.shape[0] > 0 and said[row, columns.STANDS] != 0
     if said_before:
         verdict[columns.FLAGS] |= columns.SAID_BEFORE
-    cell = table.find(calls, batch.call[row])
+    cell = ids.find(calls, batch.call[row], hashes[row, 2], False)
+    if cell >= 0:
+        hashes[row, 2] = calls.rows[cell, table.HASH]
     if cell >= 0 and table.flags_at(calls, cell) & recent.SETUP:
         first_ms = calls.rows[cell, recent.SETUP_MS]
         if now - first_ms <= recent.KEEP_MS and abs(at - first_ms) <= SAME_CALL_MS:
@@ -178,7 +180,7 @@ def _setup(
         sure = originations.is_sure(state.on_time, partition, owner, limits[2], limits[1], now)
         due = _clock(state, world, record, at) + np.int64(1_000 * limits[0])
         waits = originations.wait(
-            state.waiting, partition, record[columns.OFFSET], due, batch.call[row], hashes[row, 1], key, at,
+            state.waiting, partition, record[columns.OFFSET], due, hashes[row, 2], hashes[row, 1], key, at,
             record[columns.OPERATOR], sure, said_before and said[row, columns.SAID_REVISED] != 0, leg,
         )  # fmt: skip
         if waits and sure:
@@ -229,14 +231,14 @@ def _setup(
     out.score[row] = score
     out.millionths[row] = millionths
     if cell < 0:
-        cell = recent.place(calls, batch.call[row], state.watermark)
+        cell = ids.place(calls, batch.call[row], hashes[row, 2], state.watermark)
     flags = recent.SETUP | (recent.COUNTED if counted else 0) | (recent.OWN_LINE if own_line else 0)
     if counted and at_costly >= 0:
         flags |= costly.flags_of(x)
     if counted and record[columns.INGRESS] != 0 and x[_ATTEMPTS_24H] <= 1.0 and caller_lists & _ALLOW_LIST == 0:
         flags |= record[columns.REGISTERED] << recent.TRUNK_SHIFT
     entry = calls.rows[cell]
-    entry[table.HASH] = batch.call[row]
+    entry[table.HASH] = hashes[row, 2]
     entry[table.HELD] = table.held(partition, flags)
     entry[table.TOUCHED_MS] = now
     entry[recent.SETUP_MS] = at
@@ -250,7 +252,7 @@ def _setup(
 def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, hashes: Any, filled: Any) -> int:
     """Judge the records of a batch, those marked `skip` left out, and sweep a little. Gives bits of what there is to be told.
 
-    `said` see `streamer.said.Said.of`. To write to: `hashes` int64[n, 2], `filled` int64[RINGS].
+    `said` see `streamer.said.Said.of`. To write to: `hashes` int64[n, 3], `filled` int64[RINGS].
     """
     n = batch.records.shape[0]
     found = 0
@@ -280,7 +282,7 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
             if out.columns[row, columns.FLAGS] & columns.TELLS:
                 found |= LINES
         else:
-            count_outcome(state, batch, row, at, clock, out)
+            count_outcome(state, batch, row, at, clock, out, hashes)
         effect = out.columns[row, columns.FLAGS] & columns.THROTTLED == 0
         shares.count(state.shares, record[columns.OPERATOR], effect)
     callers.sweep(state.callers, state.watermark, 8 + 2 * n)

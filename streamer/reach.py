@@ -14,7 +14,7 @@ from streamer import columns
 from streamer.columns import Columns, State, World
 from streamer.compiled import loop
 from streamer.windows import calls as recent
-from streamer.windows import sliding, slots, table
+from streamer.windows import ids, sliding, slots, table
 from streamer.windows.hashing import hash_words
 
 
@@ -26,7 +26,8 @@ def pair_hash(world: World, key: int, called: int, partition: int) -> int:
 
 @loop
 def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
-    """Fill `hashes` int64[n, 2] (slot and pair of each set-up; of others the pair is 0) and look once at all that the pass will look at.
+    """Fill `hashes` int64[n, 3] (slot, pair and call of each record; of what is no set-up the pair is 0) and look once at all that the
+    pass will look at.
 
     What it returns tells nothing; it is returned so that the looks are not left out as useless.
     """
@@ -37,12 +38,13 @@ def reach(state: State, world: World, batch: Columns, hashes: Any) -> int:
         first = table.first_of(calls, batch.call[row])
         for step in range(3):
             seen += calls.rows[table.near(first, batch.call[row], step), table.HELD]
+        partition, key = batch.records[row, columns.PARTITION], batch.key[row]
+        pair = pair_hash(world, key, batch.callee[row], partition)
+        hashes[row, 2] = ids.kept_by(batch.call[row], pair)
         if batch.records[row, columns.KIND] == columns.SETUP:
-            partition = batch.records[row, columns.PARTITION]
-            key = batch.key[row]
             origin = 0 if batch.records[row, columns.INGRESS] == 0 else 1
             hashes[row, 0] = slots.hash_of(callers, partition, key, origin)
-            hashes[row, 1] = pair_hash(world, key, batch.callee[row], partition)
+            hashes[row, 1] = pair
             seen += callers.cells[hashes[row, 0] & last_slot]
             first = table.first_of(pairs, hashes[row, 1])
             for step in range(0, 4, 2):

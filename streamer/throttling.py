@@ -15,7 +15,7 @@ from streamer.registers import facts
 from streamer.registers import lists as number_lists
 from streamer.vector import fill_call, owner_of
 from streamer.windows import calls as recent
-from streamer.windows import shares, table
+from streamer.windows import ids, shares, table
 
 BACKLOG_MS: Final = 1_000
 """Records that waited for longer are a backlog, in which operators are held to their shares."""
@@ -48,10 +48,10 @@ def throttle(
     verdict[columns.FLAGS] |= columns.THROTTLED
     out.reasons[row] = THROTTLED
     if cell < 0:
-        cell = recent.place(state.calls, batch.call[row], state.watermark)
+        cell = ids.place(state.calls, batch.call[row], hashes[row, 2], state.watermark)
     entry = state.calls.rows[cell]
     entry[:] = 0
-    entry[table.HASH] = batch.call[row]
+    entry[table.HASH] = hashes[row, 2]
     entry[table.HELD] = table.held(partition, recent.SETUP)
     entry[table.TOUCHED_MS] = state.watermark[partition]
     entry[recent.SETUP_MS] = at

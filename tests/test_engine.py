@@ -19,9 +19,10 @@ from streamer.engine import Engine
 from streamer.errors import MessageError, StateError
 from streamer.models import snapshot
 from streamer.records import Batch
-from streamer.windows import callers, calls
+from streamer.windows import callers, calls, ids, table
 
 NOW = 1_763_953_000_000
+A = "+77011234567"
 PLAN = home_plan("KZ")
 PARTITIONS = 4
 
@@ -229,6 +230,94 @@ def test_a_retry_is_counted_once_and_answered_with_the_same_content():
     again = judge(held, [setup("1", "+77011234567", "+77272345678", NOW + 900)])
     assert again == first
     assert attempts(held, "+77011234567", NOW + 1_000)["attempts_1h"] == 2
+
+
+LISTED = b'{"list":"block","match":"exact","number":"+77010000007","side":"caller"}'
+
+
+def beside(number):
+    """A foreign number that lies in the partition of another: anyone can find one."""
+    (partition,) = batch([setup("", number, "1")]).partitions
+    candidates = (f"+4479{n:08d}" for n in range(11_000_000, 12_000_000))
+    return next(other for other in candidates if batch([setup("", other, "1")]).partitions == [partition])
+
+
+@pytest.mark.parametrize("changed", ["caller", "callee"])
+def test_the_same_call_id_with_another_number_is_a_call_of_its_own(changed):
+    """Callers choose ids: what was said of one call holds for no other, and each is told its own again."""
+    bad = setup("1", "+77010000007", "+77272345678") if changed == "caller" else setup("1", A, "+77272222222")
+    harmless = bad | ({"caller": beside(bad["caller"])} if changed == "caller" else {"callee": "+77272345678"})
+    for first, second in ((harmless, bad), (bad, harmless)):
+        held = engine()
+        held.apply("lists", "caller", LISTED)
+        held.apply(
+            "lists", "called", LISTED.replace(b"+77010000007", b"+77272222222").replace(b'"caller"', b'"called"')
+        )
+        calls_of = (first, NOW), (second, NOW + 500), (second, NOW + 900), (first, NOW + 950)
+        said = judge(held, [one | {"at": at} for one, at in calls_of])
+        actions = ["allow", "block"] if first is harmless else ["block", "allow"]
+        assert [one["action"] for one in said] == [*actions, actions[1], actions[0]]
+        assert [one["at"] for one in said] == [NOW, NOW + 500, NOW + 500, NOW]
+
+
+def test_answers_and_ends_belong_to_the_call_of_their_numbers_else_to_the_newest_of_their_id():
+    held = engine()
+    calls_of = [setup("1", A, f"+7727234567{n}", NOW + n) for n in range(2)]
+    judge(held, calls_of)
+    judge(held, [end("1", A, "+77272345670", NOW + 5_000, talk_ms=3_000)])
+    assert ended(held) == [NOW]
+    judge(held, [end("1", A, "7272", NOW + 6_000, talk_ms=3_000)])  # a network that writes the called number otherwise
+    assert ended(held) == [NOW, NOW + 1]
+    (partition,) = batch(calls_of[:1]).partitions
+    other = engine()
+    other.import_state(partition, held.export(partition))
+    assert judge(other, calls_of) == judge(held, calls_of)
+    assert ended(other) == [NOW, NOW + 1]
+
+
+def ended(held):
+    """When the calls began of which an end has come."""
+    rows = held.state.calls.rows
+    over = (rows[:, table.HELD] >> 16) & (calls.ENDED | calls.SETUP) == calls.ENDED | calls.SETUP
+    return sorted(rows[over, calls.SETUP_MS].tolist())
+
+
+def test_calls_that_were_kept_by_their_ids_alone_are_repeated_and_end():
+    """State of before: the bits of a call's hash that its numbers turn are those of its id."""
+    held, one = engine(), setup("1", A, "+77272345678")
+    (first,) = judge(held, [one])
+    (partition,) = batch([one]).partitions
+    (cell,) = table.all_of(held.state.calls, partition)
+    pair = held.state.pairs.rows[table.all_of(held.state.pairs, partition)[0], table.HASH]
+    entry = held.state.calls.rows[cell]
+    entry[table.HASH] = ids.kept_by(entry[table.HASH], pair)
+    other = engine()
+    other.import_state(partition, held.export(partition))
+    assert judge(other, [one | {"at": NOW + 900}]) == [first]
+    judge(other, [end("1", A, "+77272345678", NOW + 5_000, talk_ms=3_000)])
+    assert (ended(other), len(table.all_of(other.state.calls, partition))) == ([NOW], 1)
+
+
+def test_whoever_uses_one_id_for_all_his_calls_takes_no_room_from_others():
+    held = engine()
+    used = int(held.state.calls.meta[table.USED])
+    said = judge(held, [setup("1", A, f"+7727{2_000_000 + 37 * n}", NOW + n) for n in range(1_000)])
+    assert [one["at"] for one in said] == [NOW + n for n in range(1_000)]
+    (partition,) = batch([setup("1", A, "1")]).partitions
+    assert (len(table.all_of(held.state.calls, partition)), int(held.state.calls.meta[table.USED])) == (8, used)
+
+
+def test_an_end_is_in_the_next_copy_of_changes_whatever_called_number_it_names():
+    held, one = engine(), setup("1", A, "+77272345678")
+    (partition,) = batch([one]).partitions
+    held.watch(partition)
+    judge(held, [setup(f"m{n}", A, f"+7727{n:07d}", NOW) for n in range(300)])
+    judge(held, [one])
+    held.changes(partition, 0)
+    judge(held, [end("1", A, "7272", NOW + 5_000, talk_ms=3_000)])
+    changed = held.changes(partition, 0).calls
+    over = (changed[:, table.HELD] >> 16) & calls.ENDED != 0
+    assert changed[over, calls.SETUP_MS].tolist() == [NOW]
 
 
 def test_the_same_call_id_after_120_s_is_a_new_call():

@@ -5,7 +5,8 @@ other. Whether an entry still counts is decided by times alone; the sweep only g
 more, so when it runs never changes a verdict. Only a table that has grown as far as it may drops what still counts:
 among the entries near the new one that which was silent longest, whatever its partition (`evicted` counts them).
 
-A call is (operator, call id) within 120 s of event time. An answered call is kept until its end, at most six hours.
+A call is (operator, call id, caller, called number) within 120 s of event time: callers may choose ids. An answered call is kept until
+its end, at most six hours.
 """
 
 from __future__ import annotations
