@@ -24,7 +24,8 @@ Cannot be told from an attack: a crowd that calls from other networks (a line fo
 callers do not publish their originations): put such numbers on the called side of the list `allow` before.
 Fails on a flood of fewer than `called_1m` calls a minute, or from so many lines that each calls once or twice while they are fewer than `callers_1m`; on one
 from lines that called before, or of which `own_share` comes from own lines, which costs a SIM for each; where the number under attack
-answers by itself; and in the first second or two, before the count is known everywhere.
+answers by itself; where the same line calls the number over a second operator every ten seconds, whose set-ups stand for the call then, so that
+those over the first are taken for sightings of it and not counted; and in the first second or two, before the count is known everywhere.
 """
 
 from __future__ import annotations
