@@ -79,7 +79,12 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class DetectorPolicy(Struct, frozen=True, kw_only=True):
-    """How one detector is run: its mode, what each of its causes leads to, its thresholds."""
+    """How one detector is run: its mode, what each of its causes leads to, its thresholds, and for how many seconds switches may
+    repeat its block.
+
+    `cache_s` holds for behaviour detectors that are cached by default alone. Of all others it is not looked at: what they find
+    is about this call, or about whom it calls, and no reason to answer other calls of the caller.
+    """
 
     mode: Mode = "enforce"
     actions: dict[str, Action] = {}

@@ -13,6 +13,7 @@ from msgspec import Struct
 from streamer.calls import codec
 from streamer.calls.decisions import CasePolicy, DetectorPolicy, Policy
 from streamer.detectors import DETECTORS
+from streamer.detectors.base import Detector
 from streamer.errors import DeskError, MessageError, near
 from streamer.policy import check
 
@@ -36,7 +37,7 @@ def edited(base: Policy, assignments: Iterable[str]) -> Policy:
         if not equals or not path:
             raise DeskError(f"{assignment!r} is no change: PATH=VALUE, as model.threshold=0.97")
         _assign(tree, path.split("."), text)
-    return whole(tree)
+    return whole(tree, base)
 
 
 def _assign(tree: dict[str, Any], path: list[str], text: str) -> None:
@@ -70,8 +71,10 @@ _OWN_RULES: Final[dict[str, Callable[[str], Struct]]] = {"detectors": _of_detect
 """What members that hold a rule a name begin with when one is named for the first time."""
 
 
-def whole(tree: dict[str, Any]) -> Policy:
-    """A policy from its members. Raises `DeskError` for a member that there is not, or a value that it cannot have."""
+def whole(tree: dict[str, Any], base: Policy | None = None) -> Policy:
+    """A policy from its members. Raises `DeskError` for a member that there is not, or a value that it cannot have, or that would do
+    nothing; but what does nothing in `base` already may stay, so that whoever turns a kill switch need not mend it first.
+    """
     try:
         made = msgspec.convert(tree, Policy)
         check(made)
@@ -79,7 +82,27 @@ def whole(tree: dict[str, Any]) -> Policy:
         raise DeskError(f"not a policy: {error}") from None
     for member in _unknown(tree, msgspec.to_builtins(made), ""):
         raise DeskError(f"a policy has no {member}")
+    for name in _idle_caches(made) - (set() if base is None else _idle_caches(base)):
+        raise DeskError(
+            f"detectors.{name[0]}.cache_s={name[1]} would do nothing: what {name[0]} finds is no reason to answer other calls of the caller;"
+            f" blocks are repeated for {', '.join(one.id for one in DETECTORS if _may_cache(one))} and the model"
+        )
     return made
+
+
+def _may_cache(detector: Detector) -> bool:
+    """Whether workers heed how long a policy has its blocks repeated (`streamer.policy.compile_rules`)."""
+    return detector.kind == "behaviour" and detector.cache_s > 0
+
+
+def _idle_caches(policy: Policy) -> set[tuple[str, int]]:
+    """Detectors, with the seconds for which a policy has their blocks repeated, of which no worker heeds these."""
+    given = (
+        (one.id, policy.detectors[one.id].cache_s)
+        for one in DETECTORS
+        if one.id in policy.detectors and not _may_cache(one)
+    )
+    return {(name, seconds) for name, seconds in given if seconds}
 
 
 def read_file(file: Path) -> Policy:

@@ -73,11 +73,34 @@ def test_naming_a_detector_changes_nothing_else_of_it(name):
         ("cases.imei_sim_box_bar_sim.thresholds.sim=6", "it has sims"),
         ("cases.imei_sim_box_bar_sim.opns=false", "did you mean 'opens'"),
         ("cases.imei_sim_box_bar_sim.thresholds.sims=-1", "not a policy"),
+        ("detectors.irsf.cache_s=60", "would do nothing: .* robocall"),
+        ("detectors.cli_spoofing.cache_s=1", "would do nothing"),
     ],
 )
 def test_what_there_is_not_is_refused(change, word):
     with pytest.raises(DeskError, match=word):
         edits.edited(BASE, [change])
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.id)
+def test_for_how_long_blocks_are_repeated_is_refused_where_workers_do_not_heed_it(detector):
+    row = DETECTORS.index(detector)
+    asked = Policy(version="a", detectors={detector.id: DetectorPolicy(cache_s=7)})
+    if compile_rules(asked, None).cache_s[row] == 7:
+        assert edits.edited(Policy(version="a"), [f"detectors.{detector.id}.cache_s=7"]) == asked
+    else:
+        with pytest.raises(DeskError, match="would do nothing"):
+            edits.edited(Policy(version="a"), [f"detectors.{detector.id}.cache_s=7"])
+
+
+def test_a_policy_in_force_with_a_value_that_does_nothing_can_be_changed_all_the_same():
+    held = Policy(version="a", detectors={"irsf": DetectorPolicy(cache_s=60)})
+    assert edits.edited(held, ["kill_switch=true"]).kill_switch
+    assert edits.edited(held, ["detectors.irsf.cache_s=default"]).detectors["irsf"].cache_s == 0
+    with pytest.raises(DeskError, match="would do nothing"):
+        edits.edited(held, ["detectors.irsf.cache_s=30"])
+    (told,) = rules.standing(log(*rules.records_of(held))).versions.values()
+    assert told == held
 
 
 def test_the_log_leaves_what_the_workers_have_in_force():
