@@ -94,8 +94,8 @@ fit: env ## simulated lines beside the real ones of the Sichuan records; writes 
 real: env ## real records through the engine, what is caught and what is not; writes docs/lab.md (a minute)
 	@$(BIN)/python -m tests.lab.real --write
 
-upgrade: env ## workers of FROM=<git ref> replaced one by one by this tree's under load, back, and again (a minute)
-	@$(BIN)/python -m tests.upgrade $(FROM)
+upgrade: env ## workers of FROM=<git ref> replaced one by one by this tree's under load, back, and again (a minute); ONWARD=1: not back
+	@$(BIN)/python -m tests.upgrade $(if $(ONWARD),--onward) $(FROM)
 
 clean: ## the environment and what runs left behind
 	rm -rf $(VENV) .run

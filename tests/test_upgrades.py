@@ -19,6 +19,7 @@ from streamer.models.trainer import Trainer
 from streamer.registers import facts
 from streamer.training.state import TrainerState
 from streamer.windows import tallies
+from tests import upgrade
 from tests.calls.reading import as_decoded, as_read
 from tests.test_engine import NOW, attempts, batch, engine, judge, model, offer, setup
 
@@ -101,6 +102,16 @@ def test_state_of_every_layout_is_taken_in_or_refused_by_its_number(packed):
 
 def test_the_present_layout_has_its_sample():
     assert f"layout-{versions.STATE_LAYOUT}.bin" in {path.name for path in STATE}
+
+
+def test_a_replacement_that_an_old_layout_of_state_stands_against_is_refused_in_words():
+    ours, before = (9, (8, 9)), (8, (8,))
+    assert upgrade.obstacle(ours, ours, onward=False) is None
+    assert "no way back" in upgrade.obstacle(before, ours, onward=False)
+    assert upgrade.obstacle(before, ours, onward=True) is None
+    assert "begin with an older tree" in upgrade.obstacle((7, (7,)), ours, onward=True)
+    assert "no number" in upgrade.obstacle((None, ()), ours, onward=False)
+    assert upgrade.layouts(upgrade.ROOT) == (versions.STATE_LAYOUT, versions.LAYOUTS_READ)
 
 
 ENTRY = {"list": "block", "match": "exact", "number": CALLER, "side": "caller"}

@@ -3,6 +3,9 @@ replaces them one by one by workers of this tree while calls come, goes back in 
 
 The old source is taken out of git into a folder of its own and runs with this tree's packages; where the locked ones
 differ, that is said. Afterwards every message that either version wrote is read by this one.
+
+The way back is there only between versions that export one layout of state: an older worker refuses a newer layout, and
+stops. Where the layouts differ that is said at once, and with ``--onward`` the way forward alone is tried.
 """
 
 import argparse
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
+from streamer import versions
 from streamer.calls import codec
 from streamer.errors import MessageError
 from streamer.kafka import clients, topics
@@ -38,6 +42,31 @@ def taken_out(ref, folder):
     """The source of a commit, and its short name."""
     subprocess.run(["tar", "-x", "-C", str(folder)], input=git("archive", ref), check=True)
     return git("rev-parse", "--short", ref).decode().strip()
+
+
+def layouts(tree):
+    """The layout of state that the workers of a source export, and those that they take in; before layouts were told, nothing."""
+    if not (tree / "streamer/versions.py").exists():
+        return None, ()
+    asked = "from streamer import versions as v; print(v.STATE_LAYOUT, *getattr(v, 'LAYOUTS_READ', [v.STATE_LAYOUT]))"
+    program = [sys.executable, "-c", asked]
+    done = subprocess.run(program, cwd=tree, env=_environment(tree), check=True, capture_output=True, text=True)
+    layout, *read = map(int, done.stdout.split())
+    return layout, tuple(read)
+
+
+def obstacle(of_old, of_new, *, onward):
+    """Why workers cannot be replaced so, in words; None where they can. Arguments as `layouts` gives them."""
+    (old, old_reads), (new, new_reads) = of_old, of_new
+    if old not in new_reads:
+        told = f"state of layout {old}" if old else "state that has no number of its own"
+        return f"the old version exports {told}, this tree reads layouts {', '.join(map(str, new_reads))}: begin with an older tree"
+    if not onward and new not in old_reads:
+        return (
+            f"this tree exports state of layout {new}, the old version reads {', '.join(map(str, old_reads))}: its workers stop where they "
+            "gain a partition that a new one saved, so there is no way back (docs/upgrades.md); --onward tries the way forward alone"
+        )
+    return None
 
 
 def read_again(settings):
@@ -68,12 +97,17 @@ def main():
     asked.add_argument("ref", help="a commit, tag or branch to come from")
     asked.add_argument("--rate", type=int, default=1_000, help="set-ups a second")
     asked.add_argument("--rounds", type=int, default=1, help="how often it goes forward, back, and forward again")
+    asked.add_argument(
+        "--onward", action="store_true", help="do not go back: replace the old workers by new ones, once"
+    )
     asked.add_argument("--log", help="a file for the workers' logs")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="streamer-upgrade-") as folder:
         tree = Path(folder) / "old"
         tree.mkdir()
         old = taken_out(given.ref, tree)
+        if why := obstacle(layouts(tree), (versions.STATE_LAYOUT, versions.LAYOUTS_READ), onward=given.onward):
+            sys.exit(f"{old}: {why}")
         if (tree / "constraints.txt").read_bytes() != (ROOT / "constraints.txt").read_bytes():
             print(f"note: {old} locks other packages; it runs with those of this tree")
         environment = {"STREAMER_SESSION_TIMEOUT_MS": "6000"}
@@ -91,7 +125,8 @@ def main():
             topics.ensure(settings)
             before = old, lambda: Worker(settings, tree=tree, **environment)
             after = "this tree", lambda: Worker(settings, **environment)
-            rolled = roll(settings, [before] * 2, ([after] * 2 + [before] * 2 + [after] * 2) * given.rounds, given.rate)
+            steps = [after] * 2 if given.onward else ([after] * 2 + [before] * 2 + [after] * 2) * given.rounds
+            rolled = roll(settings, [before] * 2, steps, given.rate)
             found, unread = read_again(settings)
         finally:
             broker.stop(delete_data=True)
