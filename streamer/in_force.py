@@ -17,7 +17,7 @@ import msgspec
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import ModelSnapshot, Policy
-from streamer.calls.numbers import HomePlan, normalise, utf8
+from streamer.calls.numbers import HomePlan, normalise, plain_id, utf8
 from streamer.calls.partitioner import partition_of
 from streamer.calls.ranges import ranges_of
 from streamer.demotions import PREFIX, Demotions
@@ -247,8 +247,10 @@ class InForce:
         if found.fact != fact:
             raise MessageError("out_of_range", f"a {found.fact!r} fact on the topic of {fact!r} facts")
         owner = self.operators.row(found.owner) if found.owner else -1
-        partition = partition_of(utf8(normalise(found.number, self._plan)), self._partitions)
-        self.facts.put(partition, found, owner)
+        number = normalise(found.number, self._plan)
+        by_range = int(operators.owner_by_range(self.operators.compiled, plain_id(number) or 0))
+        partition = partition_of(utf8(number), self._partitions)
+        self.facts.put(partition, found, owner, self.operators.row(found.operator), by_range)
 
     def _apply_model(self, key: str, value: bytes | None) -> str | None:
         if key == snapshot.pointer_key(CHAMPION):

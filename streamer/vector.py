@@ -274,7 +274,7 @@ def fill_call(
     x[_AT_ATTESTED] = level if level > 0 else np.nan
     x[_AT_IDENTITY] = max(-verified, 0) if verified != 0 else np.nan
     x[_AT_HOUR] = at // 3_600_000 % 24
-    x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, at)
+    x[_AT_ROAMING] = line_facts.roaming(world.facts, fact, owner, at)
     _fill_trunk(world, record, key, owner, known, x)
     x[_AT_ORIGINATION] = np.nan
     exempt = callee_lists & _MSRN != 0 or diversion_seen == 1.0 or (x[_AT_ROAMING] == 1.0 and origin != ORIGINATED)

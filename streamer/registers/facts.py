@@ -1,4 +1,4 @@
-"""What operators know of their own lines, compact: 52 bytes a line (84 where holders are told), no Python object a line."""
+"""What operators know of their own lines, compact: 56 bytes a line (88 where holders are told), no Python object a line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _LINES: Final = {"active": LINE_ACTIVE, "inactive": LINE_INACTIVE}
 
 
 class Facts(NamedTuple):
-    """Rows by number id; a time of 0 means that the fact is not known. `owner` is an operator's row + 1."""
+    """Rows by number id; a time of 0 means that the fact is not known. `owner` (by a `network` fact) and `told_by` (who said where the
+    line is) are an operator's row + 1.
+    """
 
     at: Index
     number: Any
@@ -35,6 +37,7 @@ class Facts(NamedTuple):
     line_since_ms: Any
     sim_ms: Any
     owner: Any
+    told_by: Any
 
 
 def empty(secret: Secret) -> Facts:
@@ -50,6 +53,7 @@ def empty(secret: Secret) -> Facts:
         np.zeros(size, np.int64),
         np.zeros(size, np.int64),
         np.zeros(size, np.int32),
+        np.zeros(size, np.int32),
     )
 
 
@@ -60,12 +64,14 @@ def row_of(facts: Facts, number: int) -> int:
 
 
 @loop
-def roaming(facts: Facts, row: int, at_ms: int) -> float:
-    """1.0 roaming, 0.0 at home, NaN unknown or older than 24 h.
+def roaming(facts: Facts, row: int, owner: int, at_ms: int) -> float:
+    """1.0 roaming, 0.0 at home, NaN unknown, older than 24 h, or said by another operator than the number's `owner` (-1: not known).
 
     That someone came home after the call tells nothing of where he was; that he roamed soon after it speaks for him.
     """
     if row < 0 or facts.location[row] == UNKNOWN:
+        return np.nan
+    if owner >= 0 and facts.told_by[row] != owner + 1:
         return np.nan
     age = at_ms - facts.location_ms[row]
     if facts.location[row] == ROAMING:
@@ -86,15 +92,21 @@ class Register:
     def __len__(self) -> int:
         return self._used - len(self._free)
 
-    def put(self, partition: int, fact: SubscriberFact, owner_row: int) -> None:
-        """Take in one fact; `owner_row` is the row of `fact.owner` among the operators (with `network`).
+    def put(self, partition: int, fact: SubscriberFact, owner_row: int, teller_row: int, ranges_row: int) -> None:
+        """Take in one fact; rows among the operators: `owner_row` of `fact.owner` (with `network`), `teller_row` of who says it,
+        `ranges_row` of whose ranges have the number (-1: nobody's). What the number's operator says of where it is others do not replace.
 
         A value that this version does not know says that nothing is known any more.
         """
         row = self._row(int(self._number_ids([fact.number])[0]), partition)
         facts = self.compiled
         if fact.fact == "location":
-            if fact.at >= facts.location_ms[row]:
+            owner = int(facts.owner[row]) or ranges_row + 1
+            replaces = fact.at >= facts.location_ms[row]
+            if owner and (facts.told_by[row] == owner) != (teller_row + 1 == owner):
+                replaces = teller_row + 1 == owner
+            if replaces:
+                facts.told_by[row] = teller_row + 1
                 facts.location[row] = ROAMING if fact.value == "roaming" else HOME if fact.value == "home" else UNKNOWN
                 facts.location_ms[row] = fact.at
         elif fact.fact == "line":
@@ -131,7 +143,7 @@ class Register:
             return
         facts = self.compiled
         if fact == "location":
-            facts.location[row], facts.location_ms[row] = UNKNOWN, 0
+            facts.location[row], facts.location_ms[row], facts.told_by[row] = UNKNOWN, 0, 0
         elif fact == "line":
             facts.line[row], facts.line_since_ms[row] = 0, 0
         elif fact == "sim":

@@ -23,8 +23,8 @@ def held():
     return made
 
 
-def locate(held, value, at=NOW - 1_000, number=HOME):
-    fact = {"number": number, "at": at, "fact": "location", "value": value, "operator": "op-a"}
+def locate(held, value, at=NOW - 1_000, number=HOME, operator="op-a"):
+    fact = {"number": number, "at": at, "fact": "location", "value": value, "operator": operator}
     held.apply("subscribers.location", number, orjson.dumps(fact))
 
 
@@ -52,6 +52,37 @@ def test_a_home_number_from_abroad_whose_owner_is_at_home_is_blocked(held):
 
 def test_a_roamer_with_a_fresh_fact_passes(held):
     locate(held, "roaming")
+    assert say(held, from_abroad()) == ("allow", [])
+
+
+@pytest.mark.parametrize(("own", "others", "said"), [
+    ("home", "roaming", "block"), ("roaming", "home", "allow"), (None, "roaming", "label"), (None, "home", "label"),
+])  # fmt: skip
+@pytest.mark.parametrize("later", ["own", "others"])
+def test_where_a_line_is_its_own_operator_says_and_nobody_else(held, own, others, said, later):
+    told = [("op-a", own), ("op-b", others)] if later == "others" else [("op-b", others), ("op-a", own)]
+    for number, (operator, value) in enumerate(told):
+        if value is not None:
+            locate(held, value, at=NOW - 1_000 + number, operator=operator)
+    locate(held, others, at=NOW, operator="op-b")
+    assert say(held, from_abroad())[0] == said
+
+
+def test_a_number_that_was_ported_is_where_its_new_operator_says(held):
+    told = {
+        "number": HOME,
+        "at": NOW - 9_000,
+        "fact": "network",
+        "value": "ported",
+        "operator": "op-a",
+        "owner": "op-b",
+    }
+    held.apply("subscribers.network", HOME, orjson.dumps(told))
+    held.apply(
+        "operators", "op-b", orjson.dumps({"operator": "op-b", "ranges": ["+7705"], "publishes_locations": True})
+    )
+    locate(held, "roaming", operator="op-b")
+    locate(held, "home", at=NOW)
     assert say(held, from_abroad()) == ("allow", [])
 
 
