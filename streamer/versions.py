@@ -10,8 +10,9 @@ from typing import Final
 
 from streamer import __version__
 
-VOCABULARY: Final = "1.2"
-"""Of the messages: the major number is that of the topics' names (`.v1`); the minor one rises with each field or value that is added."""
+VOCABULARY: Final = "1.3"
+"""Of the messages: the major number is that of the topics' names (`.v1`); the minor one rises with each field, value, detector, cause, threshold,
+limit, feature or header that is added (`tests/samples/words.json` holds all of them beside it)."""
 STATE_LAYOUT: Final = 9
 """Of a partition's exported state."""
 LAYOUTS_READ: Final = (8, STATE_LAYOUT)
