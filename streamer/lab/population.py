@@ -170,10 +170,6 @@ class Population:
         """Whether a line's number was taken along to another operator; a `network` fact says so."""
         return self.is_marked(index, _PORTED)
 
-    def is_swapped(self, index: int) -> bool:
-        """Whether a line's SIM was changed in the last weeks, as honest people do; a `sim` fact says so."""
-        return self.is_marked(index, _SWAPPED)
-
     def roamer(self, rng: Random) -> tuple[int, str]:
         """Index of a subscriber who is abroad, and the country he is in."""
         return self._abroad(rng, _ROAMER)
