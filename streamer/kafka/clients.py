@@ -196,6 +196,7 @@ class Heard:
 
 class _Reader(Consumer):
     heard: Heard | None = None
+    group: str = ""
 
 
 class _Asker(AdminClient):
@@ -213,6 +214,7 @@ def _made(kind: Callable[[Config], _Client], config: Config) -> _Client:
 def consumer(settings: Settings, group: str, **more: Any) -> Consumer:
     """A consumer of `group` that is not subscribed to anything yet; `metadata` tells why if its `error_cb` is a `Heard`."""
     made = _made(_Reader, {"logger": client_log()} | consumer_config(settings, group, **more))
+    made.group = group
     heard = more.get("error_cb")
     made.heard = heard if isinstance(heard, Heard) else None
     return made
@@ -270,6 +272,11 @@ def metadata(
                 raise
         if not go_on():
             raise StoppedError(f"stopped while waiting for the brokers: {reason.str()}")
+
+
+def named(client: Consumer, topic: str | None) -> str:
+    """What a client could not read, for people: the topic, or its group where the brokers refuse that."""
+    return topic or f"a topic, with group {getattr(client, 'group', '')},"
 
 
 def unanswered(error: KafkaException, wait_s: float) -> str:

@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
 from streamer.errors import StoppedError, TransportError
 from streamer.kafka.asking import is_end, is_final, offsets, partition_count
-from streamer.kafka.clients import GoOn, Heard, admin, always, consumer
+from streamer.kafka.clients import GoOn, Heard, admin, always, consumer, named
 from streamer.kafka.headers import headers_of
 from streamer.kafka.topics import Place, Topics
 from streamer.settings import Settings
@@ -209,6 +209,6 @@ class TableReader:
                 self._behind.discard(place)
             self.trouble = None
         elif is_final(error):
-            raise TransportError(f"{place[0] or 'a table'} cannot be read: {error.str()}")
+            raise TransportError(f"{named(self._client, place[0])} cannot be read: {error.str()}")
         else:
             self.trouble = error.str()

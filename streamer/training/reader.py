@@ -45,7 +45,7 @@ def poll(reader: Consumer, timeout_s: float) -> Iterator[tuple[Message, bool]]:
         elif is_end(error):
             yield message, True
         elif is_final(error):
-            raise TransportError(f"{message.topic()} cannot be read: {error.str()}")
+            raise TransportError(f"{clients.named(reader, message.topic())} cannot be read: {error.str()}")
 
 
 class Backlog:

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -23,6 +28,7 @@ from streamer.kafka.sending import Outgoing, exchange, send
 from streamer.kafka.tables import TableReader
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
+from streamer.training.reader import assigned, poll
 
 PASSWORD = "correct horse"
 
@@ -312,5 +318,30 @@ def test_a_topic_that_may_not_be_read_ends_a_reader(sasl: Callable[..., Settings
         reader.add(Topics(settings).lists, [0])
         with pytest.raises(TransportError, match="authorization"):
             list(reader.read_to_end(20))
+    finally:
+        reader.close()
+
+
+@pytest.mark.broker
+def test_a_group_that_may_not_be_used_is_named(guarded: Guarded, sasl: Callable[..., Settings]) -> None:
+    topics.ensure(sasl())
+    settings = sasl(sasl_username="bob")
+    of = Topics(settings).evidence
+    able = AclBinding(
+        ResourceType.TOPIC, of, ResourcePatternType.LITERAL, "User:bob", "*", AclOperation.READ, AclPermissionType.ALLOW
+    )
+    administrator = admin(load(bootstrap=guarded.plain))
+    for future in administrator.create_acls([able]).values():
+        future.result(20)
+    reader = assigned(settings, {}, [of])
+
+    def read() -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            list(poll(reader, 0.2))
+
+    try:
+        with pytest.raises(TransportError, match=r"with group streamer-trainer-reader, cannot be read: .*(?i:group)"):
+            read()
     finally:
         reader.close()
