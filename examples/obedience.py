@@ -48,6 +48,8 @@ class Instruction:
 
 @dataclass
 class _Call:
+    call_id: str
+    numbers: tuple[str, str]
     line: tuple[str, str, str]
     asked_ms: int
     decided_ms: int | None = None
@@ -89,8 +91,8 @@ class Obedience:
         self._spared = frozenset(normalised(number, plan) for number in spared)
         self._spared_prefixes = tuple(number.removesuffix("*") for number in spared if number.endswith("*"))
         self._calls: dict[str, _Call] = {}
-        self._waiting: deque[str] = deque()
-        self._remembered: deque[tuple[int, str]] = deque()
+        self._waiting: deque[_Call] = deque()
+        self._remembered: deque[_Call] = deque()
         self._cached: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.counts: Counter[str] = Counter()
         """How often each thing happened."""
@@ -98,19 +100,21 @@ class Obedience:
     def setup(self, event: dict[str, Any], now: int) -> Instruction | None:
         """A call comes in. An instruction at once when it is known already, else None: wait."""
         call_id = event["call_id"]
-        if (known := self._calls.get(call_id)) is not None:
+        numbers = self._numbers(event)
+        known = self._calls.get(call_id)
+        if known is not None and known.numbers == numbers:  # whoever calls may choose the id: another call may have it
             known.over = False  # the switch tries again: the same call, the same answer
             return known.said
         line = (caller_key(event, self._plan), event["ingress"], event.get("trunk") or "")
-        call = self._calls[call_id] = _Call(line, now)
-        self._remembered.append((now, call_id))
+        call = self._calls[call_id] = _Call(call_id, numbers, line, now)
+        self._remembered.append(call)
         cached = self._cached.get(line)
         if cached is not None and now >= cached["cache_until"]:
             del self._cached[line]
         elif cached is not None and self._may_stop(event["callee"]):
             call.said = self._obey(call_id, cached, call, "cache", now)
             return call.said
-        self._waiting.append(call_id)
+        self._waiting.append(call)
         return None
 
     def answer(self, call_id: str) -> None:
@@ -126,7 +130,7 @@ class Obedience:
     def verdict(self, decision: dict[str, Any], now: int) -> Instruction | None:
         """A verdict was read. An instruction when it changes what happens to the call."""
         call = self._calls.get(decision["call_id"])
-        if decision["operator"] != self._operator or call is None:
+        if decision["operator"] != self._operator or call is None or self._numbers(decision) != call.numbers:
             return self._only_count("of_others")
         if decision.get("late", False):
             return self._only_count("late")
@@ -149,20 +153,25 @@ class Obedience:
 
     def expire(self, now: int) -> Iterator[Instruction]:
         """Let through the calls that have waited long enough; forget those long past."""
-        while self._waiting and now - self._calls[self._waiting[0]].asked_ms >= self._timeout_ms:
-            call_id = self._waiting.popleft()
-            call = self._calls[call_id]
+        while self._waiting and now - self._waiting[0].asked_ms >= self._timeout_ms:
+            call = self._waiting.popleft()
             if call.said is None:
-                call.said = Instruction(call_id, "pass", "no_verdict", waited_ms=now - call.asked_ms)
+                call.said = Instruction(call.call_id, "pass", "no_verdict", waited_ms=now - call.asked_ms)
                 self.counts["no_verdict"] += 1
                 if not call.over:
                     yield call.said
-        while self._remembered and now - self._remembered[0][0] > max(FORGET_MS, self._timeout_ms):
-            del self._calls[self._remembered.popleft()[1]]
+        while self._remembered and now - self._remembered[0].asked_ms > max(FORGET_MS, self._timeout_ms):
+            call = self._remembered.popleft()
+            if self._calls.get(call.call_id) is call:
+                del self._calls[call.call_id]
 
     def waits(self) -> bool:
         """Whether a call still waits for its verdict."""
-        return any(self._calls[call_id].said is None for call_id in self._waiting)
+        return any(call.said is None for call in self._waiting)
+
+    def _numbers(self, message: dict[str, Any]) -> tuple[str, str]:
+        """Calling and called number of a set-up or a verdict, each in one spelling."""
+        return normalised(message["caller"], self._plan), normalised(message["callee"], self._plan)
 
     def _may_stop(self, callee: str) -> bool:
         """Whether a block of the cache holds for calls to this number."""

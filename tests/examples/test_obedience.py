@@ -10,16 +10,17 @@ from streamer.calls.numbers import home_plan
 
 NOW = 1_763_953_123_000
 CALLER = "+77011234567"
+CALLED = "+77272345678"
 HOME = plan_of("KZ")
 
 
 def call(call_id="c1", caller=CALLER, **more):
-    return {"call_id": call_id, "caller": caller, "callee": "+77272345678", "ingress": "national", **more}
+    return {"call_id": call_id, "caller": caller, "callee": CALLED, "ingress": "national", **more}
 
 
 def decision(action, call_id="c1", **more):
-    said = {"call_id": call_id, "operator": "op-a", "action": action, "reasons": ["x.y"], "revises": False, "late": False,
-            "sip_code": None, "sip_reason": None, "q850": None, "cache_until": None}  # fmt: skip
+    said = {"call_id": call_id, "operator": "op-a", "caller": CALLER, "callee": CALLED, "action": action, "reasons": ["x.y"],
+            "revises": False, "late": False, "sip_code": None, "sip_reason": None, "q850": None, "cache_until": None}  # fmt: skip
     if action == "block":
         said |= {"sip_code": 608, "sip_reason": "Rejected", "q850": 21}
     return said | more
@@ -49,6 +50,20 @@ def test_a_block_carries_its_codes_into_sip_and_isup():
     assert said.sip_headers[0] == 'Reason: SIP;cause=603;text="v=analytics1;url=https://op.kz/why";location=RLN'
     said = asked().verdict(decision("block", sip_code=603), NOW)
     assert said.sip_headers[0] == 'Reason: SIP;cause=603;text="v=analytics1";location=RLN'
+
+
+def test_an_id_that_another_call_has_too_gets_a_verdict_of_its_own():
+    """The id may be the SIP Call-ID, which whoever calls chooses."""
+    rules = asked()
+    assert rules.verdict(decision("allow"), NOW + 5).do == "pass"
+    assert rules.setup(call(caller="+77012222222"), NOW + 1_000) is None
+    assert rules.verdict(decision("allow"), NOW + 1_001) is None, "that of the call before"
+    assert rules.verdict(decision("block", caller="8 701 222 22 22"), NOW + 1_007).do == "reject"
+    assert rules.setup(call(caller="+77013333333"), NOW + 2_000) is None
+    (passed,) = rules.expire(NOW + 2_300)
+    assert (passed.do, passed.why, rules.waits()) == ("pass", "no_verdict", False)
+    assert not list(rules.expire(NOW + FORGET_MS + 2_301))
+    assert rules.setup(call(), NOW + FORGET_MS + 2_302) is None
 
 
 @pytest.mark.parametrize(("first", "second"), [("allow", "block"), ("block", "allow")])
@@ -227,14 +242,14 @@ def test_a_cached_block_stops_no_call_to_a_number_that_is_to_be_spared():
 def test_a_line_is_one_however_it_is_spelled_at_home():
     rules = Obedience("op-a", 300, plan=plan_of("GB"))
     rules.setup(call(caller="020 7946 0000"), NOW)
-    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    rules.verdict(decision("block", caller="+442079460000", cache_until=NOW + 60_000), NOW)
     assert rules.setup(call("c2", "+442079460000"), NOW + 1).why == "cache"
 
 
 def test_withheld_callers_are_not_one_line():
     rules = Obedience("op-a", 300, plan=HOME)
     rules.setup(call(caller="anonymous", asserted=CALLER), NOW)
-    rules.verdict(decision("block", cache_until=NOW + 60_000), NOW)
+    rules.verdict(decision("block", caller="anonymous", cache_until=NOW + 60_000), NOW)
     assert rules.setup(call("c2", caller="anonymous", asserted="+77010000000"), NOW) is None
     assert rules.setup(call("c3", caller="anonymous", asserted=CALLER), NOW).do == "reject"
 
