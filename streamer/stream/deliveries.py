@@ -243,7 +243,10 @@ class Deliveries:
             self._late = None
         elif self._late is None:
             oldest = self._under_way[0]
-            late = sorted({(message[0], message[3]) for message in oldest.messages} - oldest.arrived)
+            places = {(message[0], message[3]) for message in oldest.messages}
+            if not places:  # it was delivered at this moment
+                return
+            late = sorted(places - oldest.arrived or places)
             named = ", ".join(f"{topic}[{partition}]" for topic, partition in late[:3])
             self._late = f"what was sent to {named} is not delivered: a broker does not take it"
             log.warning("%s; it is waited for", self._late)
