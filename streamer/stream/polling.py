@@ -160,11 +160,13 @@ class Poller:
             return
         first = self._client.poll(_BUSY_POLL_S if self._in_flight else _IDLE_POLL_S)
         self._lookout.check()
-        if first is None:
+        if first is None or first.error() is not None:
+            if first is not None:
+                self._hear(first)  # an end, mostly: the records that come next still wait for company
             return
         most = self._settings.batch_records
         batch: list[Any] = [first, *self._client.consume(most - 1, 0)]
-        if len(batch) < most // 2 and first.error() is None and self._pace.company_comes(now):
+        if len(batch) < most // 2 and self._pace.company_comes(now):
             time.sleep(self._settings.linger_ms / 1000)
             batch += self._client.consume(most - len(batch), 0)
         found = by_place(batch, self.positions, self._end, self._hear)
