@@ -269,13 +269,9 @@ ASKED: dict[str, Callable[[Settings], object]] = {
 
 @pytest.mark.broker
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
-def test_a_wrong_password_is_told_at_once_and_in_words(
-    sasl: Callable[..., Settings], ask: Callable[[Settings], object]
-) -> None:
-    began = time.monotonic()
+def test_a_wrong_password_is_told_in_words(sasl: Callable[..., Settings], ask: Callable[[Settings], object]) -> None:
     with pytest.raises((TopicError, TransportError, DeliveryError), match=r"refuse this client: .*(?i:authentication)"):
         ask(sasl(sasl_password="wrong"))
-    assert time.monotonic() - began < 20
 
 
 @pytest.mark.broker
@@ -288,10 +284,8 @@ def test_whatever_else_the_brokers_refuse_is_told(guarded: Guarded, sasl: Callab
         "SASL": load(security_protocol="SASL_PLAINTEXT", sasl_username="u", sasl_password="p", **plain),
     }
     for told, settings in wrong.items():
-        began = time.monotonic()
         with pytest.raises(StreamerError, match=f"refuse this client: .*{told}"):
             topics.ensure(settings)
-        assert time.monotonic() - began < 20, told
 
 
 @pytest.mark.broker
