@@ -48,6 +48,7 @@ REFUSALS: Final = frozenset(
 
 _REFUSED_S: Final = 2.0
 """For how long brokers that go down may break off a TLS handshake; for longer, the port does not speak TLS."""
+_HANDSHAKE: Final = ("SSL handshake failed", "in state SSL_HANDSHAKE")
 
 _UNANSWERED: Final = frozenset(
     {
@@ -186,7 +187,7 @@ class Heard:
         self.last = error
         if error.code() in REFUSALS:
             self.refusal = error
-        elif "SSL handshake failed" not in str(error.str()):
+        elif not any(mark in str(error.str()) for mark in _HANDSHAKE):
             self._closed = None
         elif self._closed is None:
             self._closed = time.monotonic()
