@@ -50,7 +50,7 @@ def test_facts_stand_in_whatever_order_they_come(steps):
             register.forget(number(which), kind)
             there.pop((which, kind), None)
         else:
-            register.put(0, fact(which, kind, values[kind][value]), 0)
+            register.put(0, fact(which, kind, values[kind][value]), 0, 0, 0)
             there[which, kind] = value
 
     held = register.compiled
@@ -68,11 +68,11 @@ def test_facts_stand_in_whatever_order_they_come(steps):
 @pytest.mark.parametrize("first_told", [0, 63, 64])
 def test_the_first_holder_may_be_told_of_any_line(first_told):
     register = facts.Register(SECRET, ids)
-    register.put(0, fact(first_told, "holder", "h-first"), 0)
+    register.put(0, fact(first_told, "holder", "h-first"), 0, 0, 0)
     for which in range(1_000):
-        register.put(0, fact(which, "line", "active"), 0)
+        register.put(0, fact(which, "line", "active"), 0, 0, 0)
 
-    register.put(0, fact(999, "holder", "h-last"), 0)
+    register.put(0, fact(999, "holder", "h-last"), 0, 0, 0)
 
     assert register.holder_of(ids([number(999)])[0]) == "h-last"
     assert register.holder_of(ids([number(first_told)])[0]) == "h-first"
