@@ -52,7 +52,7 @@ def plan_of(home: str) -> Plan:
     """The plan of a country, ISO 3166-1 alpha-2, as it is published.
 
     >>> plan_of("GB").code, plan_of("GB").emergency
-    ('44', ('112', '999'))
+    ('44', ('112', '18000', '999'))
     """
     try:
         given = orjson.loads(PLANS.read_bytes())["plans"][home]

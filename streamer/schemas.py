@@ -163,7 +163,7 @@ def plan(home: str) -> dict[str, Any]:
     """How numbers are dialled in a country, with its emergency numbers, as whoever keys or obeys calls needs it.
 
     >>> plan("KZ")["trunk"], plan("GB")["emergency"]
-    ('8', ['112', '999'])
+    ('8', ['112', '18000', '999'])
     """
     found = home_plan(home)._asdict()
     del found["region"]
