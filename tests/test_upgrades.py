@@ -100,19 +100,16 @@ def test_state_of_every_layout_is_taken_in_or_refused_by_its_number(packed):
         assert {name: features[name] for name in ask["features"]} == ask["features"]
 
 
-def test_the_words_of_the_messages_are_those_that_their_number_was_given_for(tmp_path, monkeypatch):
+def test_the_words_of_the_messages_are_those_that_their_number_was_given_for(tmp_path):
     written, found = json.loads(words.SAMPLE.read_text("utf-8")), words.words()
     changed = words.differences(written, found)
     assert not changed, f"{changed} changed: raise VOCABULARY in streamer/versions.py, then `python -m tests.words`"
     assert written["messages"] == versions.VOCABULARY, "`python -m tests.words` writes them under the new number"
     other = tmp_path / "words.json"
-    monkeypatch.setattr(words, "SAMPLE", other)
     other.write_text(json.dumps(written | {"features": written["features"][1:]}), "utf-8")
-    monkeypatch.setattr("sys.argv", ["words"])
     with pytest.raises(SystemExit, match="features changed: raise VOCABULARY"):
-        words.main()
-    monkeypatch.setattr("sys.argv", ["words", "--unreleased"])
-    words.main()
+        words.main([], other)
+    words.main(["--unreleased"], other)
     assert json.loads(other.read_text("utf-8")) == written
 
 

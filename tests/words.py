@@ -46,17 +46,17 @@ def differences(written, found):
     return [kind for kind in found if kind != "messages" and found[kind] != written.get(kind)]
 
 
-def main():
+def main(arguments=None, sample=SAMPLE):
     asked = argparse.ArgumentParser(prog="python -m tests.words", description=__doc__)
     asked.add_argument("--unreleased", action="store_true", help="this number of the messages was not released yet")
-    given, found = asked.parse_args(), words()
-    written = json.loads(SAMPLE.read_text("utf-8")) if SAMPLE.exists() else {"messages": None}
+    given, found = asked.parse_args(arguments), words()
+    written = json.loads(sample.read_text("utf-8")) if sample.exists() else {"messages": None}
     changed = differences(written, found)
     if changed and written["messages"] == VOCABULARY and not given.unreleased:
         sys.exit(
             f"{', '.join(changed)} changed: raise VOCABULARY, or say --unreleased if {VOCABULARY} was not released"
         )
-    SAMPLE.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    sample.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import uint64
 
-from streamer.calls.compiled_addresses import blank, separator, starts
+from streamer.calls.compiled_addresses import blank, separator, starts, trimmed
 from streamer.calls.compiled_hashes import Bytes, Words, siphash_bytes
 from streamer.calls.numbers import OTHER, SHORT, WITHHELD_HOST, WITHHELD_USERS, HomePlan
 from streamer.compiled import loop
@@ -69,36 +69,21 @@ def rules_of(plan: HomePlan) -> PlanRules:
 
 @loop
 def _is_word(data: Bytes, begin: int, end: int, word: Bytes, length: int) -> bool:
-    if end - begin != length:
-        return False
-    for at in range(length):
-        char = data[begin + at]
-        if 65 <= char <= 90:
-            char += 32
-        if char != word[at]:
-            return False
-    return True
+    return end - begin == length and starts(data, begin, end, word[:length])
 
 
 @loop
 def says_withheld(data: Bytes, begin: int, stop: int, end: int, rules: PlanRules) -> bool:
     """Whether the user part data[begin:stop] of the text that ends at `end` says that the number is withheld."""
-    host = stop + 1
-    while begin < stop and blank(data[begin]):
-        begin += 1
-    last = stop
-    while begin < last and blank(data[last - 1]):
-        last -= 1
+    begin, last = trimmed(data, begin, stop)
     while begin < last and data[last - 1] == 62:
         last -= 1
-    while begin < last and blank(data[last - 1]):
-        last -= 1
+    begin, last = trimmed(data, begin, last)
     for row in range(rules.users.shape[0]):
         if _is_word(data, begin, last, rules.users[row], rules.user_lengths[row]):
             return True
     if stop < end and data[stop] == 64:
-        while host < end and blank(data[host]):
-            host += 1
+        host, end = trimmed(data, stop + 1, end)
         for at in range(host, end):
             char = data[at]
             if char == 59 or char == 58 or char == 62 or char == 63 or blank(char):

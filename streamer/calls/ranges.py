@@ -12,10 +12,12 @@ import phonenumbers
 
 from streamer.calls.numbers import HomePlan
 
-_SEPARATORS: Final = str.maketrans("", "", " -./()\u00a0")
+SEPARATORS: Final = str.maketrans("", "", " -./()\u00a0")
+"""What people write between the digits of a number's beginning."""
 _CODES: Final = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _BEGINNINGS: Final = frozenset(code[:count] for code in _CODES for count in range(1, len(code) + 1))
-_LONGEST_SHORT: Final = 9
+LONGEST_SHORT: Final = 9
+"""Digits of a short number at most."""
 _MOST_DIGITS: Final = 15
 _SHOWN: Final = 40
 """Characters of a range that a reason shows."""
@@ -41,14 +43,14 @@ def ranges_of(given: Iterable[str], plan: HomePlan) -> tuple[list[str], list[str
 
 
 def _range_of(given: str, plan: HomePlan) -> str:
-    text = given.translate(_SEPARATORS)
+    text = given.translate(SEPARATORS)
     digits = text.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         raise ValueError(
             f"range {_short(given)} can never match: a range is digits, with + and the calling code before them"
         )
     if not text.startswith("+"):
-        digits = _international(given, digits, plan)
+        digits = as_international(digits, plan) or _with_code(given, digits, plan)
     if len(digits) > _MOST_DIGITS or not _has_code(digits):
         raise ValueError(
             f"range {_short(given)} can never match: +{digits} begins with no calling code, or has more than {_MOST_DIGITS} digits"
@@ -59,8 +61,13 @@ def _range_of(given: str, plan: HomePlan) -> str:
     return f"+{digits}"
 
 
-def _international(given: str, digits: str, plan: HomePlan) -> str:
-    """Digits without a plus with the calling code before them."""
+def as_international(digits: str, plan: HomePlan) -> str | None:
+    """The beginning of a number as dialled at home with the calling code before it, where the plan says that it can be nothing else.
+
+    >>> from streamer.calls.numbers import home_plan
+    >>> [as_international(digits, home_plan("KZ")) for digits in ("8701", "00447", "7701", "112")]
+    ['7701', '447', None, None]
+    """
     for prefix in plan.international:
         if digits.startswith(prefix) and len(digits) > len(prefix):
             return digits[len(prefix) :]
@@ -68,9 +75,14 @@ def _international(given: str, digits: str, plan: HomePlan) -> str:
         return plan.code + digits[len(plan.trunk) :]
     if len(digits) == plan.length and digits[0] in plan.leading:
         return plan.code + digits
+    return None
+
+
+def _with_code(given: str, digits: str, plan: HomePlan) -> str:
+    """Digits that begin with a calling code, though nothing is before it."""
     if digits.startswith(plan.code) and digits[len(plan.code) :][:1] in plan.leading:
         return digits
-    if len(digits) > _LONGEST_SHORT and not digits.startswith("0"):
+    if len(digits) > LONGEST_SHORT and not digits.startswith("0"):
         return digits
     raise ValueError(
         f"range {_short(given)} is no beginning of a number as dialled in {plan.region}: write + and the calling code"

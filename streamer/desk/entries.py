@@ -15,6 +15,7 @@ import msgspec
 from streamer.calls import codec
 from streamer.calls.events import ListEntry
 from streamer.calls.numbers import WITHHELD_PREFIX, HomePlan, is_withheld, normalise
+from streamer.calls.ranges import LONGEST_SHORT, SEPARATORS, as_international
 from streamer.desk.record import signature
 from streamer.errors import DeskError, MessageError
 from streamer.kafka.logs import LogRecord
@@ -27,7 +28,6 @@ _ONE_SIDE: Final = {
     "roaming_numbers": "called",
 }
 """Lists that are asked for one of the two numbers alone."""
-_LONGEST_SHORT: Final = 9
 
 
 def spelled(number: str, match: str, plan: HomePlan) -> str:
@@ -52,41 +52,28 @@ def _exact(number: str, plan: HomePlan) -> str:
     digits = found.removeprefix("+")
     if found.startswith("+") and not 7 <= len(digits) <= 15:
         raise DeskError(f"{number!r} is no whole number (7 to 15 digits after the +); is --match prefix meant?")
-    if found.startswith("0") and len(digits) > _LONGEST_SHORT and digits.isdigit():
+    if found.startswith("0") and len(digits) > LONGEST_SHORT and digits.isdigit():
         raise DeskError(f"{number!r} cannot be dialled in {plan.region}: no number of the plan is written so")
     return found
 
 
 def _prefix(number: str, plan: HomePlan) -> str:
-    text = "".join(char for char in number if char not in " -./()")
+    text = number.translate(SEPARATORS)
     digits = text.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         raise DeskError(f"{number!r} is no prefix: digits, with + before those of E.164")
     if not text.startswith("+"):
-        digits = _international(digits, plan)
-        text = digits
+        known = as_international(digits, plan) or (digits if len(digits) > LONGEST_SHORT else None)
+        text = digits if known is None else f"+{known}"
     bare = text.removeprefix("+")
     if text.startswith("+"):
         if bare.startswith("0") or not 1 <= len(bare) <= 15:
             raise DeskError(f"{number!r} can never match: E.164 has 1 to 15 digits and none begins with 0")
-    elif len(bare) > _LONGEST_SHORT:
+    elif len(bare) > LONGEST_SHORT:
         raise DeskError(
-            f"{number!r} can never match: without + it is a prefix of short numbers, which have at most {_LONGEST_SHORT} digits"
+            f"{number!r} can never match: without + it is a prefix of short numbers, which have at most {LONGEST_SHORT} digits"
         )
     return text
-
-
-def _international(digits: str, plan: HomePlan) -> str:
-    """Digits as dialled, as E.164 where the plan says that they can be nothing else; else as they are."""
-    for prefix in plan.international:
-        if digits.startswith(prefix) and len(digits) > len(prefix):
-            return "+" + digits[len(prefix) :]
-    national = digits.removeprefix(plan.trunk) if plan.trunk and digits.startswith(plan.trunk) else ""
-    if national and national[0] in plan.leading:
-        return f"+{plan.code}{national}"
-    if len(digits) == plan.length and digits[0] in plan.leading:
-        return f"+{plan.code}{digits}"
-    return "+" + digits if len(digits) > _LONGEST_SHORT else digits
 
 
 def entry(

@@ -170,8 +170,11 @@ class Heard:
         Is told the same.
     """
 
-    def __init__(self, tell: Callable[[KafkaError], None] | None = None) -> None:
+    def __init__(
+        self, tell: Callable[[KafkaError], None] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._tell: Final = tell
+        self._clock: Final = clock
         self._closed: float | None = None
         self.last: KafkaError | None = None
         """The last that names a broker."""
@@ -190,8 +193,8 @@ class Heard:
         elif not any(mark in str(error.str()) for mark in _HANDSHAKE):
             self._closed = None
         elif self._closed is None:
-            self._closed = time.monotonic()
-        elif time.monotonic() - self._closed > _REFUSED_S:
+            self._closed = self._clock()
+        elif self._clock() - self._closed > _REFUSED_S:
             self.refusal = KafkaError(KafkaError._SSL, error.str())  # noqa: SLF001
 
 

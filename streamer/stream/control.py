@@ -57,7 +57,7 @@ class Control:
         self._arrived = arrived
         self._wishes: queue.SimpleQueue[tuple[bool, tuple[int, ...], int]] = queue.SimpleQueue()
         self._changes: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
-        self._found: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
+        self._facts: queue.SimpleQueue[Change | int] = queue.SimpleQueue()
         self._wanted = 0
         self._reached = -1
         self._owned: set[int] = set()
@@ -79,7 +79,7 @@ class Control:
     @property
     def behind(self) -> bool:
         """Whether facts that came wait to be applied."""
-        return not self._found.empty()
+        return not self._facts.empty()
 
     def follow(self, partitions: list[int]) -> int:
         """Read the facts of these partitions too; gives the number that `reached` will have once all there is was applied."""
@@ -127,7 +127,7 @@ class Control:
         if time.monotonic() > until:
             return None
         try:
-            return self._found.get_nowait()
+            return self._facts.get_nowait()
         except queue.Empty:
             return None
 
@@ -158,19 +158,19 @@ class Control:
                         facts.remove(topic, partitions)
                 wanted = max(wanted, number)
             changes = tables.poll(5_000, _POLL_S)
-            found = facts.poll(5_000, _POLL_S) if self._found.qsize() < _WAITING else []
+            found = facts.poll(5_000, _POLL_S) if self._facts.qsize() < _WAITING else []
             self.trouble = tables.trouble or facts.trouble
             for change in changes:
                 self._changes.put(change)
             for fact in found:
-                self._found.put(fact)
+                self._facts.put(fact)
             if tables.at_end and not begun:
                 begun = True
                 self._changes.put(0)
                 self._arrived()
             if tables.at_end and facts.at_end and told < wanted:
                 told = wanted
-                self._found.put(told)
+                self._facts.put(told)
                 self._arrived()
             elif changes or found:
                 self._arrived()

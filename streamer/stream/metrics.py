@@ -255,10 +255,10 @@ class Metrics:
                 counted[by_operator, (self.operator(name),)] += times
         for operator, delay_ms in outcomes.delays.items():
             self._clock(self.operator(operator), delay_ms / 1000)
-        self.waited(outcomes)
+        self.count_said(outcomes)
 
-    def waited(self, outcomes: Any) -> None:
-        """Count what came of calls that had to wait, and blocks and reasons, be they of a batch or of revisions alone."""
+    def count_said(self, outcomes: Any) -> None:
+        """Count blocks, reasons and what came of calls that had to wait, be they of a batch or of revisions alone."""
         counted = self._counted
         for came, n in outcomes.came.items():
             counted[self.awaiting, (came,)] += n

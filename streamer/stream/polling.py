@@ -147,7 +147,7 @@ class Poller:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        if self._session.silent(now) or self._session.anew is not None:
+        if self._session.ran_out(now) or self._session.anew is not None:
             self._start_over()
             return
         self._session.alive_at = now
@@ -221,7 +221,7 @@ class Poller:
         until = time.monotonic() + self._settings.drain_s
         while not self._abandoned:
             now = time.monotonic()
-            if self._session.silent(now):
+            if self._session.ran_out(now):
                 self._forget()  # partitions that stay have to be read again too
             self._session.alive_at = now
             self._settle()

@@ -177,7 +177,7 @@ class Scoring:
                 await self._revise(self.judge.tick(partition, due[partition]), held_until)
 
     async def _revise(self, outcomes: Outcomes, held_until: Callable[[], float]) -> None:
-        self.metrics.waited(outcomes)
+        self.metrics.count_said(outcomes)
         if outcomes.revisions:
 
             def delivered() -> None:

@@ -26,8 +26,8 @@ class Session:
         """When it ends, unless the worker is alive before."""
         return self.alive_at + self._seconds
 
-    def silent(self, now: float) -> bool:
-        """Whether it ended unnoticed."""
+    def ran_out(self, now: float) -> bool:
+        """Whether it ended unnoticed; if so, that is why the group has to be joined anew."""
         if now < self.until:
             return False
         self.anew = f"silent for {now - self.alive_at:.1f} s, longer than the session of {self._seconds:.1f} s"

@@ -518,9 +518,9 @@ def test_a_revision_counts_as_a_block_of_its_operator_and_trunk_and_as_no_second
         if restored:
             ticking.import_state(partition, held.export(partition))
         outcomes = ticking.tick(partition, NOW + 2_000)
-        shown.waited(outcomes)
+        shown.count_said(outcomes)
         ticking.delivered(outcomes.revisions)
-        shown.waited(ticking.tick(partition, NOW + 2_100))
+        shown.count_said(ticking.tick(partition, NOW + 2_100))
     shown.show()
 
     def value(name, **labels):

@@ -95,11 +95,10 @@ def test_a_file_that_holds_no_certificate_is_told(tmp_path: Path) -> None:
         admin(load(security_protocol="SSL", ssl_ca=tmp_path / "ca.pem"))
 
 
-def test_brokers_that_go_down_are_no_refusal_and_a_port_without_tls_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_brokers_that_go_down_are_no_refusal_and_a_port_without_tls_is_one() -> None:
     now = 0.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
     broken = KafkaError(KafkaError._TRANSPORT, "SSL handshake failed: Disconnected")
-    heard = Heard()
+    heard = Heard(clock=lambda: now)
     heard(broken)
     now = 5.0
     heard(KafkaError(KafkaError._TRANSPORT, "Connection refused"))
