@@ -72,7 +72,9 @@ class Settings(BaseSettings):
 
     # the worker
     batch_records: int = Field(500, ge=1, le=10_000, description="most records of one batch")
-    linger_ms: float = Field(1.0, ge=0, le=100, description="how long a poll waits for company, when many records come")
+    linger_ms: int = Field(
+        1, ge=0, le=100, description="how long a poll waits for company at most, when many records come, ms"
+    )
     batch_timeout_s: float = Field(
         60.0, gt=0, le=3_600, description="a batch that is not finished by then stops the worker"
     )

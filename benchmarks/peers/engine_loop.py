@@ -39,8 +39,9 @@ def main() -> None:
             producer.poll(0)
             continue
         polled = [first, *consumer.consume(most - 1, 0)]
-        if len(polled) < most // 2 and pace.company_comes(time.monotonic()):
-            time.sleep(linger_s)
+        wanted = min(pace.company(time.monotonic()), most // 2)
+        if len(polled) < wanted:
+            polled += consumer.consume(wanted - len(polled), linger_s)
             polled += consumer.consume(most - len(polled), 0)
         pace.arrived(len(polled))
         spans: dict[int, list[Message]] = {}

@@ -51,7 +51,7 @@ class Batch:
 def by_place(
     polled: list[Any], positions: dict[Place, int], end: Callable[[Place], int], hear: Callable[[Any], None]
 ) -> dict[Any, dict[Any, list[Any]]]:
-    """The records of each topic and partition that are due; what has an error is told to `hear`, once these are taken.
+    """The records of each topic and partition that are due; errors among them are told to `hear`.
 
     `positions` holds the offset that is due next in each partition of ours, and moves on. Left out are records of other
     partitions, and what librdkafka gives a second time: it notes what an application has taken a moment after it gave it,
@@ -76,7 +76,7 @@ def by_place(
                 positions[topic, partition] = records[-1].offset() + 1
                 found.setdefault(topic, {}).setdefault(partition, []).extend(records)
     for record in told:
-        hear(record)
+        hear(record.error())
     return found
 
 

@@ -102,6 +102,8 @@ class Control:
 
         Where history is replayed (`clamp` is off) a fact may be of any time.
         """
+        if self._changes.empty() and self._facts.empty():
+            return 0
         applied, now_ms, until = 0, int(time.time() * 1000), time.monotonic() + _MOMENT_S
         while (change := self._next(until)) is not None:
             if isinstance(change, int):

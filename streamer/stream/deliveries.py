@@ -30,9 +30,9 @@ from streamer.settings import Settings
 
 log = logging.getLogger("streamer.deliveries")
 
-_LOOK_S: Final = 0.005
+_LOOK_S: Final = 0.02
 """Between looks of the thread; it leaves out what comes within `_PASSING_S` of somebody else's."""
-_PASSING_S: Final = 0.002
+_PASSING_S: Final = 0.01
 """Between two looks of whoever sends: each lets the interpreter go, which costs as much as sending ten messages."""
 _ROOM_S: Final = 0.002
 LATE_S: Final = 3.0

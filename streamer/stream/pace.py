@@ -26,9 +26,10 @@ class Pace:
         """Count what a poll brought."""
         self._arrived += records
 
-    def company_comes(self, now: float) -> bool:
-        """Whether so many records arrive that waiting for the next ones spares more than it costs; `now` is monotonic, s."""
+    def company(self, now: float) -> int:
+        """Records that a poll waits for, since so many come within the linger; 0 where too few do. `now` is monotonic, s."""
         if now - self._since >= MEASURED_S:
             self._a_second = self._arrived / (now - self._since)
             self._since, self._arrived = now, 0
-        return self._a_second * self._linger_s >= COMPANY
+        expected = round(self._a_second * self._linger_s)
+        return expected if expected >= COMPANY else 0

@@ -23,7 +23,6 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import TopicPartition
 
 from streamer.errors import TransportError
-from streamer.kafka.asking import is_end
 from streamer.kafka.clients import consumer
 from streamer.kafka.topics import Place
 from streamer.settings import Settings
@@ -125,7 +124,6 @@ class Poller:
         own: dict[str, Any] = {"error_cb": self._lookout.hear, "on_commit": self.offsets.confirm}
         # Where a new group begins `Arrivals` says; whoever comes too late goes on with the oldest record that is left.
         own["auto.offset.reset"] = "earliest"
-        own["enable.partition.eof"] = True
         client = consumer(self._settings, self._settings.group, **own)
         client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         return client
@@ -162,27 +160,20 @@ class Poller:
         self._lookout.check()
         if first is None or first.error() is not None:
             if first is not None:
-                self._hear(first)  # an end, mostly: the records that come next still wait for company
+                self._lookout.hear(first.error())
             return
         most = self._settings.batch_records
         batch: list[Any] = [first, *self._client.consume(most - 1, 0)]
-        if len(batch) < most // 2 and self._pace.company_comes(now):
-            time.sleep(self._settings.linger_ms / 1000)
+        wanted = min(self._pace.company(now), most // 2)
+        if len(batch) < wanted:
+            batch += self._client.consume(wanted - len(batch), self._settings.linger_ms / 1000)
             batch += self._client.consume(most - len(batch), 0)
-        found = by_place(batch, self.positions, self._end, self._hear)
+        found = by_place(batch, self.positions, self._end, self._lookout.hear)
         if found:
             self._lookout.trouble = None
         for topic, spans in found.items():
             self._pace.arrived(sum(map(len, spans.values())))
             self._hand_over("records", topic, spans)
-
-    def _hear(self, told: Any) -> None:
-        """What came without a record."""
-        place = told.topic(), told.partition()
-        if not is_end(told.error()):
-            self._lookout.hear(told.error())
-        elif place in self.positions:
-            self.offsets.gaps.ended(place, self.positions[place], told.offset())
 
     def _moving(self) -> set[Place]:
         return self.positions.keys() - self.arrivals.resting
@@ -208,8 +199,15 @@ class Poller:
         self.offsets.commit(self._client, self.positions, self.epoch)
         self._lookout.look(self._client, now)
         self._watchdog.look(self._in_flight, now, held_up=self.trouble is not None or self._held_up())
+        self._look_behind()
         lags = {place: self.offsets.lag(place, self._end(place)) for place in self.positions}
         self.lags = {place: lag for place, lag in lags.items() if lag is not None}
+
+    def _look_behind(self) -> None:
+        """What is passed over and never given, markers of transactions, moves the client's own position alone."""
+        for at in self._client.position([TopicPartition(*place) for place in self.positions]):
+            place = at.topic, at.partition
+            self.offsets.gaps.ended(place, self.positions[place], at.offset)
 
     # -- partitions come and go ------------------------------------------------------------------------------------
 

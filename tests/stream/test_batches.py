@@ -37,17 +37,14 @@ def test_a_log_that_was_cut_off_is_read_anew():
     assert positions == {("calls", 0): 9}
 
 
-def test_what_came_without_a_record_is_told_when_the_records_before_it_are_taken():
+def test_an_error_between_records_is_told_and_no_record():
     positions, told = {("calls", 0): 1}, []
-    end = Message(topic="calls", partition=0, offset=4, error=KafkaError(KafkaError._PARTITION_EOF))
-    found = by_place(
-        [record(0, 1), record(0, 2), end, record(0, 4)],
-        positions,
-        lambda _: 4,
-        lambda one: told.append((one, dict(positions))),
-    )
+    error = KafkaError(KafkaError._ALL_BROKERS_DOWN)
+    came = Message(topic="calls", partition=0, offset=4, error=error)
+    found = by_place([record(0, 1), record(0, 2), came, record(0, 4)], positions, lambda _: 4, told.append)
     assert offsets(found) == {0: [1, 2, 4]}
-    assert told == [(end, {("calls", 0): 5})]
+    assert told == [error]
+    assert positions == {("calls", 0): 5}
 
 
 def test_a_gap_ends_with_the_next_record():

@@ -237,7 +237,7 @@ def pack(data):
     return tuple(sorted(shape(flaw) for flaw in found.flaws))
 
 
-SETTINGS = b'bootstrap = "k:9092"\npartitions = 48\nretention_h = { calls = 48 }\nbegin_empty = true\nlinger_ms = 0.5\nhome = "GB"\n'
+SETTINGS = b'bootstrap = "k:9092"\npartitions = 48\nretention_h = { calls = 48 }\nbegin_empty = true\nlinger_ms = 2\nhome = "GB"\n'
 PROGRESS = msgspec.json.encode(
     progress.Progress(progress.FORM, False, 1, 2, [progress.Input("a.csv", 3, "d")],
                       msgspec.json.decode(msgspec.json.encode(dict.fromkeys(progress.Terms.__struct_fields__, "a") | dict.fromkeys(
