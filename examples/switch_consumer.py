@@ -80,13 +80,13 @@ class Events:
         self._rest = b""
         self.ended = False
 
-    def read(self) -> Iterator[dict[str, Any]]:
-        """Events that have come, up to a buffer's worth: verdicts have their turn between."""
+    def read(self) -> Iterator[Any]:
+        """What has come, up to a buffer's worth: verdicts have their turn between."""
         if not self.ended and select.select([0], [], [], 0)[0]:
             got = os.read(0, 65_536)
             self.ended = not got
-            *lines, self._rest = (self._rest + got).split(b"\n")
-            for line in lines:
+            *lines, self._rest = (self._rest + (got or b"\n")).split(b"\n")
+            for line in filter(None, lines):
                 try:
                     yield orjson.loads(line)
                 except orjson.JSONDecodeError as error:
@@ -128,6 +128,8 @@ def main() -> int:
                 publisher.publish(seen(event, obedience, given.operator))
             except KeyError as missing:
                 print(f"not understood: no {missing} in {event}", file=sys.stderr)
+            except (TypeError, ValueError, AttributeError) as error:
+                print(f"not understood: {error}: {event}", file=sys.stderr)
         for decision in verdicts.read(0.005):
             tell(obedience.verdict(decision, now_ms()))
         for said in obedience.expire(now_ms()):
@@ -152,6 +154,7 @@ def plan_for(given: argparse.Namespace) -> Plan:
 def seen(event: dict[str, Any], obedience: Obedience, operator: str) -> dict[str, Any]:
     """Take in what the switch saw, say at once what is known of it, and give what is to be published."""
     event = {"at": now_ms(), "operator": operator, **event}
+    event["caller"] = event.get("caller") or ""  # so many a switch writes a withheld number
     if event["type"] == "setup":
         said = obedience.setup(event, now_ms())
         tell(said)

@@ -25,7 +25,7 @@ _COUNTED: Final = """
 # What is counted over all partitions
 Some detectors judge by signals, which tell of called numbers, trunks, blocks of numbers and own lines that stand out over all
 partitions, and cases are made of these ([cases.md](cases.md)). From when on things count and are told of is policy too:
-`streamer policy set counting.burst_callers=6`. Scorers count by the limits in force at each record, whoever merges their counts
+`streamer policy set counting.burst_callers=6 --by WHO --why TEXT`. Scorers count by the limits in force at each record, whoever merges their counts
 by those in force when they come. Limits of what is told of decide what detectors and cases can see at all: none of these finds
 anything on a subject below them.
 

@@ -10,7 +10,7 @@ import typer
 
 from streamer.kafka import install, topics
 from streamer.kafka.broker import DEFAULT_FOLDER, DEFAULT_HEAP, DEFAULT_PORT, BrokerStatus, LocalBroker
-from streamer.settings import load
+from streamer.settings import Settings, load
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -54,7 +54,7 @@ def start(
     typer.echo(_line(status))
     if create_topics:
         try:
-            created = topics.ensure(settings.model_copy(update=_plain(status)))
+            created = topics.ensure(settings.model_copy(update=plain(status)))
         except BaseException:
             broker.stop()
             raise
@@ -92,9 +92,11 @@ def lock() -> None:
     typer.echo(install.lock(), nl=False)
 
 
-def _plain(found: BrokerStatus) -> dict[str, object]:
+def plain(found: BrokerStatus) -> dict[str, object]:
     """Settings for the local broker: TLS, SASL and replicas that are set are for another cluster."""
-    return {"bootstrap": found.address, "security_protocol": "PLAINTEXT", "replication": 1}
+    of_another = [name for name in Settings.model_fields if name.startswith(("sasl_", "ssl_"))]
+    nothing = dict.fromkeys([*of_another, "min_insync_replicas"])
+    return {**nothing, "bootstrap": found.address, "security_protocol": "PLAINTEXT", "replication": 1}
 
 
 def _line(found: BrokerStatus, *, answers: bool = True) -> str:

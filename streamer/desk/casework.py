@@ -20,6 +20,7 @@ from streamer.kafka.logs import LogRecord, read
 from streamer.kafka.sending import Outgoing, exchange
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
+from streamer.signals.casebook import STILL_MS
 
 MOST_CALLS: Final = 100
 """Calls of a case that are looked for."""
@@ -158,9 +159,11 @@ def _read(decode: Callable[[bytes], _T], record: LogRecord) -> _T | None:
 
 
 def _is_about(proof: _Proof, case: Case, plan: HomePlan) -> bool:
-    """Whether a call is one of the case's subject, of the time between its first and its last one."""
+    """Whether a call is one of the case's subject, between its first one and a day after the last that its newest record tells of:
+    a case that goes on says so once a day.
+    """
     kind, _, name = case.subject.partition("/")
-    if not _first(case) <= proof.decision.at <= case.heard_at:
+    if not _first(case) <= proof.decision.at <= case.heard_at + STILL_MS:
         return False
     if kind == "callee":
         return normalise(proof.decision.callee, plan) == name

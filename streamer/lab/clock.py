@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from streamer.errors import MessageError, ReplayError
+from streamer.lab import floats
 
 Instant = Callable[[str], int]
 
@@ -35,7 +36,7 @@ def zone_of(name: str) -> tzinfo:
 def instant(form: str, zone: str, name: str) -> Instant:
     """A reader of times written in `form`: ``iso`` (ISO 8601), ``s`` or ``ms`` since 1970, else a pattern of strptime.
 
-    A time that says its own zone is taken at its word. Mapping `name` is named when the zone is unknown (`ReplayError`);
+    A time that says its own zone is taken at its word; one in figures with an exponent was shortened, and is none. Mapping `name` is named when the zone is unknown (`ReplayError`);
     the reader raises `MessageError` for what is no time.
 
     >>> instant("iso", "+05:00", "x")("2025-11-24 08:00:00")
@@ -46,7 +47,7 @@ def instant(form: str, zone: str, name: str) -> Instant:
 
         def count(text: str) -> int:
             try:
-                return round(float(text) * factor)
+                return round(float(floats.whole(text)) * factor)
             except (ValueError, OverflowError):
                 raise MessageError("wrong_type", f"no time in {form}: {text!r}") from None
 

@@ -227,7 +227,7 @@ def _content(row: Row, name: str) -> str:
 
 def _milliseconds(text: str, unit: Unit, what: str) -> int:
     try:
-        value = float(text) * (1000 if unit == "s" else 1)
+        value = float(text or 0) * (1000 if unit == "s" else 1)
     except ValueError:
         raise MessageError("wrong_type", f"{what} is no number: {text!r}") from None
     if not 0 <= value <= 2_678_400_000:

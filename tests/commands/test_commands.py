@@ -9,9 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import click
 import pytest
-from typer.main import get_command
 
 from streamer import commands, versions
 from streamer.doctor import cluster
@@ -81,14 +79,21 @@ def test_a_mistyped_setting_is_told_apart_from_a_bug():
 
 def tree(command, *words):
     """Every command that does something, with the words that call it; hidden ones are for whoever works on the package."""
-    if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            yield from tree(command.get_command(click.Context(command), name), *words, name)
+    if hasattr(command, "commands"):
+        for name, beneath in command.commands.items():
+            yield from tree(beneath, *words, name)
     elif not command.hidden:
         yield words, command
 
 
-@pytest.mark.parametrize(("words", "command"), [*tree(get_command(commands.app))], ids=lambda given: " ".join(given) if isinstance(given, tuple) else "")  # fmt: skip
+ALL = [found for name in commands.COMMANDS for found in tree(commands.load(name), name)]
+
+
+def test_commands_are_found_at_any_depth():
+    assert {("worker",), ("policy", "mode"), ("cases", "export")} <= {words for words, _ in ALL}
+
+
+@pytest.mark.parametrize(("words", "command"), ALL, ids=lambda given: " ".join(given) if isinstance(given, tuple) else "")  # fmt: skip
 def test_help_has_an_example_of_every_command(words, command):
     assert command.epilog is not None
     assert re.search(rf"^Examples?: .*\bstreamer {' '.join(words)}\b", command.epilog)

@@ -30,6 +30,8 @@ CALLS = [
     proof("another-operator", RANGE + "1234", trunk="small", operator="op-b"),
     proof("another-range", "+77272561234", trunk="small"),
     proof("own", RANGE + "1234", "own_line"),
+    proof("since", RANGE + "1234", trunk="small", at=AT + 80_000_000),
+    proof("long-since", RANGE + "1234", trunk="small", at=AT + 90_000_000),
     proof("too-early", RANGE + "1234", trunk="small", at=AT - 3_700_000),
     proof("shares", LINES[1], "own_line"),
     proof("spoofed", LINES[1], trunk="small"),
@@ -38,7 +40,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("subject", "more", "expected"), [
-    (f"campaign/op-a/small/{RANGE}", {}, {"over", "over-2"}),
+    (f"campaign/op-a/small/{RANGE}", {}, {"over", "over-2", "since"}),
     (f"campaign/op-a/of/two/{RANGE}", {}, {"of-two"}),
     (f"campaign/{RANGE}", {"operators": []}, {"own"}),
     ("imei/35", {"lines": LINES}, {"shares"}),

@@ -178,15 +178,19 @@ def test_a_call_that_no_worker_judges_passes_and_its_late_verdict_is_ignored(kaf
 
 def test_calls_pass_while_there_are_no_brokers(make_unreachable):
     with Switch(make_unreachable, "--timeout-ms", "100") as switch:
-        switch.process.stdin.write(b'{broken\n{"type":"setup","call_id":"half"}\n')
-        switch.setup("alone", "+77030000001")
-        told = switch.told("alone")
-        assert (told["do"], told["why"]) == ("pass", "no_verdict")
+        switch.process.stdin.write(b'{broken\n{"type":"setup","call_id":"half"}\n[1]\n\n')
+        switch.setup("no-callee", "+77030000001", callee=None)
+        for call_id, caller in (("alone", "+77030000001"), ("hidden", None)):
+            switch.setup(call_id, caller)
+            told = switch.told(call_id)
+            assert (told["do"], told["why"]) == ("pass", "no_verdict")
+        last = {"type": "setup", "call_id": "last", "caller": "1", "callee": "+77272345678", "ingress": "subscriber"}
+        switch.process.stdin.write(orjson.dumps(last))
         code, counts = switch.end()
-        assert (code, counts) == (0, {"no_verdict": 1})
+        assert (code, counts) == (0, {"no_verdict": 3})
     assert "the brokers do not answer; calls pass until they do\n" in switch.log
     assert "no emergency numbers are known: no call is answered from the cache; give --home\n" in switch.log
-    assert sum(line.startswith("not understood: ") for line in switch.log) == 2
+    assert sum(line.startswith("not understood: ") for line in switch.log) == 4
 
 
 @pytest.fixture

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from streamer.commands.broker import app
+from streamer.commands.broker import app, plain
 from streamer.errors import BrokerError
 from streamer.kafka import install
-from streamer.kafka.broker import LocalBroker, free_port, is_free
+from streamer.kafka.broker import BrokerStatus, LocalBroker, free_port, is_free
 from streamer.kafka.broker_config import server_properties
 from streamer.kafka.install import Jar, find_java
 from streamer.kafka.processes import alone, born, is_alive
-from streamer.kafka.topics import Topics
-from streamer.settings import load
+from streamer.kafka.topics import Topics, ensure
+from streamer.settings import Settings, load
 
 
 @pytest.fixture
@@ -360,3 +360,15 @@ def test_every_command_has_help_with_an_example() -> None:
     for arguments in ([], ["start"], ["status"], ["stop"]):
         shown = runner.invoke(app, [*arguments, "--help"]).output
         assert "Example: streamer broker" in shown
+
+
+@pytest.mark.broker
+def test_topics_are_made_though_the_settings_are_those_of_a_cluster_with_tls_and_replicas(
+    kafka_settings: Settings, tmp_path: Path
+) -> None:
+    of_another = load(
+        prefix=f"{kafka_settings.prefix}own.", security_protocol="SASL_SSL", sasl_username="a", sasl_password="b",
+        ssl_ca=tmp_path / "ca.pem", replication=3, min_insync_replicas=2,
+    )  # fmt: skip
+    here = BrokerStatus(running=True, folder=tmp_path, address=kafka_settings.bootstrap)
+    assert ensure(of_another.model_copy(update=plain(here)))

@@ -45,6 +45,12 @@ def test_what_is_no_time_is_refused(form, text):
     assert refused.value.reason == "wrong_type"
 
 
+def test_a_time_that_a_spreadsheet_shortened_is_none():
+    for form in ("s", "ms"):
+        with pytest.raises(MessageError, match="exponent"):
+            instant(form, "UTC", "m")("1.76395E+12")
+
+
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc", "+25:00", ""])
 def test_an_unknown_zone_is_told_with_the_mapping(zone):
     with pytest.raises(ReplayError, match="mapping m: no time zone"):

@@ -211,6 +211,13 @@ def test_floating_point_changes_no_number_pseudonym_or_cause_and_words_stay_as_t
         assert error.value.column == name
 
 
+def test_times_that_an_unanswered_call_lacks_are_none(written):
+    mapping = written(times='talk = "{t}"\nring = "{r}"', rest='[end]\ncause = "{c}"')
+    unanswered, zero = (mapping.events(row(t=none, r=none, c="19")) for none in ("", "0"))
+    assert unanswered == zero
+    assert [type(event).__name__ for event in unanswered] == ["Setup", "End"]
+
+
 @pytest.mark.parametrize(
     ("given_", "message", "column"),
     [
