@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer as Client
@@ -34,7 +34,7 @@ class Arrivals:
 
     def __init__(self, settings: Settings) -> None:
         self._from_start = settings.start_at == "earliest"
-        self._woken: collections.deque[tuple[int, Place]] = collections.deque()
+        self._woken: collections.deque[tuple[int, Place, int]] = collections.deque()
         self.resting: set[Place] = set()
 
     def begin(self, client: Client, partitions: list[TopicPartition]) -> dict[Place, Origin]:
@@ -71,37 +71,39 @@ class Arrivals:
             found[place.topic, place.partition] = Origin(offset, place.metadata or "", place.offset >= 0)
         return found
 
-    def wake(self, places: Iterable[Place], epoch: int) -> None:
-        """Their state is there: let their records come, unless they have gone meanwhile. From any thread."""
-        self._woken.extend((epoch, place) for place in places)
+    def wake(self, places: Mapping[Place, int], epoch: int) -> None:
+        """Their state is there: let their records come from these offsets on, unless they have gone meanwhile. From any thread."""
+        self._woken.extend((epoch, place, offset) for place, offset in places.items())
 
-    def woken(self, epoch: int) -> list[Place]:
-        """What was woken, rests no more and has to be resumed."""
-        found = []
+    def woken(self, epoch: int) -> dict[Place, int]:
+        """What was woken, rests no more and has to be resumed, and where."""
+        found = {}
         while self._woken:
-            of, place = self._woken.popleft()
+            of, place, offset = self._woken.popleft()
             if of == epoch and place in self.resting:
                 self.resting.discard(place)
-                found.append(place)
+                found[place] = offset
         return found
 
-    def resume(self, client: Client, epoch: int, positions: Mapping[Place, int], *, held: bool) -> None:
-        """Let the records of what was woken come, from these positions on; with `held` whoever paused all resumes all."""
-        for place in self.woken(epoch):
+    def resume(self, client: Client, epoch: int, *, held: bool) -> dict[Place, int]:
+        """Let the records of what was woken come, and give from where on; with `held` whoever paused all resumes all."""
+        found = self.woken(epoch)
+        for place, offset in list(found.items()):
             try:
                 # Else it would go on behind what was taken in an earlier tenure, in the moment in which that one ended.
-                client.seek(TopicPartition(*place, positions[place]))
+                client.seek(TopicPartition(*place, offset))
             except KafkaException:  # librdkafka has not got to begin with it
                 self.resting.add(place)
-                self.wake([place], epoch)
+                self.wake({place: found.pop(place)}, epoch)
                 continue
             if not held:
                 client.resume([TopicPartition(*place)])
+        return found
 
     def forget(self, places: Collection[Place]) -> None:
         """They are gone, and who woke them meant a tenure that is over: they may be gained again within the same epoch."""
         self.resting -= set(places)
         for _ in range(len(self._woken)):  # other threads may add to it meanwhile
-            epoch, place = self._woken.popleft()
-            if place not in places:
-                self._woken.append((epoch, place))
+            woken = self._woken.popleft()
+            if woken[1] not in places:
+                self._woken.append(woken)

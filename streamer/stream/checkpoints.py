@@ -47,8 +47,8 @@ class Checkpoints:
 
     Attributes
     ----------
-    restored, taken_in : int
-        Partitions restored and rows of callers taken in, since the start.
+    restored, taken_in, lost_records : int
+        Partitions restored, rows of callers taken in, and records judged that logs of calls lost again, since the start.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Checkpoints:
         topics = Topics(settings)
         self._calls, self._decisions = topics.calls, topics.decisions
         self._held: dict[int, Held] = {}
-        self.restored = self.taken_in = 0
+        self.restored = self.taken_in = self.lost_records = 0
         self._keeping: _Keeping | None = None
         if isinstance(judge, KeepsState):
             log_of_state = StateLog(settings, judge.pieces, self._offer, fail)
@@ -88,7 +88,7 @@ class Checkpoints:
             if self._keeping is not None:
                 self._keeping.restorer.ask(held.wish)
             else:
-                held.restored = Restored(held.wish, [], {}, 0, 0)
+                held.restored = Restored(held.wish, [], {}, 0, 0, held.position)
 
     def left(self, partitions: Iterable[int], done: Callable[[], None]) -> None:
         """Partitions go to others: save what is not saved; `done` is called when that is offered to be committed."""
@@ -186,10 +186,14 @@ class Checkpoints:
     def _complete(self, held: Held, part: Restored) -> None:
         held.restored = part
         held.said = part.said
+        held.newest_ms = part.newest_ms
+        self.lost_records += max(held.position - part.begin, 0)
+        held.position = part.begin
+        held.answered = min(held.answered, part.end)
         if part.rolled:
             held.whole = False
             held.next_bucket = min(part.rolled, key=lambda bucket: (part.rolled[bucket], bucket))
-            held.saved = held.position
+            held.saved = part.wish.origin.offset
         if not part.wish.origin.metadata:  # whoever goes on here before there is a checkpoint shall know what was said
             self._offer(part.wish.partition, part.wish.epoch, held.position, written(Pointer([], part.said)))
         self.restored += 1
@@ -206,7 +210,7 @@ class Checkpoints:
                     self._keeping.state.watch(number)
                     self._keeping.log.begin(number, restored.spans, restored.rolled)
                 log.info("partition %d goes on at %d", number, held.position)
-                self._poller().arrivals.wake([(self._calls, number)], held.wish.epoch)
+                self._poller().arrivals.wake({(self._calls, number): held.position}, held.wish.epoch)
 
     # -- copies --------------------------------------------------------------------------------------------
 
@@ -218,6 +222,7 @@ class Checkpoints:
                 held.position = records[-1].offset() + 1
                 appended_ms = records[-1].timestamp()[1]
                 held.clock.met(appended_ms)
+                held.newest_ms = max(held.newest_ms, appended_ms)
                 behind = now_s - appended_ms / 1000 > _BEHIND_S
                 held.copy_after = COPY_AFTER_BEHIND if behind else COPY_AFTER
 
@@ -276,6 +281,7 @@ class Checkpoints:
         if held.position >= held.answered:  # else what was said of records to come lies before what this worker says
             held.said = max(held.said, self._deliveries.reached((self._decisions, number)))
         held.order = Order(number, held.wish.epoch, held.position, held.said, copied, done)
+        held.order.newest_ms = held.newest_ms
         held.saved, held.copied_at = held.position, held.order.copied_at
         log_of_state.write(held.order)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from confluent_kafka import Consumer as Client
+from confluent_kafka import TopicPartition
+
 from streamer.kafka.topics import Place
 
 
@@ -10,6 +15,12 @@ class Gaps:
 
     def __init__(self) -> None:
         self._found: dict[Place, tuple[int, int]] = {}
+
+    def look(self, client: Client, positions: Mapping[Place, int]) -> None:
+        """What is passed over and never given, markers of transactions, moves the client's own position alone."""
+        for at in client.position([TopicPartition(*place) for place in positions]):
+            place = at.topic, at.partition
+            self.ended(place, positions[place], at.offset)
 
     def ended(self, place: Place, position: int, end: int) -> None:
         """The consumer, which takes `position` next, came to the end of the log there."""

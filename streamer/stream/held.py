@@ -24,6 +24,7 @@ class Held:
         self.facts = 0  # see `Control.follow`
         self.restored: Restored | None = None
         self.clock = LogClock()
+        self.newest_ms = -1  # when the latest of all records judged was appended
         self.awake = False
         self.since = time.monotonic()
         self.whole = True  # what the next copy has to be

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from streamer.errors import TransportError
 from streamer.kafka.asking import Missing
@@ -15,19 +15,29 @@ from streamer.kafka.clients import FINAL_ERRORS
 log = logging.getLogger("streamer.lookout")
 
 
+_NOT_THERE: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001 - librdkafka's own errors are named so
+
+
 class Lookout:
-    """Hears librdkafka's errors. `trouble` is what it is retrying at the moment, or None."""
+    """Hears librdkafka's errors. `trouble` is what it is retrying at the moment, or None; `astray` says that a record which is due
+    next is not there.
+    """
 
     def __init__(self, topics: list[str]) -> None:
         self._topics = topics
         self._final: str | None = None
         self._missing = Missing()
         self.trouble: str | None = None
+        self.astray = False
 
     def hear(self, error: Any) -> None:
         """An error of a broker or a partition; called while the consumer is polled."""
         if error.fatal() or error.code() in FINAL_ERRORS:
             self._final = error.str()
+            return
+        if error.code() == _NOT_THERE:
+            self.astray = True
+            log.warning("a record that is due is not there: %s", error.str())
             return
         if self.trouble is None:
             log.warning("trouble with the brokers, trying again: %s", error.str())

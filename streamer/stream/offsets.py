@@ -12,7 +12,6 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streamer.kafka.topics import Place
-from streamer.stream.arrivals import Origin
 from streamer.stream.batches import Batch
 from streamer.stream.gaps import Gaps
 
@@ -53,7 +52,7 @@ class Offsets:
     """
 
     def __init__(self, checkpointed: bool = False) -> None:
-        self._checkpointed = checkpointed
+        self.checkpointed = checkpointed
         self.heard: Callable[[int, int], None] | None = None
         self.gaps = Gaps()
         self._done: dict[Place, int] = {}
@@ -61,10 +60,9 @@ class Offsets:
         self._offers: collections.deque[Offered] = collections.deque()
         self._ready: dict[Place, list[Offered]] = {}
 
-    def begin(self, origins: Mapping[Place, Origin]) -> None:
-        """Partitions were gained, all before their origins is finished."""
-        for place, origin in origins.items():
-            self._done[place] = origin.offset
+    def begin(self, offsets: Mapping[Place, int]) -> None:
+        """Partitions go on at these offsets: all before them is finished."""
+        self._done |= offsets
 
     def offer(self, offered: Offered) -> None:
         """A checkpoint is written. From any thread."""
@@ -84,9 +82,10 @@ class Offsets:
             self._ready.pop(place, None)
             self.gaps.forget(place)
 
-    def lag(self, place: Place, end: int) -> int | None:
-        """Records between what is finished and the end of the log; None where either is not known (a negative end)."""
-        return max(end - self.gaps.behind(place, self._done[place]), 0) if end >= 0 and place in self._done else None
+    def lags(self, ends: Mapping[Place, int]) -> dict[Place, int]:
+        """Records between what is finished and the end of each log, where both are known (no negative end)."""
+        done = {place: self.gaps.behind(place, self._done[place]) for place in ends if place in self._done}
+        return {place: max(ends[place] - offset, 0) for place, offset in done.items() if ends[place] >= 0}
 
     def commit(self, client: Client, owned: Collection[Place], epoch: int) -> None:
         """Begin to commit what moved; `confirm` hears how it went."""
@@ -126,7 +125,7 @@ class Offsets:
             log.log(level, "offsets not committed: %s", refused.str())
 
     def _moved(self, owned: Collection[Place], epoch: int) -> list[TopicPartition]:
-        if self._checkpointed:
+        if self.checkpointed:
             return self._covered(owned, epoch)
         return [
             TopicPartition(*place, offset)

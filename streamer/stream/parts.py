@@ -41,6 +41,8 @@ class SaidSince(NamedTuple):
 class Restored(NamedTuple):
     """All of a partition was handed over. `spans` and `rolled` see `streamer.stream.state_log.StateLog.begin`; nothing that
     answers a record from the origin on lies before `said`; `end` is the offset after the last record that was there by then.
+    Its records come from `begin` on: the origin, unless the log lost records. `newest_ms` is when the newest of those judged was
+    appended, ms since 1970, -1 where that is not known.
     """
 
     wish: Wish
@@ -48,6 +50,8 @@ class Restored(NamedTuple):
     rolled: dict[int, int]
     said: int
     end: int
+    begin: int
+    newest_ms: int = -1
 
 
 class Emptied(NamedTuple):

@@ -122,8 +122,8 @@ class Poller:
 
     def _join(self) -> Client:
         own: dict[str, Any] = {"error_cb": self._lookout.hear, "on_commit": self.offsets.confirm}
-        # Where a new group begins `Arrivals` says; whoever comes too late goes on with the oldest record that is left.
-        own["auto.offset.reset"] = "earliest"
+        # Where a new group begins `Arrivals` says, and where state is kept `Restorer` says what is gone on with otherwise.
+        own["auto.offset.reset"] = "error" if self.offsets.checkpointed else "earliest"
         client = consumer(self._settings, self._settings.group, **own)
         client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         return client
@@ -149,11 +149,14 @@ class Poller:
             self._start_over()
             return
         self._session.alive_at = now
+        if self._lookout.astray:
+            self._rejoin()
+            return
         self._settle()
         if now - self._second_at >= COMMIT_EVERY_S:
             self._second_at = now
             self._each_second(now)
-        self.arrivals.resume(self._client, self.epoch, self.positions, held=self._backpressure.paused)
+        self._go_on(self.arrivals.resume(self._client, self.epoch, held=self._backpressure.paused))
         if self._backpressure.holds(self._client, self._moving, len(self._in_flight), now):
             return
         first = self._client.poll(_BUSY_POLL_S if self._in_flight else _IDLE_POLL_S)
@@ -188,8 +191,7 @@ class Poller:
 
     def _end(self, place: Place) -> int:
         """The offset after the last record as of the last fetch, negative before the first one."""
-        end: int = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
-        return end
+        return int(self._client.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
 
     def _settle(self) -> None:
         while self._in_flight and self._in_flight[0].finished:
@@ -199,15 +201,8 @@ class Poller:
         self.offsets.commit(self._client, self.positions, self.epoch)
         self._lookout.look(self._client, now)
         self._watchdog.look(self._in_flight, now, held_up=self.trouble is not None or self._held_up())
-        self._look_behind()
-        lags = {place: self.offsets.lag(place, self._end(place)) for place in self.positions}
-        self.lags = {place: lag for place, lag in lags.items() if lag is not None}
-
-    def _look_behind(self) -> None:
-        """What is passed over and never given, markers of transactions, moves the client's own position alone."""
-        for at in self._client.position([TopicPartition(*place) for place in self.positions]):
-            place = at.topic, at.partition
-            self.offsets.gaps.ended(place, self.positions[place], at.offset)
+        self.offsets.gaps.look(self._client, self.positions)
+        self.lags = self.offsets.lags({place: self._end(place) for place in self.positions})
 
     # -- partitions come and go ------------------------------------------------------------------------------------
 
@@ -251,9 +246,13 @@ class Poller:
         self._forget()
         self._session.anew = None
         self._lose(set(self.positions))
+        self._rejoin()
+
+    def _rejoin(self) -> None:
+        """Leave the group, after what is still held was saved, and join it anew."""
         self._closing = True
         self._client.close()
-        self._closing = False
+        self._closing = self._lookout.astray = False
         self._backpressure = Backpressure()
         self._client = self._join()
         self._session.alive_at = time.monotonic()
@@ -278,9 +277,12 @@ class Poller:
             return
         origins = self.arrivals.begin(client, partitions)
         self.offsets.forget(origins)
-        self.offsets.begin(origins)
-        self.positions.update((place, origin.offset) for place, origin in origins.items())
+        self._go_on({place: origin.offset for place, origin in origins.items()})
         self._announce("assigned", origins, origins)
+
+    def _go_on(self, offsets: Mapping[Place, int]) -> None:
+        self.offsets.begin(offsets)
+        self.positions |= offsets
 
     def _on_revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
         places = self.positions.keys() & {(p.topic, p.partition) for p in partitions}

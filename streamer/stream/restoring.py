@@ -11,7 +11,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
@@ -23,9 +24,10 @@ from streamer.kafka.clients import consumer
 from streamer.kafka.headers import headers_of, whole_in
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
+from streamer.stream.edges import goes_on_at, later_than, tell, tell_of_decisions
 from streamer.stream.parts import Emptied, Part, Piece, Restored, SaidSince, Wish
 from streamer.stream.pointers import Pointer, read, since
-from streamer.stream.state_log import BUCKETS_HEADER, OFFSET_HEADER
+from streamer.stream.state_log import BUCKETS_HEADER, NEWEST_HEADER, OFFSET_HEADER
 from streamer.windows.hashing import BUCKETS
 
 log = logging.getLogger("streamer.restoring")
@@ -36,6 +38,7 @@ _ANSWER_S: Final = 2.0
 _HEARS_S: Final = 5.0
 """Longest that a worker takes to notice that a partition is not its own any more."""
 _POLL_S: Final = 0.1
+_T = TypeVar("_T")
 
 
 class Restorer:
@@ -134,11 +137,13 @@ class Restorer:
         begun, partition = time.monotonic(), wish.partition
         rolled: dict[int, int] = {}
         records = callers = 0
+        newest_ms = -1
         pointer: Pointer | None = None
         spans: list[tuple[int, int]] = []
         try:
             pointer = read(partition, wish.origin.metadata)
-            for piece, offset, buckets in self._state(client, wish, pointer):
+            for piece, offset, buckets, appended_ms in self._state(client, wish, pointer):
+                newest_ms = max(newest_ms, appended_ms)
                 rolled |= dict.fromkeys(buckets, offset)
                 records += 1
                 callers += len(piece.columns["callers.key"])
@@ -148,7 +153,7 @@ class Restorer:
                 raise
             log.warning("%s; it begins empty, as begin_empty asks for", reason)
             self._hand_over(Emptied(wish))
-            rolled, records, callers = {}, 0, 0
+            rolled, records, callers, newest_ms = {}, 0, 0, -1
         else:
             spans = pointer.state if pointer is not None else []
         if wish.origin.committed and not wish.origin.metadata:
@@ -160,39 +165,35 @@ class Restorer:
         low, high = self._ends(client, self._topics.decisions, wish)
         # Asked after the end of decisions, so that these answer no record beyond it.
         first, end = self._ends(client, self._topics.calls, wish)
-        if wish.origin.offset < first:
-            log.warning(
-                "partition %d: records %d to %d were deleted before they were judged",
-                partition,
-                wish.origin.offset,
-                first - 1,
-            )
+        begin = self._begin(client, wish, first, end, newest_ms)
         said = since(wish.origin.metadata, pointer, low, high)
-        if pointer is not None and not low <= pointer.said <= high and wish.origin.offset < end and self._goes_on(wish):
-            log.warning(
-                "partition %d: decisions from %d on were to be read back, there are those from %d to before %d; calls judged again "
-                "may have two",
-                partition,
-                pointer.said,
-                low,
-                high,
-            )
-        self._said(client, wish, said, high, end)
+        if pointer is not None and not low <= pointer.said <= high and begin < end and self._goes_on(wish):
+            tell_of_decisions(partition, pointer.said, low, high)
+        self._said(client, wish, said, high, begin, end)
         if self._goes_on(wish):
             base = min(rolled.values(), default=0)
             everything = {bucket: rolled.get(bucket, base) for bucket in range(BUCKETS)} if rolled else {}
-            self._hand_over(Restored(wish, spans, everything, said, end))
+            self._hand_over(Restored(wish, spans, everything, said, end, begin, newest_ms))
             log.info(
                 "partition %d restored at %d in %.2f s: %d records, %d rows of callers",
-                partition,
-                wish.origin.offset,
-                time.monotonic() - begun,
-                records,
-                callers,
+                *(partition, wish.origin.offset, time.monotonic() - begun, records, callers),
             )
 
-    def _state(self, client: Any, wish: Wish, pointer: Pointer | None) -> Iterator[tuple[Opened, int, tuple[int, ...]]]:
-        """The pieces that a pointer names, with their offsets and the buckets that begin with each."""
+    def _begin(self, client: Any, wish: Wish, first: int, end: int, newest_ms: int) -> int:
+        """Where the records of a partition come from, of which there is what lies from `first` to before `end`."""
+        topic, due = self._topics.calls, wish.origin.offset
+        asked = partial(later_than, client, topic, wish.partition, newest_ms, end, _ANSWER_S)
+        begin = goes_on_at(due, first, end, self._answer(topic, wish, asked) if newest_ms >= 0 else None)
+        if self._goes_on(wish):
+            tell(wish.partition, due, begin)
+        return begin
+
+    def _state(
+        self, client: Any, wish: Wish, pointer: Pointer | None
+    ) -> Iterator[tuple[Opened, int, tuple[int, ...], int]]:
+        """The pieces that a pointer names, with their offsets, the buckets that begin with each, and when the newest record judged
+        before it was appended (ms since 1970, -1 where that is not said).
+        """
         if pointer is None or not pointer.state:
             return
         topic, first, last = self._topics.state, pointer.state[0][0], pointer.state[-1][1]
@@ -211,7 +212,9 @@ class Restorer:
                 at = told.get(OFFSET_HEADER) or at
                 named = map(whole_in, (told.get(BUCKETS_HEADER) or b"").split())
                 buckets = tuple(bucket for bucket in named if bucket is not None and bucket < BUCKETS)
-                yield self._opened(wish.partition, message.value()), offset, buckets
+                newest_ms = whole_in(told.get(NEWEST_HEADER))
+                opened = self._opened(wish.partition, message.value())
+                yield opened, offset, buckets, -1 if newest_ms is None else newest_ms
         if self._goes_on(wish) and found != len(pointer):
             raise StateError(
                 f"partition {wish.partition}: {len(pointer) - found} of {len(pointer)} records of its state are not in {topic} "
@@ -223,31 +226,36 @@ class Restorer:
                 "moved the offset kept its metadata; commit it without them, or set begin_empty"
             )
 
-    def _said(self, client: Any, wish: Wish, first: int, high: int, end: int) -> None:
-        """Hand over the decisions from `first` to before `high` that answer records from the origin to before `end`, or revise what
+    def _said(self, client: Any, wish: Wish, first: int, high: int, begin: int, end: int) -> None:
+        """Hand over the decisions from `first` to before `high` that answer records from `begin` to before `end`, or revise what
         was said of any before.
         """
-        topic, origin = self._topics.decisions, wish.origin.offset
+        topic = self._topics.decisions
         for message in self._log(client, wish, topic, first, high):
             source = whole_in(dict(headers_of(message)).get("source.offset"))
             if source is None or source >= end:
                 continue
-            if source < origin and b'"revises":true' not in (message.value() or b""):
+            if source < begin and b'"revises":true' not in (message.value() or b""):
                 continue
             try:
                 decision = decode_decision(message.value())
             except MessageError as error:
                 log.warning("%s[%d]@%d is no decision: %s", topic, wish.partition, message.offset(), error)
             else:
-                if source >= origin or decision.revises:
+                if source >= begin or decision.revises:
                     self._hand_over(SaidSince(wish, source, decision))
 
     def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:
         """The first offset of a partition and the one after its last; nothing that counts once the wish is given up."""
+        asked = partial(client.get_watermark_offsets, TopicPartition(topic, wish.partition), timeout=_ANSWER_S)
+        return self._answer(topic, wish, asked) or (0, 0)
+
+    def _answer(self, topic: str, wish: Wish, question: Callable[[], _T]) -> _T | None:
+        """What the brokers answer, asked until they do; None once the wish is given up."""
         missing = Missing()
         while True:
             try:
-                low, high = client.get_watermark_offsets(TopicPartition(topic, wish.partition), timeout=_ANSWER_S)
+                found = question()
             except KafkaException as reason:
                 if missing.is_final(reason.args[0], time.monotonic()):
                     raise TransportError(
@@ -255,11 +263,11 @@ class Restorer:
                     ) from reason
                 self.trouble = reason.args[0].str()
                 if not self._goes_on(wish):
-                    return 0, 0
+                    return None
                 time.sleep(_POLL_S)
             else:
                 self.trouble = None
-                return low, high
+                return found
 
     def _log(self, client: Any, wish: Wish, topic: str, begin: int, end: int) -> Iterator[Any]:
         """The records of a partition from `begin` to before `end`, as far as they are there."""

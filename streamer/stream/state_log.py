@@ -37,6 +37,8 @@ BUCKETS_HEADER: Final = "buckets"
 """Header of a record: the buckets that the checkpoint which begins with it holds whole."""
 OFFSET_HEADER: Final = "source.offset"
 """Header of a record: the input offset of the checkpoint which begins with it."""
+NEWEST_HEADER: Final = "source.newest"
+"""Header of a record: when the newest input of that checkpoint was appended, ms since 1970, if known."""
 _SETTINGS: Final = {"delivery.timeout.ms": 0, "compression.type": "lz4", "queue.buffering.max.kbytes": 262_144}
 _DELETE_EVERY_S: Final = 20.0
 PAUSE_S: Final = 0.005
@@ -47,7 +49,8 @@ _IDLE_S: Final = 0.1
 
 class Order:
     """One checkpoint to be written: what was copied of a partition when its records before `offset` had been judged, and
-    decisions before `said` had been delivered. `copied_at`: monotonic clock. `done` is called once its pointer was offered.
+    decisions before `said` had been delivered. `newest_ms`: when the latest of those records was appended, -1 where that is not
+    known. `copied_at`: monotonic clock. `done` is called once its pointer was offered.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Order:
         self.copied_at = time.monotonic()
         self.delivered = False
         self.done = done
+        self.newest_ms = -1
         self.offsets: list[int] = []
         self.sent = 0
         self.cut = False
@@ -211,6 +215,7 @@ class StateLog:
             headers = [
                 (BUCKETS_HEADER, " ".join(map(str, order.copied.buckets)).encode()),
                 (OFFSET_HEADER, b"%d" % order.offset),
+                (NEWEST_HEADER, b"%d" % order.newest_ms),
             ]
         order.sent += 1
         self.bytes += len(piece)

@@ -12,6 +12,7 @@ class Checkpoints(Protocol):
 
     restored: int
     taken_in: int
+    lost_records: int
 
     @property
     def written(self) -> int:
@@ -51,6 +52,7 @@ class StateMetrics:
         )
         self._restored = Counter("streamer_restored_partitions", "Partitions whose state was read back", **own)
         self._callers = Counter("streamer_restored_callers", "Rows of callers read back", **own)
+        self._lost = Counter("streamer_lost_records", "Records judged that logs of calls lost again", **own)
         self.said_before = Counter(
             "streamer_said_before", "Set-ups judged again of which a decision was in the log, and stands", **own
         )
@@ -63,6 +65,7 @@ class StateMetrics:
             (self._bytes, checkpoints.bytes),
             (self._restored, checkpoints.restored),
             (self._callers, checkpoints.taken_in),
+            (self._lost, checkpoints.lost_records),
         ):
             counter.inc(total - self._counted.get(counter, 0))
             self._counted[counter] = total

@@ -19,13 +19,13 @@ from tests.stream.live import wait_until
 def test_what_was_woken_in_an_earlier_tenure_rests_when_it_is_gained_again():
     arrivals, place, other = Arrivals(Settings()), ("calls.v1", 0), ("calls.v1", 1)
     arrivals.resting |= {place, other}
-    arrivals.wake([place, other], epoch=1)
+    arrivals.wake({place: 5, other: 7}, epoch=1)
     arrivals.forget([place])
     arrivals.resting.add(place)
-    assert arrivals.woken(1) == [other]
+    assert arrivals.woken(1) == {other: 7}
     assert arrivals.resting == {place}
-    arrivals.wake([place], epoch=1)
-    assert arrivals.woken(1) == [place]
+    arrivals.wake({place: 6}, epoch=1)
+    assert arrivals.woken(1) == {place: 6}
 
 
 @pytest.mark.broker
