@@ -3,9 +3,11 @@
 - The first verdict on a call in the order of the log stands; a later one is a repeat and is ignored.
 - But a `block` with `revises` may follow an `allow` or a `label` within 3 s, and stops a call that still rings.
 - A verdict marked `late` is ignored.
+- A call to an emergency number passes at once, without waiting for its verdict; its set-up is published all the same, and no verdict
+  changes anything about it.
 - Until `cache_until` a block holds for the same caller, ingress and trunk without asking; the set-up is published all the
-  same, marked `cached`. It never holds for calls to emergency numbers, whatever the caller did before, nor for called
-  numbers that are to be spared; where emergency numbers are not known, it holds for no call.
+  same, marked `cached`. It never holds for called numbers that are to be spared; where emergency numbers are not known, it
+  holds for no call.
 - A call without a verdict in time is let through, whatever the reason: a dead broker must not stop telephony.
 """
 
@@ -32,7 +34,7 @@ class Instruction:
 
     `do`: `pass`; `label` (pass and warn the called party); `withhold_cli` (pass without the calling number); `divert`;
     `reject`; `stop` (end a call that is ringing already, upstream with the same codes, downstream with CANCEL).
-    `why`: `verdict`, `cache`, `no_verdict` or `revised`.
+    `why`: `verdict`, `cache`, `no_verdict`, `emergency` or `revised`.
     """
 
     call_id: str
@@ -70,7 +72,8 @@ class Obedience:
     redress
         Where a rejected caller may complain, a URL: RFC 8688 asks for it with 608.
     plan
-        How numbers are dialled at home. Where it has no emergency numbers, no call is answered from the cache.
+        How numbers are dialled at home. Calls to its emergency numbers wait for nothing; where it has none, no call is answered from
+        the cache.
     spared
         Called numbers that no cached block stops; a prefix, of `+` and digits, has a `*` behind it.
     """
@@ -108,6 +111,10 @@ class Obedience:
         line = (caller_key(event, self._plan), event["ingress"], event.get("trunk") or "")
         call = self._calls[call_id] = _Call(call_id, numbers, line, now)
         self._remembered.append(call)
+        if self._is_emergency(event["callee"]):
+            call.said = Instruction(call_id, "pass", "emergency")
+            self.counts["emergency"] += 1
+            return call.said
         cached = self._cached.get(line)
         if cached is not None and now >= cached["cache_until"]:
             del self._cached[line]
@@ -132,6 +139,8 @@ class Obedience:
         call = self._calls.get(decision["call_id"])
         if decision["operator"] != self._operator or call is None or self._numbers(decision) != call.numbers:
             return self._only_count("of_others")
+        if call.said is not None and call.said.why == "emergency":
+            return self._only_count("of_emergency")
         if decision.get("late", False):
             return self._only_count("late")
         if decision.get("revises", False):
@@ -177,7 +186,7 @@ class Obedience:
         """Whether a block of the cache holds for calls to this number."""
         called = normalised(callee, self._plan)
         spared = called in self._spared or called.startswith(self._spared_prefixes)
-        return bool(self._urgent) and not spared and not self._is_emergency(callee)
+        return bool(self._urgent) and not spared
 
     def _is_emergency(self, callee: str) -> bool:
         """However it is spelled: with a display name, scheme, host, parameters, separators, a prefix or the country's code."""

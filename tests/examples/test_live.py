@@ -120,10 +120,10 @@ def test_a_switch_obeys_verdicts_repeats_revisions_and_the_cache_and_lets_pass_w
             assert "wangiri.one_ring" in patient.told(f"lure{lured}")["reasons"]
             patient.setup("cached", WANGIRI, "national")
             assert (patient.told("cached")["do"], patient.told("cached")["why"]) == ("reject", "cache")
-            for name, called in (("help", "sip:112@op.kz"), ("spared", "87273111111")):
-                patient.setup(name, WANGIRI, "national", callee=called)
-                assert patient.told(name)["why"] == "verdict"
-            assert patient.told("help")["do"] == "pass"
+            patient.setup("spared", WANGIRI, "national", callee="87273111111")
+            assert patient.told("spared")["why"] == "verdict"
+            patient.setup("help", WANGIRI, "national", callee="sip:112@op.kz")
+            assert (patient.told("help")["do"], patient.told("help")["why"]) == ("pass", "emergency")
             assert not calls.until({"spoofed", "honest", "cached", "help", "spared"}), worker.log
 
             again = calls.decided["honest"][0][0] | {"action": "block", "sip_code": 608, "q850": 21}
