@@ -210,7 +210,7 @@ def _setup(
         )
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
-        if at - world.facts.line_since_ms[fact] >= STANDING_MS:
+        if at - abs(world.facts.line_since_ms[fact]) >= STANDING_MS:
             verdict[columns.FLAGS] |= columns.STANDING
             if not said_before:  # whoever said it has counted it
                 verdict[columns.GOVERNED] = governed(world.rules, score, out.found[row], out.modes[row])

@@ -357,6 +357,14 @@ def test_only_lines_in_good_standing_count(spoil):
     assert len(process(engine(), [setup("1", GOOD, CALLED, ingress="subscriber")])[1].standing) == 1
 
 
+@pytest.mark.parametrize(("days", "lines"), [(29, 0), (31, 1)])
+def test_a_line_of_unknown_age_is_at_least_as_old_as_what_is_told_of_it(days, lines):
+    held = engine()
+    fact = {"number": GOOD, "at": NOW - days * DAY, "fact": "line", "value": "active", "operator": "op-a"}
+    held.apply("subscribers.line", GOOD, orjson.dumps(fact))
+    assert len(process(held, [setup("1", GOOD, CALLED, ingress="subscriber")])[1].standing) == lines
+
+
 def test_a_flood_of_blocks_by_an_origin_detector_switches_nothing_off():
     held, guard = engine(), Governor()
     entry = {"list": "do_not_originate", "match": "exact", "number": GOOD, "side": "caller"}

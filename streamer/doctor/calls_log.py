@@ -1,4 +1,4 @@
-"""Records of `calls` read without a group: the latest of each partition, and those that come from now on."""
+"""Records of `calls`, or another topic, read without a group: the latest of each partition, and those that come from now on."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _POLL_S: Final = 0.1
 
 
 class CallsLog:
-    """A reader of `calls`; one thread may use it. Raises `TopicError` when the topic is not there, `TransportError` when the
+    """A reader of `calls`, or of `topic`; one thread may use it. Raises `TopicError` when the topic is not there, `TransportError` when the
     brokers do not answer within `wait_s` or refuse this user.
     """
 
-    def __init__(self, settings: Settings, wait_s: float = 10.0) -> None:
-        self._topic = Topics(settings).calls
+    def __init__(self, settings: Settings, wait_s: float = 10.0, topic: str | None = None) -> None:
+        self._topic = topic or Topics(settings).calls
         self._wait_s = wait_s
         # A group's name is asked for even where none is joined.
         self._client = clients.consumer(settings, f"{settings.group}-doctor", log_level=2, error_cb=clients.Heard())

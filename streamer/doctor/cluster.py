@@ -58,6 +58,7 @@ def examine(settings: Settings, *, wait_s: float = 10.0, listen_s: float = 2.0) 
     rounds: tuple[tuple[tuple[str, ...], Callable[[], list[Finding]]], ...] = (
         (("keys", "partitioner", "clock", "own clock"), partial(_calls, settings, wait_s, listen_s, operators)),
         (("control",), partial(_control, settings, wait_s, operators)),
+        (("facts",), partial(_lines, settings, wait_s)),
         (("group",), partial(_group, settings, client, wait_s)),
         (("trainer", "merger"), partial(_leased, settings, client, wait_s)),
     )
@@ -115,6 +116,12 @@ def _control(settings: Settings, wait_s: float, operators: set[str]) -> list[Fin
         reader.close()
     entries = (registers.Entry(one.kind, one.key, one.value, f"{one.topic} offset {one.offset}") for one in changes)
     return registers.judge(entries, settings.home, operators)
+
+
+def _lines(settings: Settings, wait_s: float) -> list[Finding]:
+    """Whether `line` facts say since when, by a sample of the latest."""
+    with CallsLog(settings, wait_s, Topics(settings).line) as log:
+        return registers.of_lines(record.value for record in log.latest(_SAMPLE))
 
 
 def _members(client: Any, group: str, wait_s: float) -> tuple[str, list[Any]] | None:

@@ -25,7 +25,7 @@ _LINES: Final = {"active": LINE_ACTIVE, "inactive": LINE_INACTIVE}
 
 class Facts(NamedTuple):
     """Rows by number id; a time of 0 means that the fact is not known. `owner` (by a `network` fact) and `told_by` (who said where the
-    line is) are an operator's row + 1.
+    line is) are an operator's row + 1; `line_since_ms` is negative where it is only known by when the line was so.
     """
 
     at: Index
@@ -112,7 +112,7 @@ class Register:
         elif fact.fact == "line":
             state = _LINES.get(fact.value, UNKNOWN)
             facts.line[row] = state
-            facts.line_since_ms[row] = 0 if state == UNKNOWN else fact.at if fact.since is None else fact.since
+            facts.line_since_ms[row] = 0 if state == UNKNOWN else -fact.at if fact.since is None else fact.since
         elif fact.fact == "sim":
             facts.sim_ms[row] = max(fact.at, int(facts.sim_ms[row]))
         elif fact.fact == "network":
