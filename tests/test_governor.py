@@ -25,7 +25,7 @@ from streamer.governor import (
 )
 from streamer.policy import ASKED
 from streamer.standing import HOUR_STEP_MS, share_for_sure
-from tests.test_engine import NOW, PARTITIONS, batch, judge, setup
+from tests.test_engine import NOW, PARTITIONS, batch, end, judge, setup
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -296,9 +296,10 @@ def line_fact(held, number=GOOD, since=NOW - 31 * DAY, value="active", operator=
 
 
 def scan(name, caller=GOOD, at=NOW, n=60, **more):
-    """Calls to one number after another, which range_probing blocks after a few."""
+    """Calls to one dead number after another, which range_probing blocks after a few."""
     more = {"ingress": "subscriber"} | more
-    return [setup(f"{name}{i}", caller, f"+7727{2_000_000 + i}", at + 100 * i, **more) for i in range(n)]
+    calls = [(f"{name}{i}", caller, f"+7727{2_000_000 + i}", at + 100 * i) for i in range(n)]
+    return [one for call in calls for one in (setup(*call, **more), end(*call, ring_ms=0, talk_ms=0, cause=1))]
 
 
 def crew(name, at=NOW):

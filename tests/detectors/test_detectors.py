@@ -208,8 +208,8 @@ def test_a_demotion_puts_a_behaviour_detector_into_shadow_and_never_an_origin_on
             orjson.dumps({"detector": detector, "operator": "op-a", "trunk": "igw"}),
         )
     assert say(held, from_abroad(trunk="igw"))[0] == "block"
-    calls = [setup(f"p{n}", "+77011111111", f"+7727234{n:04d}", NOW + n, trunk="igw") for n in range(12)]
-    said = judge(held, calls)
+    who = [(f"p{n}", "+77011111111", f"+7727234{n:04d}", NOW + n) for n in range(12)]
+    said = judge(held, [one for call in who for one in (setup(*call, trunk="igw"), end(*call, cause=1))])
     assert {decision["action"] for decision in said} == {"allow"}
     assert said[-1]["shadow_action"] == "block"
 

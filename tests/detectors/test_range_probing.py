@@ -7,6 +7,8 @@ import pytest
 from tests.detectors.calling import HOUR, MONDAY, Call, anyone, played, quiet, recall
 
 NOON = MONDAY + 12 * HOUR
+SERVER = "+77272500000"
+"""An own line that calls one number after another."""
 
 
 def listed(caller, count, gap_s, dead, course, seed):
@@ -46,6 +48,34 @@ def test_a_debt_collector_with_an_old_list_is_labelled_at_most(dead):
         "robocall.short_calls_known_line",
     }
     assert ("range_probing.old_list" in reasons) >= (dead > 0.25)
+
+
+def in_order(count, gap_ms, ring_ms, talk_ms=0, cause=16, begin=NOON):
+    """Calls of the server to numbers each one above the last."""
+    return [Call(begin + gap_ms * n, SERVER, f"+7727250{1_000 + n}", ring_ms, talk_ms, cause) for n in range(count)]
+
+
+@pytest.mark.parametrize("gap_ms", [0, 300, 2_000, 5_000])
+@pytest.mark.parametrize("dead", [0, 2])
+def test_whoever_is_called_all_at_once_may_ring_before_he_answers(gap_ms, dead):
+    """A hospital's alarm, a conference that dials out: consecutive numbers, nobody has answered when the last is called."""
+    calls = in_order(40, gap_ms, 9_000, 60_000)
+    calls[:dead] = [call._replace(ring_ms=0, talk_ms=0, cause=1) for call in calls[:dead]]
+    assert {(one.action, *one.reasons) for one in played(quiet(), calls)} == {("allow",)}
+
+
+def test_an_alarm_that_is_never_heard_passes_in_its_first_minute():
+    assert {one.action for one in played(quiet(), in_order(12, 2_000, 30_000, cause=19))} == {"allow"}
+
+
+@pytest.mark.parametrize(("course", "until"), [
+    ({"ring_ms": 0, "cause": 1}, 6), ({"ring_ms": 1_000}, 8), ({"ring_ms": 9_000, "cause": 19}, 55), ({"ring_ms": 0, "cause": 17}, 55),
+])  # fmt: skip
+def test_whoever_walks_a_range_is_blocked_once_his_calls_have_come_to_nothing(course, until):
+    said = played(quiet(), in_order(600, 1_500, **course))
+    assert "block" not in {one.action for one in said[:5]}
+    assert {one.action for one in said[until:]} == {"block"}, [n for n, one in enumerate(said) if one.action != "block"]
+    assert {"range_probing.consecutive_numbers"} <= set(said[-1].reasons)
 
 
 @pytest.mark.parametrize("dead", [0.3, 0.6, 1.0])

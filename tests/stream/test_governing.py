@@ -24,10 +24,15 @@ DEMOTION_S = 265
 
 
 def scan(calls, line, first, n):
-    """Calls from a good line to one number after another; gives the id of the last."""
+    """Calls from a good line to one dead number after another; gives the id of the last."""
     for number in range(first, first + n):
         at, callee = int(time.time() * 1_000) - BEHIND_MS, f"+7727{2_000_000 + number}"
-        calls.publish(setup(f"{line}-{number}", line, at, callee=callee, ingress="subscriber"))
+        call = setup(f"{line}-{number}", line, at, callee=callee, ingress="subscriber")
+        calls.publish(call)
+        calls.publish(
+            {name: call[name] for name in ("call_id", "at", "operator", "caller", "callee")}
+            | {"type": "end", "cause": 1}
+        )
     return f"{line}-{first + n - 1}"
 
 
