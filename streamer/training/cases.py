@@ -29,7 +29,7 @@ LAYOUT: Final = 3
 """Version of the tables; a file of another one is refused."""
 
 NAMED_AT_MOST: Final = 100
-"""A call id names one call. Where it names more, no more than so many, the latest, are looked at for one report."""
+"""A call id names one call. Where it names more, no more than so many, the latest, are looked at for one record."""
 
 AT_ONCE: Final = 500
 """Cases held in memory at once while a report teaches of all that it names."""
@@ -61,9 +61,15 @@ _FRAUD: Final = 2
 
 _CASE: Final = "SELECT id, decided_at, weight, score, measured, taught, features FROM evidence "
 _CASES_RIPE: Final = f"{_CASE} WHERE ripens = 1 AND taught = 0 AND decided_at < ? ORDER BY decided_at LIMIT ?"
+_NAMED: Final = (
+    " WHERE id IN (SELECT id FROM evidence INDEXED BY evidence_call"
+    f" WHERE call_id = :call AND at BETWEEN :start AND :end ORDER BY at DESC LIMIT {NAMED_AT_MOST})"
+)
+_SAME_CALL: Final = (
+    f"SELECT id FROM evidence{_NAMED} AND operator = :operator AND caller = :caller AND callee = :callee LIMIT 1"
+)
 _CASES_BY_ID: Final = (
-    f"SELECT origin, {_CASE.removeprefix('SELECT ')} WHERE id IN (SELECT id FROM evidence INDEXED BY evidence_call"
-    " WHERE call_id = :call AND at BETWEEN :start AND :end ORDER BY at DESC LIMIT :most)"
+    f"SELECT origin, {_CASE.removeprefix('SELECT ')}{_NAMED}"
     " AND (:caller IS NULL OR caller = :caller) AND (:callee IS NULL OR callee = :callee) ORDER BY id"
 )
 _OF_CALLER: Final = "INDEXED BY evidence_caller WHERE caller = :caller"
@@ -155,20 +161,21 @@ class Cases:
     def add_evidence(self, evidence: Evidence, part: int, offset: int) -> list[Lesson]:
         """Take in a case that lies at `part` and `offset` of its topic; gives what reports that came before it now teach.
 
-        A second record of one call adds nothing.
+        A second record of one call adds nothing. As to engine and switch, calls of other numbers are others, whatever id they bear.
         """
         decision = evidence.decision
         if not teachable(evidence):
             return []
-        seen = self._db.execute(
-            "SELECT id FROM evidence INDEXED BY evidence_call WHERE call_id = ? AND at BETWEEN ? AND ? AND operator = ?",
-            (decision.call_id, decision.at - SAME_CALL_MS, decision.at + SAME_CALL_MS, decision.operator),
-        ).fetchone()
+        caller, callee = self._parties(evidence)
+        same = {
+            "call": decision.call_id, "operator": decision.operator, "caller": caller, "callee": callee,
+            "start": decision.at - SAME_CALL_MS, "end": decision.at + SAME_CALL_MS,
+        }  # fmt: skip
+        seen = self._db.execute(_SAME_CALL, same).fetchone()
         if seen is not None:
             if decision.revises and not evidence.control:  # the call ended blocked after all
                 self._db.execute("UPDATE evidence SET ripens = 0, measured = 0 WHERE id = ?", seen)
             return []
-        caller, callee = self._parties(evidence)
         named = reports.subjects(decision.call_id, caller, callee)
         labels = self._reports.of_call(named, ORIGINS.index(evidence.origin), decision.at)
         taught, measured = sum(_FRAUD if fraud else _HONEST for fraud in labels), representative(evidence)
@@ -233,7 +240,7 @@ class Cases:
 
     def _add_named(self, said_at: int, claim: Claim, until: int) -> Iterator[Lesson] | None:
         """`add_report` for a report that names its call by id."""
-        rows = self._db.execute(_CASES_BY_ID, self._span(claim) | {"most": NAMED_AT_MOST}).fetchall()
+        rows = self._db.execute(_CASES_BY_ID, self._span(claim)).fetchall()
         for name in claim.origins:
             origin = ORIGINS.index(name)
             of_class = [row[1:] for row in rows if row[0] == origin]

@@ -116,6 +116,20 @@ def test_a_call_seen_again_is_one_case_but_the_id_much_later_is_another(cases):
     assert len(cases.ripe(AT + 10**9, 100)) == 3
 
 
+def test_calls_of_other_numbers_are_others_whatever_id_they_bear(cases):
+    others = (
+        {},
+        {"caller": "+77011234568"},
+        {"callee": "+77272000000"},
+        {"callee": "8 727 200 00 00"},
+        {"origin": "own_line"},
+    )
+    for given in others:
+        add(cases, case("one for all", **given))
+    assert len(report_to(cases, said(callee="+77272000000"))) == 1
+    assert len(cases.ripe(AT + 10**9, 100)) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "ripens"),
     [
@@ -269,6 +283,15 @@ def test_a_call_id_that_every_call_bears_does_not_cost_a_look_at_all_of_them(cas
     assert steps_of(cases, lambda: report_to(cases, said(call_id="same", caller="+77015555555"))) <= 1.2 * few
     (lesson,) = report_to(cases, said(call_id="same", from_=AT + 999 * 10**6))
     assert lesson.decided_at == AT + 999 * 10**6 + 8
+
+
+def test_a_case_costs_no_more_when_a_thousand_calls_of_the_minute_bear_its_id(cases):
+    for n in range(NAMED_AT_MOST):
+        add(cases, case("same", caller=f"+7701{n:07d}", at=AT + n))
+    few = steps_of(cases, lambda: add(cases, case("same", at=AT)))
+    for n in range(NAMED_AT_MOST, 1_000):
+        add(cases, case("same", caller=f"+7701{n:07d}", at=AT + n))
+    assert steps_of(cases, lambda: add(cases, case("same", caller="+77015555555", at=AT))) <= 1.2 * few
 
 
 def test_all_calls_of_a_number_are_taught_by_one_report_a_handful_at_a_time(cases):
