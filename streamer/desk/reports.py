@@ -53,6 +53,8 @@ def meaning(made: Feedback, plan: HomePlan) -> str:
         to = f" to {claimed.callee}" if claimed.callee else ""
         which = f"calls of {claimed.caller}{to} {span}"
     classes = " else ".join(origin.replace("_", " ") for origin in claimed.origins)
+    if not claimed.sampled:
+        classes += " (of the sample none)"
     return f"{which}, {classes}, as {made.label}"
 
 

@@ -4,6 +4,8 @@
 - A label goes to calls of one origin class. A victim sees a number that may be spoofed, so interconnect calls come
   first, and a report by number alone never labels own-line calls: that would let whoever spoofs a number have its
   owner condemned.
+- Of calls that were plainly allowed a sample alone leaves evidence: that no interconnect call is known does not say that there
+  was none. A report without a call id labels own-line calls of the sample only where it comes from those who can know the line.
 - Scope `line` says that the line itself is the fraudster's: it looks at own-line calls first, and is taken only from
   those who can know it.
 """
@@ -19,7 +21,7 @@ from streamer.calls.events import LATEST_MS, Feedback
 Origin = Literal["own_line", "interconnect"]
 
 TRUSTED_WITH_LINES: Final = frozenset({"police", "operator", "analyst"})
-"""Sources whose word that a line itself is a fraudster's is taken."""
+"""Sources that can know from which line a call came: whose word that a line itself is a fraudster's is taken."""
 
 DEFAULT_SPAN_MS: Final = 24 * 3_600_000
 """How far before its own `at` a report without `from` reaches."""
@@ -31,7 +33,8 @@ HEAVIEST: Final = 1e6
 class Claim(NamedTuple):
     """What calls are labelled: those that fit every field that is not None, of the first class of `origins` with any.
 
-    `caller` and `callee` are normalised (`caller` is a caller key), the span is inclusive, in ms since 1970.
+    `caller` and `callee` are normalised (`caller` is a caller key), the span is inclusive, in ms since 1970. `sampled` says whether
+    own-line calls of the sample are labelled too; it is false only where both numbers are given and no call id.
     """
 
     call_id: str | None
@@ -41,6 +44,7 @@ class Claim(NamedTuple):
     to_ms: int
     origins: tuple[Origin, ...]
     fraud: bool
+    sampled: bool
 
 
 class Refusal(NamedTuple):
@@ -75,7 +79,8 @@ def claim(feedback: Feedback, plan: numbers.HomePlan) -> Claim | Refusal:
         origins = ("interconnect",)
     else:
         origins = ("interconnect", "own_line")
-    return Claim(feedback.call_id, caller, callee, from_ms, to_ms, origins, feedback.label == "fraud")
+    sampled = feedback.call_id is not None or callee is None or feedback.source in TRUSTED_WITH_LINES
+    return Claim(feedback.call_id, caller, callee, from_ms, to_ms, origins, feedback.label == "fraud", sampled)
 
 
 def ripens(evidence: Evidence) -> bool:
@@ -89,6 +94,11 @@ def ripens(evidence: Evidence) -> bool:
 def representative(evidence: Evidence) -> bool:
     """Whether the call stands for traffic as it is, so that scores may be measured by it: blocked calls do not."""
     return evidence.control or evidence.decision.action != "block"
+
+
+def of_sample(evidence: Evidence) -> bool:
+    """Whether others like this call left no evidence: it was plainly allowed, and drawn for the sample."""
+    return evidence.weight > 1 and not evidence.control
 
 
 def stands_for(evidence: Evidence) -> float:

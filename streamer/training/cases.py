@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,15 +17,11 @@ import orjson
 from streamer.calls import numbers
 from streamer.calls.decisions import Evidence
 from streamer.calls.events import SAME_CALL_MS
-from streamer.errors import StateError
-from streamer.models.labels import Claim, representative, ripens, stands_for, teachable
-from streamer.training import changes, reports
+from streamer.models.labels import Claim, of_sample, representative, ripens, stands_for, teachable
+from streamer.training import reports, tables
 from streamer.training.changes import Changes, Mark
-from streamer.training.database import Database, trouble
+from streamer.training.database import trouble
 from streamer.training.reports import ORIGINS, Reports
-
-LAYOUT: Final = 3
-"""Version of the tables; a file of another one is refused."""
 
 NAMED_AT_MOST: Final = 100
 """A call id names one call. Where it names more, no more than so many, the latest, are looked at for one record."""
@@ -34,30 +29,12 @@ NAMED_AT_MOST: Final = 100
 AT_ONCE: Final = 500
 """Cases held in memory at once while a report teaches of all that it names."""
 
-_TABLES: Final = (
-    """
-CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS position (
-    topic TEXT, part INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, part)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS evidence (
-    id INTEGER PRIMARY KEY, operator TEXT NOT NULL, call_id TEXT NOT NULL, caller TEXT NOT NULL, callee TEXT NOT NULL,
-    origin INTEGER NOT NULL, at INTEGER NOT NULL, decided_at INTEGER NOT NULL, weight REAL NOT NULL, score REAL,
-    measured INTEGER NOT NULL, ripens INTEGER NOT NULL, taught INTEGER NOT NULL, features BLOB NOT NULL,
-    part INTEGER NOT NULL, log_offset INTEGER NOT NULL, UNIQUE (part, log_offset)
-);
-CREATE INDEX IF NOT EXISTS evidence_call ON evidence (call_id, at);
-CREATE INDEX IF NOT EXISTS evidence_caller ON evidence (caller, origin, taught, at);
-CREATE INDEX IF NOT EXISTS evidence_pair ON evidence (caller, callee, origin, taught, at);
-CREATE INDEX IF NOT EXISTS evidence_age ON evidence (decided_at);
-CREATE INDEX IF NOT EXISTS evidence_ripe ON evidence (decided_at) WHERE ripens = 1 AND taught = 0;
-"""
-    + reports.TABLES
-    + changes.TABLES
-)
 _HONEST: Final = 1
 _FRAUD: Final = 2
 """What `taught` is made of: the labels that a case was learned with."""
+
+_OWN_OF_SAMPLE: Final = len(ORIGINS)
+"""The class, in `evidence`, of own-line calls that are known by a sample alone; the others have their origin's code."""
 
 _CASE: Final = "SELECT id, decided_at, weight, score, measured, taught, features FROM evidence "
 _CASES_RIPE: Final = f"{_CASE} WHERE ripens = 1 AND taught = 0 AND decided_at < ? ORDER BY decided_at LIMIT ?"
@@ -74,7 +51,7 @@ _CASES_BY_ID: Final = (
 )
 _OF_CALLER: Final = "INDEXED BY evidence_caller WHERE caller = :caller"
 _OF_PAIR: Final = "INDEXED BY evidence_pair WHERE caller = :caller AND callee = :callee"
-_IN_SPAN: Final = " AND origin = :origin AND at BETWEEN :start AND :end AND taught IN "
+_IN_SPAN: Final = " AND origin IN (:origin, :beside) AND at BETWEEN :start AND :end AND taught IN "
 
 
 class Lesson(NamedTuple):
@@ -89,21 +66,16 @@ class Lesson(NamedTuple):
     corrects: bool
 
 
-def _opened(file: Path) -> Database:
-    """The file with its tables, in a transaction. Raises `StateError` when it is of another layout."""
-    with ExitStack() as undone:
-        found = Database(file, isolation_level=None)
-        undone.callback(found.close)
-        found.execute("PRAGMA journal_mode = WAL")
-        found.execute("PRAGMA synchronous = NORMAL")
-        layout = found.execute("PRAGMA user_version").fetchone()[0]
-        if layout not in {0, LAYOUT}:
-            raise StateError(f"{file} has layout {layout}, this release writes {LAYOUT}; move it away to start anew")
-        found.executescript(_TABLES)
-        found.execute(f"PRAGMA user_version = {LAYOUT}")
-        found.execute("BEGIN IMMEDIATE")
-        undone.pop_all()
-    return found
+def _class(evidence: Evidence) -> int:
+    """The class of a case in `evidence`."""
+    own_of_sample = evidence.origin == "own_line" and of_sample(evidence)
+    return _OWN_OF_SAMPLE if own_of_sample else ORIGINS.index(evidence.origin)
+
+
+def _classes(claim: Claim, origin: int) -> tuple[int, int]:
+    """The classes (or twice the one) of cases of an origin that a report labels."""
+    with_sample = claim.sampled and ORIGINS[origin] == "own_line"
+    return origin, _OWN_OF_SAMPLE if with_sample else origin
 
 
 class Cases:
@@ -116,7 +88,7 @@ class Cases:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.plan = plan
         try:
-            self._db = _opened(file)
+            self._db = tables.opened(file)
         except sqlite3.Error as error:
             raise trouble(file, error) from error
         self._reports = Reports(self._db)
@@ -176,7 +148,8 @@ class Cases:
             if decision.revises and not evidence.control:  # the call ended blocked after all
                 self._db.execute("UPDATE evidence SET ripens = 0, measured = 0 WHERE id = ?", seen)
             return []
-        named = reports.subjects(decision.call_id, caller, callee)
+        own_of_sample = _class(evidence) == _OWN_OF_SAMPLE
+        named = reports.subjects(decision.call_id, caller, callee, own_of_sample=own_of_sample)
         labels = self._reports.of_call(named, ORIGINS.index(evidence.origin), decision.at)
         taught, measured = sum(_FRAUD if fraud else _HONEST for fraud in labels), representative(evidence)
         self.put(evidence, part, offset, Mark(taught, ripens(evidence), measured))
@@ -191,7 +164,7 @@ class Cases:
         decision = evidence.decision
         caller, callee = self._parties(evidence)
         row = (
-            decision.operator, decision.call_id, caller, callee, ORIGINS.index(evidence.origin), decision.at,
+            decision.operator, decision.call_id, caller, callee, _class(evidence), decision.at,
             decision.decided_at, stands_for(evidence), decision.score, mark.measured, mark.ripens, mark.taught,
             zlib.compress(orjson.dumps(evidence.features), 1), part, offset,
         )  # fmt: skip
@@ -213,7 +186,8 @@ class Cases:
             return self._add_named(said_at, claim, until)
         where, span = (_OF_CALLER if claim.callee is None else _OF_PAIR) + _IN_SPAN, self._span(claim)
         for name in claim.origins:
-            span["origin"] = origin = ORIGINS.index(name)
+            origin = ORIGINS.index(name)
+            span["origin"], span["beside"] = _classes(claim, origin)
             any_there = f"SELECT 1 FROM evidence {where} (0, {_HONEST}, {_FRAUD}, {_HONEST | _FRAUD}) LIMIT 1"
             if self._db.execute(any_there, span).fetchone() is not None:
                 self._reports.settle(claim, origin, said_at, until)
@@ -243,7 +217,7 @@ class Cases:
         rows = self._db.execute(_CASES_BY_ID, self._span(claim)).fetchall()
         for name in claim.origins:
             origin = ORIGINS.index(name)
-            of_class = [row[1:] for row in rows if row[0] == origin]
+            of_class = [row[1:] for row in rows if row[0] in _classes(claim, origin)]
             if of_class:
                 self._reports.settle(claim, origin, said_at, until)
                 return iter(self._teach(of_class, fraud=claim.fraud))

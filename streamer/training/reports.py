@@ -52,7 +52,7 @@ _MET: Final = (
     " GROUP BY fraud"
 )
 _KNOWN: Final = (
-    "WITH asked (subject) AS (VALUES (?), (?), (?), (?), (?), (?)) SELECT subject,"
+    "WITH asked (subject) AS (VALUES {}) SELECT subject,"
     " EXISTS (SELECT 1 FROM waiting WHERE waiting.subject = asked.subject),"
     " EXISTS (SELECT 1 FROM settled WHERE settled.subject = asked.subject) FROM asked"
 )
@@ -79,20 +79,29 @@ def around(at: int) -> tuple[list[int], list[int]]:
     )
 
 
-def subject(call_id: str | None, caller: str | None, callee: str | None) -> bytes:
-    """What a report names, as one key."""
-    return orjson.dumps([call_id, caller, callee])
+def subject(call_id: str | None, caller: str | None, callee: str | None, *more: bool) -> bytes:
+    """What a report names, as one key; `more` is True after both numbers where own-line calls of the sample are named too."""
+    return orjson.dumps([call_id, caller, callee, *more])
 
 
-def subjects(call_id: str, caller: str, callee: str) -> tuple[bytes, ...]:
-    """Every way of naming a call: by its id, by its caller or by both, with the called number or without."""
+def subjects(call_id: str, caller: str, callee: str, *, own_of_sample: bool) -> tuple[bytes, ...]:
+    """Every way of naming a call: by its id, by its caller or by both, with the called number or without.
+
+    One way less where it is an own-line call of the sample: both numbers alone do not name it.
+    """
+    by_numbers = () if own_of_sample else ((None, caller, callee),)
     return tuple(
         subject(*named)
         for named in (
             (call_id, caller, callee), (call_id, caller, None), (call_id, None, callee), (call_id, None, None),
-            (None, caller, callee), (None, caller, None),
+            (None, caller, callee, True), (None, caller, None), *by_numbers,
         )
     )  # fmt: skip
+
+
+def _subject(claim: Claim) -> bytes:
+    by_numbers = claim.call_id is None and claim.callee is not None
+    return subject(claim.call_id, claim.caller, claim.callee, *((True,) if by_numbers and claim.sampled else ()))
 
 
 class Reports:
@@ -108,7 +117,7 @@ class Reports:
             classes = sum(1 << ORIGINS.index(name) for name in claim.origins)
             self._db.execute(
                 "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (subject(claim.call_id, claim.caller, claim.callee), classes, roundest(claim.from_ms, end),
+                (_subject(claim), classes, roundest(claim.from_ms, end),
                  end, claim.from_ms, claim.fraud, said_at),
             )  # fmt: skip
 
@@ -116,13 +125,13 @@ class Reports:
         """Keep a report that has met calls of `origin`: it goes on to speak of those alone."""
         end = min(claim.to_ms, until)
         if claim.from_ms <= end:
-            about = subject(claim.call_id, claim.caller, claim.callee)
-            self._join(about, origin, claim.fraud, claim.from_ms, end, said_at)
+            self._join(_subject(claim), origin, claim.fraud, claim.from_ms, end, said_at)
 
     def of_call(self, named: Sequence[bytes], origin: int, at: int) -> list[bool]:
         """The labels (True: fraud) that reports give a call of `origin` at `at`, each once, in the order first said."""
         first: dict[bool, int] = {}
-        for about, waits, settled in self._db.execute(_KNOWN, named).fetchall():
+        known = _KNOWN.format(", ".join(["(?)"] * len(named)))
+        for about, waits, settled in self._db.execute(known, named).fetchall():
             met = waits and self._meet(about, origin, at)
             if settled or met:
                 for fraud in (False, True):

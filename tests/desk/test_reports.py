@@ -16,7 +16,9 @@ def test_a_report_lies_under_the_caller_key_and_says_what_it_labels():
     assert made.from_ == 5
     meaning = reports.meaning(made, KZ)
     assert "calls of +77011234567 to +77272345678" in meaning
-    assert "interconnect else own line" in meaning
+    assert "interconnect else own line (of the sample none)" in meaning
+    known = reports.report({**GIVEN, "callee": "87272345678", "source": "analyst"}, KZ)[0]
+    assert "interconnect else own line, as fraud" in reports.meaning(known, KZ)
     assert "the call x" in reports.meaning(reports.report({**GIVEN, "call_id": "x"}, KZ)[0], KZ)
 
 

@@ -12,8 +12,9 @@ from streamer.calls.decisions import Decision, Evidence
 from streamer.calls.events import Feedback
 from streamer.errors import StateError
 from streamer.models.labels import claim
-from streamer.training.cases import AT_ONCE, LAYOUT, NAMED_AT_MOST, Cases
+from streamer.training.cases import AT_ONCE, NAMED_AT_MOST, Cases
 from streamer.training.changes import BLOCK
+from streamer.training.tables import LAYOUT
 
 PLAN = numbers.home_plan("KZ")
 AT = 1_763_953_123_123
@@ -106,6 +107,42 @@ def test_joins(cases, report, taught, held, reports_first):
     assert {held[int(lesson.features["attempts_1m"])].decision.call_id for lesson in lessons} == taught
     assert all(lesson.fraud for lesson in lessons)
     assert report_to(cases, report) == [], "the same report again teaches nothing"
+
+
+SAMPLED = case("sampled@1", origin="own_line", weight=20.0)
+
+
+@pytest.mark.parametrize("reports_first", [False, True])
+@pytest.mark.parametrize(
+    ("report", "held", "taught"),
+    [
+        ({}, SAMPLED, False),
+        ({"source": "subscriber"}, SAMPLED, False),
+        ({"label": "legitimate"}, SAMPLED, False),
+        ({"source": "analyst"}, SAMPLED, True),
+        ({"source": "police", "scope": "line"}, SAMPLED, True),
+        ({"source": "police", "scope": "line", "callee": None}, SAMPLED, True),
+        ({"call_id": "sampled@1"}, SAMPLED, True),
+        ({}, case(origin="own_line", action="label"), True),
+        ({}, case(origin="own_line", action="label", control=True, propensity=0.01), True),
+        ({}, case(weight=20.0), True),
+    ],
+)
+def test_a_call_known_by_both_numbers_is_no_own_line_call_of_the_sample(cases, report, held, taught, reports_first):
+    """Of calls over trunks most leave no evidence: that none is held does not say that the number was not shown falsely."""
+    report = said(**{"callee": "+77272345678"} | report)
+    lessons = report_to(cases, report) if reports_first else []
+    lessons += add(cases, held)
+    lessons += [] if reports_first else report_to(cases, report)
+    assert [lesson.fraud for lesson in lessons] == ([report[1].fraud] if taught else [])
+
+
+def test_a_report_that_the_sample_does_not_answer_waits_for_the_call_that_it_speaks_of(cases):
+    add(cases, SAMPLED)
+    report = said(callee="+77272345678")
+    assert report_to(cases, report) == []
+    assert [len(add(cases, one)) for one in (case("ic@1", at=AT + 1), case("ic@2", at=AT + 2, weight=20.0))] == [1, 1]
+    assert report_to(cases, report) == []
 
 
 def test_a_call_seen_again_is_one_case_but_the_id_much_later_is_another(cases):

@@ -25,17 +25,20 @@ def test_a_span_lies_where_a_time_in_it_looks(a, b, at):
 
 CALLERS = st.sampled_from([None, "+77011234567", "+77015555555"])
 claims = st.builds(
-    lambda call, caller, callee, span, origins, fraud: Claim(call, caller, callee, *sorted(span), origins, fraud),
+    lambda call, caller, callee, span, origins, fraud, sampled: Claim(
+        call, caller, callee, *sorted(span), origins, fraud, sampled or call is not None or callee is None
+    ),
     st.sampled_from([None, "a", "b"]),
     CALLERS,
     st.sampled_from([None, "+77272345678", ""]),
     st.tuples(times, times),
     st.sampled_from([ORIGINS, ORIGINS[::-1], ORIGINS[1:]]),
     st.booleans(),
+    st.booleans(),
 ).filter(lambda claim: claim.call_id is not None or claim.caller is not None)
 calls = st.tuples(
     st.sampled_from(["a", "b", "c"]), CALLERS.filter(bool), st.sampled_from(["+77272345678", ""]),
-    st.sampled_from([0, 1]), times,
+    st.sampled_from([(0, False), (0, True), (1, False)]), times,
 )  # fmt: skip
 
 
@@ -51,12 +54,13 @@ class Plainly:
     def settle(self, claim, origin, said_at, until):
         self.said.append([claim, said_at, min(claim.to_ms, until), origin])
 
-    def of_call(self, call_id, caller, callee, origin, at):
+    def of_call(self, call_id, caller, callee, origin, at, *, own_of_sample):
         labels = set()
         for entry in self.said:
             claim, _, end, met = entry
             names = zip((claim.call_id, claim.caller, claim.callee), (call_id, caller, callee), strict=True)
             fits = all(said is None or said == real for said, real in names)
+            fits = fits and (claim.sampled or not own_of_sample)
             if fits and claim.from_ms <= at <= end and ORIGINS[origin] in claim.origins and met in {None, origin}:
                 entry[3] = origin
                 labels.add(claim.fraud)
@@ -77,10 +81,11 @@ def test_as_if_every_report_were_looked_at(happened):
                 else:
                     store.settle(claim, met, number, until)
         else:
-            call_id, caller, callee, origin, at = event
-            found = reports.of_call(subjects(call_id, caller, callee), origin, at)
+            call_id, caller, callee, (origin, own_of_sample), at = event
+            named = subjects(call_id, caller, callee, own_of_sample=own_of_sample)
+            found = reports.of_call(named, origin, at)
             assert len(found) == len(set(found))
-            assert set(found) == plainly.of_call(call_id, caller, callee, origin, at)
+            assert set(found) == plainly.of_call(call_id, caller, callee, origin, at, own_of_sample=own_of_sample)
     db.close()
 
 
@@ -97,7 +102,7 @@ def rows(reports):
 
 
 def claim(start, end, *, fraud=True):
-    return Claim(None, "+77011234567", None, start, end, ORIGINS, fraud)
+    return Claim(None, "+77011234567", None, start, end, ORIGINS, fraud, sampled=True)
 
 
 def test_what_is_said_again_takes_no_more_room(reports):
