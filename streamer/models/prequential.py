@@ -89,7 +89,7 @@ class Prequential:
         if start < self._closed_to:
             self.late += 1
             return
-        window = self._open.setdefault(start, {"cases": 0, "loss": 0.0, "mass": [{}, {}]})
+        window = self._open.setdefault(start, {"cases": 0, "loss": 0.0, "mass": ({}, {})})
         place = str(_place(score))
         if corrects:
             window["cases"] -= 1

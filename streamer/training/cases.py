@@ -31,12 +31,27 @@ AT_ONCE: Final = 500
 
 _HONEST: Final = 1
 _FRAUD: Final = 2
-"""What `taught` is made of: the labels that a case was learned with."""
+_SAID: Final = 4
+"""What `taught` is made of: the labels that a case was learned with, and beside `_HONEST` that somebody said so.
+
+Silence alone does not use that label up: a report of fraud that comes after it can be taken back.
+"""
+
+_AS: Final = {True: _FRAUD, False: _HONEST | _SAID}
+"""What a report of fraud (True) or of an honest call adds to it."""
+
+_OPEN: Final = {True: (0, _HONEST, _HONEST | _SAID), False: (0, _FRAUD, _HONEST | _FRAUD)}
+"""Cases that such a report teaches: those of silence are learned as honest already."""
+
+_ANY: Final = (*_OPEN[True], *_OPEN[False][1:], _HONEST | _FRAUD | _SAID)
 
 _OWN_OF_SAMPLE: Final = len(ORIGINS)
 """The class, in `evidence`, of own-line calls that are known by a sample alone; the others have their origin's code."""
 
 _CASE: Final = "SELECT id, decided_at, weight, score, measured, taught, features FROM evidence "
+_TAUGHT: Final = 5
+"""Where that is in a row of these."""
+
 _CASES_RIPE: Final = f"{_CASE} WHERE ripens = 1 AND taught = 0 AND decided_at < ? ORDER BY decided_at LIMIT ?"
 _NAMED: Final = (
     " WHERE id IN (SELECT id FROM evidence INDEXED BY evidence_call"
@@ -151,7 +166,7 @@ class Cases:
         own_of_sample = _class(evidence) == _OWN_OF_SAMPLE
         named = reports.subjects(decision.call_id, caller, callee, own_of_sample=own_of_sample)
         labels = self._reports.of_call(named, ORIGINS.index(evidence.origin), decision.at)
-        taught, measured = sum(_FRAUD if fraud else _HONEST for fraud in labels), representative(evidence)
+        taught, measured = sum(_AS[fraud] for fraud in labels), representative(evidence)
         self.put(evidence, part, offset, Mark(taught, ripens(evidence), measured))
         weight = stands_for(evidence)
         return [
@@ -188,7 +203,7 @@ class Cases:
         for name in claim.origins:
             origin = ORIGINS.index(name)
             span["origin"], span["beside"] = _classes(claim, origin)
-            any_there = f"SELECT 1 FROM evidence {where} (0, {_HONEST}, {_FRAUD}, {_HONEST | _FRAUD}) LIMIT 1"
+            any_there = f"SELECT 1 FROM evidence {where} {_ANY} LIMIT 1"
             if self._db.execute(any_there, span).fetchone() is not None:
                 self._reports.settle(claim, origin, said_at, until)
                 return self._teach_span(where, span, fraud=claim.fraud)
@@ -197,7 +212,7 @@ class Cases:
 
     def ripe(self, decided_before: int, limit: int) -> list[Lesson]:
         """At most `limit` unreported cases decided before `decided_before` (ms since 1970): honest from now on."""
-        return self._teach(self._db.execute(_CASES_RIPE, (decided_before, limit)).fetchall(), fraud=False)
+        return self._teach(self._db.execute(_CASES_RIPE, (decided_before, limit)).fetchall(), _HONEST)
 
     def forget_before(self, at_ms: int) -> None:
         """Drop cases decided before `at_ms`, and reports that speak of no later time."""
@@ -220,7 +235,8 @@ class Cases:
             of_class = [row[1:] for row in rows if row[0] in _classes(claim, origin)]
             if of_class:
                 self._reports.settle(claim, origin, said_at, until)
-                return iter(self._teach(of_class, fraud=claim.fraud))
+                untaught = [row for row in of_class if row[_TAUGHT] in _OPEN[claim.fraud]]
+                return iter(self._teach(untaught, _AS[claim.fraud]))
         self._reports.wait(claim, said_at, until)
         return None
 
@@ -236,17 +252,16 @@ class Cases:
 
     def _teach_span(self, where: str, span: Mapping[str, Any], *, fraud: bool) -> Iterator[Lesson]:
         """Lessons of all cases in a span that have not been learned with this label; those learned drop out of the search."""
-        untaught = f"{_CASE}{where} (0, {_HONEST if fraud else _FRAUD}) LIMIT {AT_ONCE}"
+        untaught = f"{_CASE}{where} {_OPEN[fraud]} LIMIT {AT_ONCE}"
         while rows := self._db.execute(untaught, span).fetchall():
-            yield from self._teach(rows, fraud=fraud)
+            yield from self._teach(rows, _AS[fraud])
 
-    def _teach(self, rows: Iterable[tuple[Any, ...]], *, fraud: bool) -> list[Lesson]:
-        """Lessons of the cases that have not been learned with this label yet; marks them."""
-        label = _FRAUD if fraud else _HONEST
+    def _teach(self, rows: Iterable[tuple[Any, ...]], label: int) -> list[Lesson]:
+        """Lessons of cases that have not been learned with this label yet; marks them."""
         lessons = []
         for case, decided_at, weight, score, measured, taught, blob in rows:
-            if not taught & label:
-                self._db.execute("UPDATE evidence SET taught = ? WHERE id = ?", (taught | label, case))
-                features = orjson.loads(zlib.decompress(blob))
-                lessons.append(Lesson(features, fraud, weight, score, decided_at, bool(measured), bool(taught)))
+            self._db.execute("UPDATE evidence SET taught = ? WHERE id = ?", (taught | label, case))
+            features = orjson.loads(zlib.decompress(blob))
+            fraud, corrects = label == _FRAUD, bool(taught)
+            lessons.append(Lesson(features, fraud, weight, score, decided_at, bool(measured), corrects))
         return lessons

@@ -210,6 +210,18 @@ def test_a_report_after_maturing_is_taught_too_as_a_correction(cases):
     assert report_to(cases, said(call_id="a@1")) == []
 
 
+@pytest.mark.parametrize("named", [{"call_id": "a@1"}, {}, {"callee": "+77272345678"}])
+def test_a_report_of_a_call_that_ripened_can_be_taken_back(cases, named):
+    add(cases, case())
+    assert len(cases.ripe(AT + 10**6, 10)) == 1
+    labels = ("legitimate", "fraud", "legitimate", "fraud", "legitimate")
+    lessons = [report_to(cases, said(label=label, **named)) for label in labels]
+    assert [[(lesson.fraud, lesson.corrects) for lesson in some] for some in lessons] == [
+        [], [(True, True)], [(False, True)], [], [],
+    ], "what silence says already is not learned twice, and no report is more than once"  # fmt: skip
+    assert cases.ripe(AT + 10**6, 10) == []
+
+
 def test_blocked_calls_are_taught_when_reported_but_not_measured(cases):
     add(cases, case(action="block"))
     (lesson,) = report_to(cases, said(call_id="a@1", label="legitimate", source="analyst"))

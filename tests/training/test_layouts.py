@@ -58,6 +58,14 @@ def test_its_cases_are_held_and_labelled(cases):
     assert cases.ripe(AT + 10**9, 10) == []
 
 
+def test_a_report_of_what_had_ripened_with_it_can_be_taken_back(cases):
+    said_of_silent = [
+        taught(cases, 4, label=label, call_id="silent") for label in ("legitimate", "fraud", "legitimate")
+    ]
+    assert said_of_silent == [[], [True], [False]]
+    assert [taught(cases, 5, label="legitimate", call_id="accused") for _ in range(2)] == [[False], []]
+
+
 def test_what_it_waited_for_is_labelled(cases):
     assert [lesson.fraud for lesson in add(cases, case("to come", caller="+77011110010"))] == [True]
     for caller in ("+77011110008", "+77011110009"):
