@@ -157,7 +157,9 @@ class Revisions:
                 "late": now_ms > pended.append_ms + REVISION_MS,
                 "policy": policy.version,
             }
-        told = orjson.dumps(orjson.loads(pended.evidence) | {"decision": said}) if pended.evidence else None
+        told = None
+        if pended.evidence:  # all calls that come to this leave evidence: none stands for others any more
+            told = orjson.dumps(orjson.loads(pended.evidence) | {"decision": said, "weight": 1.0})
         revision = orjson.dumps(said) if came == "revised" else None
         return came, Revision(partition, offset, pended.call_id, pended.key, revision, told, blocked)
 

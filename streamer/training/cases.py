@@ -148,7 +148,7 @@ class Cases:
     def add_evidence(self, evidence: Evidence, part: int, offset: int) -> list[Lesson]:
         """Take in a case that lies at `part` and `offset` of its topic; gives what reports that came before it now teach.
 
-        A second record of one call adds nothing. As to engine and switch, calls of other numbers are others, whatever id they bear.
+        A second record of one call adds none. As to engine and switch, calls of other numbers are others, whatever id they bear.
         """
         decision = evidence.decision
         if not teachable(evidence):
@@ -160,15 +160,14 @@ class Cases:
         }  # fmt: skip
         seen = self._db.execute(_SAME_CALL, same).fetchone()
         if seen is not None:
-            if decision.revises and not evidence.control:  # the call ended blocked after all
-                self._db.execute("UPDATE evidence SET ripens = 0, measured = 0 WHERE id = ?", seen)
+            self._settle(seen[0], evidence)
             return []
         own_of_sample = _class(evidence) == _OWN_OF_SAMPLE
         named = reports.subjects(decision.call_id, caller, callee, own_of_sample=own_of_sample)
         labels = self._reports.of_call(named, ORIGINS.index(evidence.origin), decision.at)
         taught, measured = sum(_AS[fraud] for fraud in labels), representative(evidence)
-        self.put(evidence, part, offset, Mark(taught, ripens(evidence), measured))
         weight = stands_for(evidence)
+        self.put(evidence, part, offset, Mark(taught, ripens(evidence), measured, alone=weight == 1))
         return [
             Lesson(evidence.features, fraud, weight, decision.score, decision.decided_at, measured, corrects=turn > 0)
             for turn, fraud in enumerate(labels)
@@ -178,9 +177,11 @@ class Cases:
         """Hold a case that lies at `part` and `offset` of its topic, marked as it was with whoever led before."""
         decision = evidence.decision
         caller, callee = self._parties(evidence)
+        kind = ORIGINS.index(evidence.origin) if mark.alone else _class(evidence)
+        weight = 1.0 if mark.alone else stands_for(evidence)
         row = (
-            decision.operator, decision.call_id, caller, callee, _class(evidence), decision.at,
-            decision.decided_at, stands_for(evidence), decision.score, mark.measured, mark.ripens, mark.taught,
+            decision.operator, decision.call_id, caller, callee, kind, decision.at,
+            decision.decided_at, weight, decision.score, mark.measured, mark.ripens, mark.taught,
             zlib.compress(orjson.dumps(evidence.features), 1), part, offset,
         )  # fmt: skip
         # A topic that was made anew has other records at the same places. (OR REPLACE would hold for the trigger too.)
@@ -226,6 +227,22 @@ class Cases:
             "SELECT (SELECT min(id) FROM evidence), (SELECT max(id) FROM evidence)"
         ).fetchone()
         return 0 if last is None else last - first + 1
+
+    def _settle(self, case: int, evidence: Evidence) -> None:
+        """Take in what a call that is held and waited came to: all such calls leave evidence, so that none stands for others.
+
+        One that was learned keeps the weight that it was learned with, by which it would be taken back.
+        """
+        decision = evidence.decision
+        if evidence.control:
+            return
+        if decision.revises:  # the call ended blocked after all
+            self._db.execute("UPDATE evidence SET ripens = 0, measured = 0 WHERE id = ?", (case,))
+        if stands_for(evidence) == 1 and (decision.revises or decision.action == "allow"):
+            self._db.execute(
+                "UPDATE evidence SET weight = 1.0, origin = ? WHERE id = ? AND weight > 1 AND taught = 0",
+                (ORIGINS.index(evidence.origin), case),
+            )
 
     def _add_named(self, said_at: int, claim: Claim, until: int) -> Iterator[Lesson] | None:
         """`add_report` for a report that names its call by id."""

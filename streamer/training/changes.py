@@ -35,7 +35,7 @@ TABLES: Final = "CREATE TABLE IF NOT EXISTS changed (key TEXT PRIMARY KEY) WITHO
     for event, row in (("insert", "new."), ("update", "new."), ("delete", "old."))
 )
 _MARKS: Final = (
-    f"SELECT log_offset % {BLOCK}, 1 + 2 * (taught & 3) + 8 * ripens + 16 * measured + 32 * (taught >> 2)"
+    f"SELECT log_offset % {BLOCK}, 1 + 2 * (taught & 3) + 8 * ripens + 16 * measured + 32 * (taught >> 2) + 64 * (weight = 1)"
     " FROM evidence"
     f" WHERE part = :part AND log_offset BETWEEN :block * {BLOCK} AND :block * {BLOCK} + {BLOCK - 1}"
 )
@@ -48,11 +48,15 @@ _REST: Final = {
 
 
 class Mark(NamedTuple):
-    """What became of a case: the labels it was learned with (`taught` in the file), whether it ripens, whether it is measured."""
+    """What became of a case: the labels it was learned with (`taught` in the file), whether it ripens, whether it is measured.
+
+    `alone`: it stands for itself alone, whatever its evidence says; older trainers did not note that.
+    """
 
     taught: int
     ripens: bool
     measured: bool
+    alone: bool
 
 
 class Marks:
@@ -72,7 +76,9 @@ class Marks:
         """The mark of the case there; None where none is held."""
         block = self._blocks.get((part, offset // BLOCK))
         mark = block[offset % BLOCK] if block is not None else 0
-        return Mark(mark >> 1 & 3 | mark >> 3 & 4, bool(mark & 8), bool(mark & 16)) if mark else None
+        if not mark:
+            return None
+        return Mark(mark >> 1 & 3 | mark >> 3 & 4, bool(mark & 8), bool(mark & 16), bool(mark & 64))
 
 
 class Changes:

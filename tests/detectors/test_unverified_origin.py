@@ -23,10 +23,11 @@ NOT_ORIGINATED = ["unverified_origin.not_originated"]
 DIVERSION = ["cli_spoofing.diversion_unverified"]
 
 
-def policy(held, version="t", mode="enforce", **thresholds):
+def policy(held, version="t", mode="enforce", sample=0.05, **thresholds):
     told = {
         "version": version,
         "control_share": 0.0,
+        "evidence_sample": sample,
         "detectors": {"unverified_origin": {"mode": mode, "thresholds": {"matches": 0} | thresholds}},
     }
     held.apply("policy", f"policy@{version}", orjson.dumps(told))
@@ -56,10 +57,11 @@ def come_in(call_id, caller=A, callee=B, at=NOW, operator="op-b", **more):
 
 
 class Log:
-    """Records in log order, their offsets going on from batch to batch, as a worker gets them."""
+    """Records in log order, their offsets going on from batch to batch, as a worker gets them; `first`: evidence of set-ups."""
 
     def __init__(self, held):
         self.held, self.offset, self.decisions, self.revisions, self.evidence = held, 0, [], [], []
+        self.first = []
 
     def judge(self, *messages, appended=None):
         given = batch(messages)
@@ -76,6 +78,7 @@ class Log:
 
     def heard(self, outcomes):
         self.decisions += [orjson.loads(value) for *_, value in outcomes.decisions]
+        self.first += [orjson.loads(value) for *_, value in outcomes.evidence]
         self.revisions += [orjson.loads(told.decision) for told in outcomes.revisions if told.decision]
         kept = [told.evidence for told in outcomes.revisions if told.evidence]
         self.evidence += [orjson.loads(told) for told in kept]
@@ -223,6 +226,20 @@ def test_where_it_is_not_enforced_nothing_is_revised_and_the_evidence_says_what_
     assert not log.revisions
     said = [(one["decision"]["action"], one["decision"]["shadow_action"]) for one in log.evidence]
     assert said == ([] if how == "off" else [("allow", "block")])
+
+
+@pytest.mark.parametrize(("mode", "revises"), [("enforce", True), ("shadow", False)])
+def test_evidence_of_what_came_of_a_call_stands_for_that_call_alone(held, mode, revises):
+    """Of these all leave evidence; the sample's had it before, and stood for calls that were let through unseen."""
+    policy(held, mode, mode, sample=0.2)
+    log = Log(held)
+    for n in range(100):
+        log.judge(come_in(f"{n}", caller=f"+7701{n:07d}"))
+    log.tick(NOW + 2_000)
+    assert {one["weight"] for one in log.first} == {5.0}
+    assert 5 < len(log.first) < 40
+    assert [one["weight"] for one in log.evidence] == [1.0] * 100
+    assert {one["decision"]["revises"] for one in log.evidence} == {revises}
 
 
 def test_an_operator_whose_originations_come_late_too_often_or_were_seldom_met_is_not_acted_on(held):

@@ -30,7 +30,8 @@ def case(
     operator="op-a",
     **given,
 ):
-    decided = {name: given.pop(name) for name in ("action", "reasons", "score", "revises") if name in given}
+    words = ("action", "shadow_action", "reasons", "score", "revises")
+    decided = {name: given.pop(name) for name in words if name in given}
     decision = Decision(
         call_id=call_id, at=at, decided_at=at + 8, operator=operator, caller=caller, callee=callee,
         **({"action": "allow"} | decided),
@@ -232,6 +233,36 @@ def test_a_revision_to_block_keeps_the_call_from_ripening(cases):
     add(cases, case())
     add(cases, case(action="block", revises=True, at=AT))
     assert cases.ripe(AT + 10**6, 10) == []
+
+
+SETTLED = [{"action": "block", "revises": True}, {"shadow_action": "block"}]
+
+
+@pytest.mark.parametrize("came", SETTLED)
+@pytest.mark.parametrize("origin", ["interconnect", "own_line"])
+def test_a_call_that_waited_stands_for_itself_alone_as_the_others_that_came_to_the_same(cases, origin, came):
+    """All such calls leave evidence then, the sample's for the second time."""
+    add(cases, case("sampled", origin=origin, weight=20.0))
+    add(cases, case("of-another-id", origin=origin, weight=20.0))
+    for call_id in ("sampled", "unseen"):
+        add(cases, case(call_id, origin=origin, **came))
+    weights = "SELECT call_id, weight FROM evidence ORDER BY id"
+    expected = [("sampled", 1.0), ("of-another-id", 20.0), ("unseen", 1.0)]
+    assert cases._db.execute(weights).fetchall() == expected
+    lessons = report_to(cases, said(callee="+77272345678"))
+    assert sorted(lesson.weight for lesson in lessons) == ([1.0, 1.0] if origin == "own_line" else [1.0, 1.0, 20.0])
+
+
+@pytest.mark.parametrize("came", SETTLED)
+def test_a_call_that_was_learned_before_keeps_its_weight_and_a_control_its_own(cases, came):
+    report_to(cases, said(call_id="learned"))
+    (first,) = add(cases, case("learned", weight=20.0))
+    add(cases, case("learned", **came))
+    (taken_back,) = report_to(cases, said(call_id="learned", label="legitimate"))
+    assert (first.weight, taken_back.weight) == (20.0, 20.0)
+    add(cases, case("control", action="label", control=True, propensity=0.01))
+    add(cases, case("control", control=True, propensity=0.01, **came))
+    assert [lesson.weight for lesson in cases.ripe(AT + 10**6, 10)] == [100.0]
 
 
 def test_what_was_not_committed_is_gone_and_the_rest_stays(tmp_path):

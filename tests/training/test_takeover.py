@@ -75,7 +75,7 @@ class Trained:
         return {name: state[name] for name in ("learner", "measuring", "matured_to", "measured")}
 
     def rows(self, table):
-        columns = "call_id, at, taught, ripens, measured" if table == "evidence" else "*"
+        columns = "call_id, at, origin, weight, taught, ripens, measured" if table == "evidence" else "*"
         return sorted(self.cases._db.execute(f"SELECT {columns} FROM {table}").fetchall())
 
 
@@ -103,6 +103,12 @@ def said(**given):
     )
 
 
+SOME_KINDS = (
+    {}, {"weight": 20.0}, {"weight": 20.0}, {"action": "block"}, {"action": "label", "control": True, "propensity": 0.01},
+    {"action": "block", "revises": True}, {"shadow_action": "block"},
+)  # fmt: skip
+
+
 def some_cases(draw, now):
     """Calls of few numbers and ids in both origin classes, some of them twice, some blocked after all, not in order."""
     for _ in range(draw.randrange(1, 12)):
@@ -110,7 +116,7 @@ def some_cases(draw, now):
             f"c{draw.randrange(30)}", caller=f"+7701123456{draw.randrange(3)}", callee=f"+7727234567{draw.randrange(2)}",
             origin=draw.choice(["own_line", "interconnect"]), at=now - draw.randrange(100_000), operator="op-a",
             score=draw.random(), features={"attempts_1m": float(draw.randrange(9))},
-            **draw.choice([{}, {}, {}, {"action": "block"}, {"action": "block", "revises": True}]),
+            **draw.choice(SOME_KINDS),
         ))  # fmt: skip
 
 
@@ -174,7 +180,7 @@ def test_started_anew_it_takes_up_nothing_old_and_gives_no_version_twice(trained
     one.step_until(lambda: one.active.state.learner.honest == 100)
     one.hand_over()
     assert (one.rows("waiting"), one.rows("settled")) == ([], [])
-    assert {taught for _, _, taught, *_ in one.rows("evidence")} == {1}
+    assert {taught for *_, taught, _, _ in one.rows("evidence")} == {1}
     assert one.active.state.learner.fraud == 0
 
 
