@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from confluent_kafka import Message
@@ -88,7 +89,10 @@ class ActiveTrainer:
         self._moved: dict[tuple[str, int], int] = {}
         self._commit()
         self._reader = assigned(settings, cases.positions(), [self._topics.evidence, self._topics.feedback])
-        self._backlog = Backlog(settings.partitions, now_ms())
+        started = now_ms()
+        self._backlogs = {
+            topic: Backlog(settings.partitions, started) for topic in (self._topics.evidence, self._topics.feedback)
+        }
         self._touched = False
         self._next_commit = self._next_prune = self._next_try = 0.0
         metrics.epoch.set(self.state.epoch)
@@ -103,11 +107,11 @@ class ActiveTrainer:
         for message, ended in poll(self._reader, 0.1):
             if not ended:
                 self._take(message)
-            elif message.topic() == self._topics.feedback:
-                self._backlog.ended(int(message.partition() or 0), int(message.offset() or 0))
+            else:
+                self._backlogs[str(message.topic())].ended(int(message.partition() or 0), int(message.offset() or 0))
         now = self._now_ms()
         self._ripen(now)
-        # By what has ripened, not by the clock: a trainer that was away first teaches the honest rest of a window.
+        # By what was read and has ripened, not by the clock: a trainer that was away first teaches the honest rest of a window.
         for measure in self.state.measuring.close(self.state.matured_to + self._mature_ms):
             self._metrics.measured(measure)
             self.state.note(measure)
@@ -159,8 +163,7 @@ class ActiveTrainer:
             else:
                 self._metrics.evidence.inc()
         after = self._moved[place] = int(message.offset() or 0) + 1
-        if reports:
-            self._backlog.read(place[1], after, end_of(self._reader, *place))
+        self._backlogs[place[0]].read(place[1], after, end_of(self._reader, *place))
         self._touched = True
 
     def _lessons(self, message: Message) -> tuple[Iterable[Lesson], str]:
@@ -187,15 +190,19 @@ class ActiveTrainer:
 
     def _ripen(self, now: int) -> None:
         """Teach cases that nobody reported in time, but only where every report that was there by then has been read."""
-        topic, parts = self._topics.feedback, range(self._settings.partitions)
-        self._backlog.look(now, lambda: [(part, end_of(self._reader, topic, part)) for part in parts])
-        if self._backlog.since is None:
+        for topic, backlog in self._backlogs.items():
+            backlog.look(now, partial(self._ends, topic))
+        reported, seen = (self._backlogs[of].since for of in (self._topics.feedback, self._topics.evidence))
+        if reported is None:
             return
-        before = self._backlog.since - self._mature_ms
-        lessons = self._cases.ripe(before, RIPE_AT_ONCE)
+        lessons = self._cases.ripe(reported - self._mature_ms, RIPE_AT_ONCE)
         self._learn(lessons)
-        if len(lessons) < RIPE_AT_ONCE:
-            self.state.matured_to = before
+        if len(lessons) < RIPE_AT_ONCE and seen is not None:
+            self.state.matured_to = min(reported, seen) - self._mature_ms
+
+    def _ends(self, topic: str) -> list[tuple[int, int]]:
+        """Where the partitions of a topic end, as the brokers said last."""
+        return [(part, end_of(self._reader, topic, part)) for part in range(self._settings.partitions)]
 
     def _is_time(self, now: int) -> bool:
         """Whether the last publication lies long enough back; one of a time that is yet to come says nothing of that."""

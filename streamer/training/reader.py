@@ -49,7 +49,7 @@ def poll(reader: Consumer, timeout_s: float) -> Iterator[tuple[Message, bool]]:
 
 
 class Backlog:
-    """The reports that have to be read before silence says anything: those that were there at `since`.
+    """What of a topic has to be read before silence says anything: the reports, or the evidence, that were there at `since`.
 
     Waiting for the end itself would be an attacker's switch: whoever goes on reporting faster than reports are read
     would keep every honest call from being taught.
@@ -64,7 +64,7 @@ class Backlog:
     Attributes
     ----------
     since
-        Time (ms since 1970) up to which all reports that were there have been read; None before the first reading.
+        Time (ms since 1970) up to which all records that were there have been read; None before the first reading.
     """
 
     def __init__(self, partitions: int, now: int) -> None:

@@ -38,7 +38,7 @@ class TrainerState:
     version, published_at, learned_since
         Model version given last, when (ms since 1970), and whether anything was learned since.
     matured_to
-        Cases decided before this (ms since 1970) were taught as honest unless reported.
+        Cases decided before this (ms since 1970) were read, and taught as honest unless reported.
     measured
         What the window measured last showed.
     versions

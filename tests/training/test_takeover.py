@@ -162,6 +162,25 @@ def test_what_ripened_while_more_was_waiting_is_not_learned_again(trained):
     assert one.active.state.learner.honest == 1_200
 
 
+def test_no_window_is_measured_before_its_evidence_was_read(trained):
+    """A trainer that finds a topic with days in it, more than one fetch: silence is heard at once, of windows that are yet to be read."""
+    one, draw = trained("one"), random.Random(1)
+    minutes, calls = 10, 6_000
+    for n in range(calls):
+        sound = case(
+            f"{n}", at=AT + n * minutes * MATURE_MS // calls, score=0.1, action="block" if n % 10 else "allow",
+            features={f"{place}": draw.random() for place in range(60)},
+        )  # fmt: skip
+        one.producer.produce(one.topics.evidence, key="+77011234567", value=codec.encode(sound))
+    assert one.producer.flush(20) == 0
+    one.now += 15 * MATURE_MS
+    one.hand_over(finish=False)
+    one.pass_time(0)
+    measured = one.active.state.measuring.state()
+    assert (one.active.state.learner.honest, measured["open"], measured["late"]) == (calls // 10, {}, 0)
+    assert one.active._metrics.windows._value.get() == minutes + 1
+
+
 def test_started_anew_it_takes_up_nothing_old_and_gives_no_version_twice(trained):
     """The state was removed, as an error's text advises; what else the last trainer left stands there still."""
     one = trained("one")
