@@ -91,9 +91,9 @@ def ripens(evidence: Evidence) -> bool:
     return evidence.control or evidence.decision.action == "allow"
 
 
-def representative(evidence: Evidence) -> bool:
-    """Whether the call stands for traffic as it is, so that scores may be measured by it: blocked calls do not."""
-    return evidence.control or evidence.decision.action != "block"
+def measurable(evidence: Evidence) -> bool:
+    """Whether scores may be measured by the call: both labels have to be able to come, and a labelled call is never taught of silence."""
+    return ripens(evidence)
 
 
 def of_sample(evidence: Evidence) -> bool:

@@ -17,7 +17,7 @@ import orjson
 from streamer.calls import numbers
 from streamer.calls.decisions import Evidence
 from streamer.calls.events import SAME_CALL_MS
-from streamer.models.labels import Claim, of_sample, representative, ripens, stands_for, teachable
+from streamer.models.labels import Claim, measurable, of_sample, ripens, stands_for, teachable
 from streamer.training import reports, tables
 from streamer.training.changes import Changes, Mark
 from streamer.training.database import trouble
@@ -165,7 +165,7 @@ class Cases:
         own_of_sample = _class(evidence) == _OWN_OF_SAMPLE
         named = reports.subjects(decision.call_id, caller, callee, own_of_sample=own_of_sample)
         labels = self._reports.of_call(named, ORIGINS.index(evidence.origin), decision.at)
-        taught, measured = sum(_AS[fraud] for fraud in labels), representative(evidence)
+        taught, measured = sum(_AS[fraud] for fraud in labels), measurable(evidence)
         weight = stands_for(evidence)
         self.put(evidence, part, offset, Mark(taught, ripens(evidence), measured, alone=weight == 1))
         return [

@@ -223,10 +223,22 @@ def test_a_report_of_a_call_that_ripened_can_be_taken_back(cases, named):
     assert cases.ripe(AT + 10**6, 10) == []
 
 
-def test_blocked_calls_are_taught_when_reported_but_not_measured(cases):
-    add(cases, case(action="block"))
-    (lesson,) = report_to(cases, said(call_id="a@1", label="legitimate", source="analyst"))
-    assert (lesson.fraud, lesson.measured) == (False, False)
+@pytest.mark.parametrize("label", ["legitimate", "fraud"])
+@pytest.mark.parametrize(
+    ("given", "measured"),
+    [
+        ({"action": "block"}, False),
+        ({"action": "label"}, False),
+        ({"action": "divert"}, False),
+        ({"action": "label", "control": True, "propensity": 0.01}, True),
+        ({}, True),
+    ],
+)
+def test_calls_that_never_ripen_are_taught_when_reported_but_not_measured(cases, given, measured, label):
+    """Measured by those that are reported alone, frauds among them would stand against no honest ones."""
+    add(cases, case(**given))
+    (lesson,) = report_to(cases, said(call_id="a@1", label=label, source="analyst"))
+    assert (lesson.fraud, lesson.measured) == (label == "fraud", measured)
 
 
 def test_a_revision_to_block_keeps_the_call_from_ripening(cases):
