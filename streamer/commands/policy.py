@@ -105,7 +105,10 @@ def set_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Change the policy in force, as a new version of its own; a member or value that there is not is refused."""
+    """Change the policy in force, as a new version of its own; a member or value that there is not is refused.
+
+    The kill switch stays as it is, whatever the file or the other version has: `kill_switch=false` or `streamer kill-switch` turns it.
+    """
     from streamer.desk import changing, edits, rules
 
     if file is not None and base is not None:
@@ -113,12 +116,19 @@ def set_(
     if not changes and file is None and base is None:
         raise DeskError("nothing to change: PATH=VALUE, --file or --from")
     given = None if file is None else edits.read_file(file)
+    kept: list[bool] = []
 
     def edit(found: rules.Standing) -> Policy:
         begin = given or (found.policy if base is None else found.version(base))
-        return edits.edited(begin, changes or [])
+        made = edits.edited_anew(begin, found.policy, changes or [])
+        kept[:] = [made.kill_switch] if made.kill_switch == found.policy.kill_switch != begin.kill_switch else []
+        return made
 
-    _tell_change(changing.change(load(), edit, by, why, now_ms(), dry=dry_run), dry=dry_run, as_json=as_json)
+    try:
+        _tell_change(changing.change(load(), edit, by, why, now_ms(), dry=dry_run), dry=dry_run, as_json=as_json)
+    finally:
+        for on in kept:
+            say(f"the kill switch stays {'ON' if on else 'off'}, whatever {file or base} has", err=True)
 
 
 @app.command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from streamer.detectors.base import Detector
 from streamer.errors import DeskError, MessageError, near
 from streamer.policy import check
 
+KILL_SWITCH: Final = "kill_switch"
 DEFAULT: Final = "default"
 """As a value: what holds when nothing is said."""
 _SAID_APART: Final = ("version", "at", "by", "why")
@@ -38,6 +39,17 @@ def edited(base: Policy, assignments: Iterable[str]) -> Policy:
             raise DeskError(f"{assignment!r} is no change: PATH=VALUE, as model.threshold=0.97")
         _assign(tree, path.split("."), text)
     return whole(tree, base)
+
+
+def edited_anew(base: Policy, held: Policy, assignments: Sequence[str]) -> Policy:
+    """As `edited`, of another policy than `held`, the one in force, whose kill switch stays as it is unless it is among the changes.
+
+    >>> edited_anew(Policy(version="a"), Policy(version="b", kill_switch=True), ["model.threshold=0.97"]).kill_switch
+    True
+    """
+    if not any(one.partition("=")[0] == KILL_SWITCH for one in assignments):
+        base = msgspec.structs.replace(base, kill_switch=held.kill_switch)
+    return edited(base, assignments)
 
 
 def _assign(tree: dict[str, Any], path: list[str], text: str) -> None:

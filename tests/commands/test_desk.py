@@ -152,6 +152,22 @@ def test_the_kill_switch_of_one_operator_is_in_force_for_him_alone_and_leaves_th
         assert worker.stop() == 0, worker.log
 
 
+def test_the_kill_switch_stays_as_it_is_when_another_policy_is_put_in_force(kafka_settings, desk, tmp_path):
+    _, (first,), _ = desk("policy", "set", "model.threshold=0.97", *SIGNED)
+    desk("policy", "set", "model.threshold=0.98", *SIGNED)
+    _, (on,), _ = desk("kill-switch", "on", *SIGNED)
+    whole = tmp_path / "policy.json"
+    whole.write_text('{"model":{"threshold":0.99}}')
+    for given, threshold in ((("--from", first["policy"]["version"]), 0.97), (("--file", str(whole)), 0.99)):
+        code, (made,), said = desk("policy", "set", *given, *SIGNED)
+        assert (code, made["policy"]["kill_switch"], made["policy"]["model"]["threshold"]) == (0, True, threshold)
+        assert f"the kill switch stays ON, whatever {given[1]} has" in said
+    _, (made,), said = desk("policy", "set", "--from", first["policy"]["version"], "kill_switch=false", *SIGNED)
+    assert (made["policy"]["kill_switch"], "stays" in said) == (False, False)
+    _, (made,), said = desk("policy", "set", "--from", on["version"], *SIGNED)
+    assert (made["policy"]["kill_switch"], "the kill switch stays off" in said) == (False, True)
+
+
 def test_policies_changed_at_one_moment_are_all_in_force(kafka_settings, desk):
     changes = ("model.threshold=0.97", "kill_switch=true", "evidence_sample=0.5", "governor.min_lines=77")
     env = os.environ | {"STREAMER_BOOTSTRAP": kafka_settings.bootstrap, "STREAMER_PREFIX": kafka_settings.prefix}
