@@ -21,10 +21,12 @@ from streamer.errors import DeskError, MessageError
 from streamer.kafka.logs import LogRecord
 from streamer.registers import lists
 
-_ONE_SIDE: Final = {
+ONE_SIDE: Final = {
     "do_not_originate": "caller",
     "allocated": "caller",
     "emergency": "called",
+    "premium": "called",
+    "protected": "called",
     "roaming_numbers": "called",
 }
 """Lists that are asked for one of the two numbers alone."""
@@ -90,7 +92,7 @@ def entry(
     why: str,
 ) -> ListEntry:
     """One entry, checked. Raises `DeskError` for one that is not of the contract or can never match."""
-    only = _ONE_SIDE.get(which)
+    only = ONE_SIDE.get(which)
     if only is not None and side != only:
         raise DeskError(f"the list {which} is asked for {only} numbers alone: --side {only}")
     if expires_at is not None and expires_at <= now_ms:

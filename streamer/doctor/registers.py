@@ -16,6 +16,7 @@ from streamer.calls.numbers import HomePlan, home_plan
 from streamer.calls.plan import number_table
 from streamer.calls.ranges import ranges_of
 from streamer.desk.edits import unknown_members
+from streamer.desk.entries import ONE_SIDE
 from streamer.desk.rules import CURRENT, VERSIONED
 from streamer.doctor.findings import Finding, share
 from streamer.errors import MessageError
@@ -56,7 +57,7 @@ def judge(entries: Iterable[Entry], home: str, publishing: Iterable[str]) -> lis
     kinds = Counter(kind for kind, _ in held)
     told = ", ".join(f"{kind} {kinds[kind]:,}" for kind in ("operators", "trunks", "lists", "policy", "models"))
     found = [_refused(refused) if refused else Finding("control", "ok", f"{count:,} records read; in force: {told}")]
-    of_each = _policy(held), _model(held), _ranges(held, plan), _direct_trunks(held, plan)
+    of_each = _policy(held), _model(held), _ranges(held, plan), _direct_trunks(held, plan), _lists(held)
     found += [finding for finding in of_each if finding is not None]
     return [*found, *_operators(held, publishing), _emergency(held, home)]
 
@@ -117,6 +118,21 @@ def _model(held: dict[tuple[str, str], bytes]) -> Finding | None:
         "failed",
         f"the model in force should be {wanted}, which is not there: workers go on with what they had",
         "start the trainer, which publishes a new one: `streamer trainer`",
+    )
+
+
+def _lists(held: dict[tuple[str, str], bytes]) -> Finding | None:
+    """Entries on a side that their list is never asked for; the desk refuses such, whoever else publishes does not."""
+    entries = [(key, codec.decode_list_entry(value)) for (kind, key), value in held.items() if kind == "lists"]
+    idle = [(key, one.list) for key, one in entries if ONE_SIDE.get(one.list, one.side) != one.side]
+    if not idle:
+        return None
+    key, which = idle[0]
+    return Finding(
+        "lists",
+        "warning",
+        f"{len(idle):,} {'entry does' if len(idle) == 1 else 'entries do'} nothing, first {key!r}: the list {which} is asked for {ONE_SIDE[which]} numbers alone",
+        f"enter the number on the {ONE_SIDE[which]} side and remove this one: `streamer lists add|remove {which} NUMBER --side ...`",
     )
 
 

@@ -57,6 +57,8 @@ def test_numbers_are_entered_in_the_spelling_that_is_compared(number, match, pla
         ("+77011234567", {"which": "do_not_originate", "side": "called"}, "caller"),
         ("+77011234567", {"expires_at": 1_000}, "expired"),
         ("+77011234567", {"which": "allocated", "side": "called"}, "caller"),
+        ("+77272500000", {"which": "protected"}, "--side called"),
+        ("+7809", {"which": "premium", "match": "prefix"}, "--side called"),
         ("+77011234567", {"trunk": " "}, "trunk"),
         ("+77011234567", {"which": "blok"}, "no entry"),
     ],

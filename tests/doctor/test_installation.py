@@ -70,6 +70,8 @@ def test_sound_registers():
         ([("operators", "op-b", encode(OperatorInfo(operator="op-b", ranges=["+7705", "0705"])))], "ranges", "failed", "of op-b: range '0705'"),
         ([("operators", "op-b", encode(OperatorInfo(operator="op-b"))), *(("trunks", f"op-a/{to}", encode(
             TrunkInfo(operator="op-a", trunk=to, kind="direct", partner=to))) for to in ("op-b", "op-c"))], "trunks", "warning", "2 direct trunks"),
+        ([("lists", key, encode(ListEntry(list="protected", match="exact", number=key, side=side))) for key, side in (
+            ("+77272500000", "caller"), ("+77272500001", "called"))], "lists", "warning", "1 entry does nothing, first '+77272500000'"),
         ([], "operators", "warning", "not registered: op-a"),
         ([("operators", "op-a", OPERATOR), ("operators", "op-a", None)], "operators", "warning", "op-a"),
     ],
