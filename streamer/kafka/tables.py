@@ -17,6 +17,8 @@ from streamer.settings import Settings
 
 _BOUNDS_S: Final = 2.0
 _SILENCE_S: Final = 30.0
+_LOOK_EVERY_S: Final = 1.0
+_ANSWER_S: Final = 0.5
 
 
 class Change(NamedTuple):
@@ -63,8 +65,9 @@ class TableReader:
         self._ends: dict[Place, int] = {}
         self._behind: set[Place] = set()
         self._final: str | None = None
+        self._look_at = 0.0
         self.trouble: str | None = None
-        """What librdkafka said last that it is retrying; None once records or ends arrive again."""
+        """What librdkafka said last that it is retrying; None once records or ends arrive, or the brokers answer, again."""
         try:
             counts = {topic: partition_count(self._client, topic, go_on=go_on) for topic in whole}
             self.add_all((topic, partition) for topic, count in counts.items() for partition in range(count))
@@ -126,10 +129,30 @@ class TableReader:
         rest: list[Any] = self._client.consume(max_records - 1, 0) if first is not None and max_records > 1 else []
         if self._final is not None:
             raise TransportError(f"the brokers refuse this client: {self._final}")
+        if self.trouble is not None:
+            self._look(time.monotonic())
         if first is None:
             return []
         changes = (self._change(message) for message in (first, *rest))
         return [change for change in changes if change is not None]
+
+    def _look(self, now: float) -> None:
+        """About once a second, ask whether the brokers answer again: where nobody writes, neither a record nor an end would tell."""
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_EVERY_S
+        try:
+            topics = self._client.list_topics(timeout=_ANSWER_S).topics
+        except KafkaException:
+            return
+        led = {
+            (name, number)
+            for name, topic in topics.items()
+            for number, one in topic.partitions.items()
+            if one.leader >= 0
+        }
+        if self._positions.keys() <= led:
+            self.trouble = None
 
     def read_to_end(self, silence_s: float = _SILENCE_S) -> Iterator[Change]:
         """Everything up to the end as it comes, however much that is. Raises `TransportError` when nothing comes for `silence_s`,

@@ -33,6 +33,14 @@ def follow(reader: TableReader, count: int, timeout_s: float = 60.0) -> list[Cha
     return found
 
 
+def until_trouble(reader: TableReader, *, there: bool, timeout_s: float = 60.0) -> bool:
+    """Poll, with nothing to read, until the reader is in trouble, or out of it."""
+    until = time.monotonic() + timeout_s
+    while (reader.trouble is not None) != there and time.monotonic() < until:
+        assert reader.poll(10, 0.1) == []
+    return (reader.trouble is not None) == there
+
+
 @pytest.fixture
 def reader(kafka_settings: Settings) -> Iterator[TableReader]:
     topic = Topics(kafka_settings)
@@ -228,7 +236,7 @@ def test_a_broker_restart_is_ridden_out(tmp_path: Path, make_settings: Callable[
         reader = TableReader(settings, [topic.lists])
         assert [c.key for c in reader.read_to_end(20)] == ["a"]
         broker.stop()
-        assert reader.poll(10, 0.2) == []
+        assert until_trouble(reader, there=True)
         broker.start(dies_with_parent=True)
         write(settings, topic.lists, ("b", b"2"))
         assert [c.key for c in follow(reader, 1)] == ["b"]
@@ -236,4 +244,23 @@ def test_a_broker_restart_is_ridden_out(tmp_path: Path, make_settings: Callable[
     finally:
         if reader is not None:
             reader.close()
+        broker.stop(delete_data=True)
+
+
+def test_trouble_is_over_once_brokers_answer_though_nobody_writes(
+    tmp_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    """Of partitions that hold nothing librdkafka tells the end once, and not again after a restart."""
+    broker = LocalBroker(tmp_path / "broker", port=free_port())
+    settings = make_settings(bootstrap=broker.start(dies_with_parent=True).address)
+    try:
+        topics.ensure(settings)
+        with closing(TableReader(settings, Topics(settings).control)) as reader:
+            assert list(reader.read_to_end(20)) == []
+            broker.stop()
+            assert until_trouble(reader, there=True)
+            assert not until_trouble(reader, there=False, timeout_s=3)
+            broker.start(dies_with_parent=True)
+            assert until_trouble(reader, there=False)
+    finally:
         broker.stop(delete_data=True)
