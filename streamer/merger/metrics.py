@@ -40,6 +40,11 @@ class MergerMetrics:
             "streamer_signals_dead_letters", "Messages that could not be read", ["reason"], registry=registry
         )
 
+    def nothing_held(self) -> None:
+        """Show neither lag nor subjects, as before any work."""
+        self.lag.set(0)
+        self.held.clear()
+
     def show(self, merger: Merger, casebook: Casebook) -> None:
         """What is held now."""
         for kind, count in merger.held.items():

@@ -27,6 +27,10 @@ class MergerProcess(LeasedProcess):
         """Read back what was said and the counts of the last minutes."""
         return ActiveMerger(self.settings, self.metrics, go_on)
 
+    def left(self) -> None:
+        """See `LeasedProcess`: whoever stands by is not behind and holds nothing."""
+        self.metrics.nothing_held()
+
     def unready(self) -> dict[str, str]:
         """Whether the counts of before are still being read."""
         reading = isinstance(self.work, ActiveMerger) and not self.work.ready

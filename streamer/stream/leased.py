@@ -61,6 +61,10 @@ class LeasedProcess(ABC):
     def begin(self, go_on: GoOn) -> Work:
         """Take over: the work, as whoever held the lease before left it. Raises `LeaseLostError`, `StoppedError`."""
 
+    @abstractmethod
+    def left(self) -> None:
+        """The work is another's now: what was shown of it is shown no more."""
+
     def unready(self) -> dict[str, str]:
         """Why the work at hand is not ready, by what is missing."""
         return {}
@@ -142,6 +146,7 @@ class LeasedProcess(ABC):
             self.work.close()
             self.work = None
             self._shown.set(0)
+            self.left()
             self.log.info("stands by")
             if self._role == "active":
                 self._role = "standby"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any, Final, get_args
 
@@ -21,8 +22,11 @@ MOST_OPERATORS: Final = 1_000
 """Operators that have labels of their own; a country has hundreds."""
 MOST_TRUNKS: Final = 2_000
 """Trunks that have labels of their own, all operators together."""
-_SMOOTHED: Final = 0.05
-"""Part of the clock skew shown that the newest batch makes up."""
+_SMOOTHED_S: Final = 10.0
+"""The clock skew shown is smoothed over so long, however many set-ups come in it: one wrong time among a thousand right ones is not
+seen, and of an operator that calls once a minute the last call tells."""
+SKEW_LASTS_S: Final = 300.0
+"""So long after its last set-up an operator's clock skew is shown."""
 _MOST_SKEW_S: Final = 600.0
 """Skew beyond which it makes no difference; one absurd time must not hide what comes after it."""
 
@@ -38,7 +42,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._operators: set[str] = set()
         self._trunks: set[tuple[str, str]] = set()
-        self._skews: dict[str, float] = {}
+        self._skews: dict[str, tuple[float, float]] = {}
         self._moved: set[str] = set()
         self._ages: dict[int, float] = {}
         self._counted: dict[tuple[Counter, tuple[str, ...]], int] = defaultdict(int)
@@ -103,7 +107,7 @@ class Metrics:
         self.clamped = Counter("streamer_clamped", "Times out of bounds of the append time", ["operator"], **own)
         self.skew = Gauge(
             "streamer_clock_skew_seconds",
-            "Append time less `at` of set-ups, smoothed; below 0 the operator's clock is ahead",
+            "Append time less `at` of set-ups, smoothed over 10 s; below 0 the operator's clock is ahead; absent after 5 min without",
             ["operator"],
             **own,
         )
@@ -254,7 +258,7 @@ class Metrics:
             for name, times in found.items():
                 counted[by_operator, (self.operator(name),)] += times
         for operator, delay_ms in outcomes.delays.items():
-            self._clock(self.operator(operator), delay_ms / 1000)
+            self._clock(self.operator(operator), delay_ms / 1000, now_ms / 1000)
         self.count_said(outcomes)
 
     def count_said(self, outcomes: Any) -> None:
@@ -277,13 +281,20 @@ class Metrics:
         for partition, seconds in self._ages.items():
             self._age.labels(str(partition)).set(seconds)
         for operator in self._moved:
-            self.skew.labels(operator).set(self._skews[operator])
+            self.skew.labels(operator).set(self._skews[operator][0])
         self._counted.clear()
         self._ages.clear()
         self._moved.clear()
 
-    def _clock(self, operator: str, delay_s: float) -> None:
+    def forget_clocks(self, now_s: float) -> None:
+        """The skew of operators that have been silent for `SKEW_LASTS_S` is shown no more."""
+        for operator in [name for name, (_, at_s) in self._skews.items() if now_s - at_s > SKEW_LASTS_S]:
+            del self._skews[operator]
+            self.skew.remove(operator)
+
+    def _clock(self, operator: str, delay_s: float, now_s: float) -> None:
         delay_s = max(-_MOST_SKEW_S, min(_MOST_SKEW_S, delay_s))
-        held = self._skews.get(operator, delay_s)
-        self._skews[operator] = held + _SMOOTHED * (delay_s - held)
+        held, at_s = self._skews.get(operator, (delay_s, now_s))
+        part = -math.expm1(-max(now_s - at_s, 0.0) / _SMOOTHED_S)
+        self._skews[operator] = held + part * (delay_s - held), now_s
         self._moved.add(operator)

@@ -205,6 +205,7 @@ class Scoring:
         self.metrics.evicted.set(self.judge.evicted)
         self.metrics.calls_evicted.set(self.judge.calls_evicted)
         self.governing.show(self.judge.demotions)
+        self.metrics.forget_clocks(time.time())
         self.metrics.unreachable.set(self.control.trouble is not None)
         self.heeding.show(self.judge)
 

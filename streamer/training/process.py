@@ -73,6 +73,10 @@ class TrainerProcess(LeasedProcess):
             undone.pop_all()
         return found
 
+    def left(self) -> None:
+        """See `LeasedProcess`: whoever stands by holds no cases."""
+        self.metrics.cases.set(0)
+
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:

@@ -11,6 +11,7 @@ import yaml
 from streamer.dashboards.boards import BOARDS
 from streamer.dashboards.panels import DATASOURCE, differences, document, write
 from streamer.merger.metrics import MergerMetrics
+from streamer.outcomes import Outcomes
 from streamer.reasons import REASONS
 from streamer.stream import metrics
 from streamer.training.metrics import TrainerMetrics
@@ -143,8 +144,6 @@ def test_trunks_and_operators_cannot_exhaust_memory_and_absurd_clocks_hide_nothi
     class Batch:
         values, append_ms = [b"{}"], [0]
 
-    from streamer.outcomes import Outcomes
-
     said = Outcomes(delays={"a": 10**15})
     said.blocked["a", "1", 0b11] = 2
     said.setups["a"] = 5
@@ -157,10 +156,37 @@ def test_trunks_and_operators_cannot_exhaust_memory_and_absurd_clocks_hide_nothi
     for detector in detectors:
         assert value("streamer_block_reasons_total", {"operator": "a", "trunk": "1", "detector": detector}) == 2
     assert value("streamer_clock_skew_seconds", {"operator": "a"}) == 600
-    for _ in range(200):
-        shown.observe(Batch, Outcomes(delays={"a": -3_000}), 0, shed=False)
+    for second in range(120):
+        shown.observe(Batch, Outcomes(delays={"a": -3_000}), 1_000 * second, shed=False)
     shown.show()
     assert value("streamer_clock_skew_seconds", {"operator": "a"}) == pytest.approx(-3, abs=0.05)
+
+
+def test_a_wrong_time_is_outweighed_by_right_ones_and_forgotten_when_no_more_come():
+    class Batch:
+        values, append_ms = [b"{}"], [0]
+
+    shown = metrics.Metrics()
+
+    def skew(operator):
+        return shown.registry.get_sample_value("streamer_clock_skew_seconds", {"operator": operator})
+
+    def call(operator, delay_ms, now_ms):
+        shown.observe(Batch, Outcomes(delays={operator: delay_ms}), now_ms, shed=False)
+        shown.show()
+
+    for operator in ("seldom", "once"):
+        call(operator, 21_600_000, 0)
+    call("seldom", 40, 60_000)
+    assert (skew("seldom") < 2, skew("once")) == (True, 600)
+    for at_ms in range(60_000, 70_000, 10):
+        call("busy", 40, at_ms)
+    call("busy", 21_600_000, 70_000)
+    assert skew("busy") < 2, "one call of a thousand"
+    shown.forget_clocks(metrics.SKEW_LASTS_S)
+    assert skew("once") == 600
+    shown.forget_clocks(metrics.SKEW_LASTS_S + 1)
+    assert (skew("once"), skew("seldom") < 2, skew("busy") < 2) == (None, True, True)
 
 
 def test_what_is_in_force_is_shown_with_its_age():

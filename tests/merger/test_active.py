@@ -1,5 +1,6 @@
 """A merger's turn at the lease, in this process and on a real broker: what it reads back, and what it says nothing of."""
 
+import threading
 import time
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from streamer.kafka.topics import Topics, dead_letter
 from streamer.merger import active
 from streamer.merger.active import ActiveMerger
 from streamer.merger.metrics import MergerMetrics
+from streamer.merger.process import MergerProcess
 from tests.merger.test_process import LINE, busy, on_file, signals
 from tests.signals.test_merger import call, sums
 from tests.stream.live import wait_until
@@ -167,3 +169,23 @@ def test_what_a_sleeper_said_late_is_not_taken_for_the_newest(kafka_settings):
     with merging(kafka_settings, ready=False) as merger:
         assert merger.merger._said[f"callee/{LINE}"].values == {"usual": 31}
         assert merger.merger._said[f"callee/{LINE}"].at == now - 1_000
+
+
+def test_whoever_stands_by_is_not_behind_and_holds_nothing(kafka_settings):
+    merger = MergerProcess(kafka_settings)
+    value = merger.metrics.registry.get_sample_value
+
+    def held():
+        return value("streamer_signals_subjects", {"kind": "callee"}) or 0
+
+    thread = threading.Thread(target=merger.run)
+    thread.start()
+    try:
+        wait_until(lambda: merger.work is not None and not merger.unready())
+        put(kafka_settings, sums(0, int(time.time() * 1000), [call()]))
+        wait_until(lambda: held() > 0)
+        merger.metrics.lag.set(5_000)
+    finally:
+        merger.stop()
+        thread.join(30)
+    assert (value("streamer_signals_active"), value("streamer_signals_lag"), held()) == (0, 0, 0)
