@@ -57,20 +57,32 @@ def add(
     side: Annotated[Side, typer.Option(help="Of calls from the number, or to it.")] = "caller",
     trunk: Annotated[str | None, typer.Option(help="On this trunk alone.")] = None,
     expires: Annotated[str | None, typer.Option(help="How long (2h, 30d), or until when (ISO 8601).")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Although another's entry then ends sooner.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Enter numbers. What was entered under the same key is replaced; an entry that can never match is refused."""
+    """Enter numbers. What was entered under the same key is replaced, and told; an entry that can never match is refused.
+
+    So is one that would have somebody else's entry end sooner, unless --replace says that this is meant.
+    """
     from streamer.desk import entries, listing
-    from streamer.desk.record import time_of
+    from streamer.desk.record import time_of, time_text
 
     now = now_ms()
     until = None if expires is None else time_of(expires, now, ahead=True)
-    made = listing.enter(load(), which, numbers, now, by, why, match=match, side=side, trunk=trunk, expires_at=until)
+    done = listing.enter(
+        load(), which, numbers, now, by, why, replace=replace, match=match, side=side, trunk=trunk, expires_at=until
+    )
     if as_json:
-        print_json(entries.as_json(one, now) for one in made)
+        print_json(
+            {**entries.as_json(one.made, now), "replaced": one.replaced and entries.as_json(one.replaced, now)}
+            for one in done
+        )
         return
-    for one in made:
-        say(f"added: {one.key}")
+    for one in done:
+        say(f"added: {one.made.key}")
+        if one.replaced is not None:
+            was = one.replaced.entry
+            say(f"    replaced: until {time_text(was.expires_at)}, by {was.by or '-'}: {was.why or '-'}")
 
 
 @app.command(

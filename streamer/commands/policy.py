@@ -147,6 +147,7 @@ def mode(
         float | None, typer.Option(min=0.01, help="One operator's shadow: so long; else until enforced.")
     ] = None,
     register: Register = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Although another's demotion then ends sooner.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Set the mode that a detector runs in, for all operators or for one; or that all run in for one operator.
@@ -181,16 +182,18 @@ def mode(
             f"or with all others for one operator (streamer policy mode {EVERY} {operator} {wanted})"
         )
     else:
-        _demote_or_lift(detector, operator, wanted, trunk, hours, by, why, as_json=as_json)
+        _demote_or_lift(detector, operator, wanted, trunk, hours, by, why, replace=replace, as_json=as_json)
 
 
 def _demote_or_lift(
-    detector: str, operator: str, wanted: str, trunk: str | None, hours: float | None, by: str, why: str, *, as_json: bool
+    detector: str, operator: str, wanted: str, trunk: str | None, hours: float | None, by: str, why: str,
+    *, replace: bool, as_json: bool,
 ) -> None:  # fmt: skip
     import msgspec
 
     from streamer.calls.decisions import Demotion
     from streamer.desk import changing, operators, rules
+    from streamer.desk.record import time_text
 
     settings, now = load(), now_ms()
     if wanted == "enforce":
@@ -198,20 +201,22 @@ def _demote_or_lift(
     else:
         until = None if hours is None else _end(now, hours)
         demotion = Demotion(detector=detector, operator=operator, trunk=trunk, at=now, until=until)
-        made = changing.demote(settings, demotion, by, why)
+        made = changing.demote(settings, demotion, by, why, replace=replace)
     if operator not in operators.known(settings):
         say(f"{operator!r} is not registered on operators.v1: is that the name under which he publishes?", err=True)
     if as_json:
-        said = None if made.demotion is None else msgspec.to_builtins(made.demotion)
         print_json([{
-            "detector": detector, "operator": operator, "mode": wanted, "lifted": list(made.lifted), "demotion": said,
-            "policy_mode": made.policy_mode,
+            "detector": detector, "operator": operator, "mode": wanted, "lifted": list(made.lifted),
+            "demotion": msgspec.to_builtins(made.demotion), "policy_mode": made.policy_mode,
+            "replaced": msgspec.to_builtins(made.replaced),
         }])  # fmt: skip
         return
     for held in made.lifted.values():
         say(f"lifted: {rules.place_of(held)}")
     if made.demotion is not None:
         say(f"in shadow: {rules.place_of(made.demotion)}{'' if hours is None else f', for {hours:g} h'}")
+    if made.replaced is not None:
+        say(f"replaced: until {time_text(made.replaced.until)} ({made.replaced.why})")
     if made.policy_mode != "enforce":
         say(f"the policy has {detector} in {made.policy_mode} for all operators, which stays")
 

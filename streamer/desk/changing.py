@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -30,11 +31,14 @@ class Changed(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What became of one operator's demotions: those lifted by key, or the new one; and the mode that the policy itself says."""
+    """What became of one operator's demotions: those lifted by key, or the new one; the mode that the policy itself says; and
+    what the new one took the place of, if that was in force.
+    """
 
     lifted: dict[str, Demotion]
     demotion: Demotion | None
     policy_mode: Mode
+    replaced: Demotion | None = None
 
 
 def standing(settings: Settings) -> rules.Standing:
@@ -91,13 +95,29 @@ def _change(
     return made[0]
 
 
-def demote(settings: Settings, demotion: Demotion, by: str, why: str) -> Moved:
-    """Run a detector in shadow for one operator, or one trunk of it; `why` of the demotion is made of who and why."""
+def demote(settings: Settings, demotion: Demotion, by: str, why: str, *, replace: bool = False) -> Moved:
+    """Run a detector in shadow for one operator, or one trunk of it; `why` of the demotion is made of who and why.
+
+    Raises `DeskError` where another's demotion would end sooner than he wanted, unless `replace`.
+    """
     by, why = answerable(by, why)
     found = standing(settings)
     made = msgspec.structs.replace(demotion, why=f"{by}: {why}")
-    _put(settings, {demotion_key(made): encode(made)}, by, why)
-    return Moved({}, made, rules.own_mode(found.policy, made.detector))
+    key = demotion_key(made)
+    held = found.demotions.get(key)
+    if held is not None and _end(held) <= made.at:
+        held = None
+    if held is not None and not replace and not held.why.startswith(f"{by}: ") and _end(made) < _end(held):
+        until = "without end" if held.until is None else f"until {time_text(held.until)}"
+        raise DeskError(
+            f"{rules.place_of(held)} is in shadow {until} already ({held.why}); --replace has it end sooner"
+        )
+    _put(settings, {key: encode(made)}, by, why)
+    return Moved({}, made, rules.own_mode(found.policy, made.detector), held)
+
+
+def _end(demotion: Demotion) -> float:
+    return math.inf if demotion.until is None else demotion.until
 
 
 def lift(settings: Settings, detector: str, operator: str, trunk: str | None, by: str, why: str) -> Moved:

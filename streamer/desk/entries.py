@@ -162,6 +162,20 @@ def held(records: Iterable[LogRecord]) -> list[Held]:
     return list(found.values())
 
 
+def replaced(found: Iterable[Held], made: ListEntry, now_ms: int) -> Held | None:
+    """The entry in force that `made` would take the place of; one that says the same but for who and why is that too."""
+    return next((one for one in found if one.key == made.key and _end(one.entry) > now_ms), None)
+
+
+def is_cut_short(held: Held, made: ListEntry) -> bool:
+    """Whether `made` ends what somebody else entered before he wanted it to end."""
+    return held.entry.by != made.by and _end(made) < _end(held.entry)
+
+
+def _end(entry: ListEntry) -> int:
+    return lists.NEVER_MS if entry.expires_at is None else entry.expires_at
+
+
 def history(records: Iterable[LogRecord]) -> Iterator[Changed]:
     """What was done, in log order, as far back as compaction has left it."""
     known: dict[str, ListEntry] = {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamer.calls.codec import encode
 from streamer.calls.numbers import home_plan
 from streamer.desk import entries
 from streamer.desk.entries import Changed, Held
-from streamer.desk.record import answerable, signed
+from streamer.desk.record import answerable, signed, time_text
 from streamer.errors import DeskError
 from streamer.kafka.logs import LogRecord, read
 from streamer.kafka.sending import Outgoing, send
@@ -22,18 +22,47 @@ def standing(settings: Settings, **asked: Any) -> list[Held]:
     return entries.matching(entries.held(_log(settings)), home_plan(settings.home), **asked)
 
 
+class Entered(NamedTuple):
+    """A new entry, and what it took the place of, if that was in force."""
+
+    made: Held
+    replaced: Held | None
+
+
 def enter(
-    settings: Settings, which: str, numbers: Sequence[str], now_ms: int, by: str, why: str, **members: Any
-) -> list[Held]:
+    settings: Settings,
+    which: str,
+    numbers: Sequence[str],
+    now_ms: int,
+    by: str,
+    why: str,
+    *,
+    replace: bool = False,
+    **members: Any,
+) -> list[Entered]:
     """Enter numbers on a list, all or none; `members` as `entries.entry` takes them.
 
-    Raises `DeskError` for what is not of the contract, or can never match.
+    Raises `DeskError` for what is not of the contract, or can never match; and, unless `replace`, where somebody else's entry
+    would end sooner than he wanted.
     """
     by, why = answerable(by, why)
     plan, topic = home_plan(settings.home), Topics(settings).lists
     made = [entries.entry(which, number, plan, now_ms, by=by, why=why, **members) for number in numbers]
+    keys = {one.key for one in made}
+    found = entries.held(record for record in _log(settings) if record.key_text in keys)
+    done = [Entered(Held(one.key, one, now_ms), entries.replaced(found, one, now_ms)) for one in made]
+    for one, before in done:
+        if before is not None and entries.is_cut_short(before, one.entry) and not replace:
+            raise DeskError(
+                f"{one.key} holds {_until(before)} already ({before.entry.by or 'nobody named'}: {before.entry.why or 'no reason given'});"
+                " --replace has it end sooner; nothing was entered"
+            )
     send(settings, [Outgoing(topic, one.key.encode(), encode(one), signed(by, why)) for one in made])
-    return [Held(one.key, one, now_ms) for one in made]
+    return done
+
+
+def _until(held: Held) -> str:
+    return "without end" if held.entry.expires_at is None else f"until {time_text(held.entry.expires_at)}"
 
 
 def withdraw(

@@ -246,6 +246,27 @@ def test_the_policy_is_changed_shown_taken_back_and_its_past_told(desk):
     assert {(one["by"], one["why"]) for one in past} == {(SIGNED[1], SIGNED[3])}
 
 
+def test_what_a_colleague_entered_does_not_end_sooner_unasked(desk):
+    other, number = ("--by", "analyst-8", "--why", "try"), "+77010000007"
+    assert desk("lists", "add", "block", number, *SIGNED)[1][0]["replaced"] is None
+    code, _, said = desk("lists", "add", "block", "+77010000008", "8 701 000 00 07", "--expires", "1h", *other)
+    assert (code, "holds without end already (analyst-7: case 1832" in said) == (1, True)
+    assert [one["number"] for one in desk("lists", "show")[1]] == [number], "all or none"
+    code, _, said = desk("lists", "add", "block", number, "--expires", "1h", "--replace", *other, text=True)
+    assert (code, "replaced: until -, by analyst-7: case 1832" in said) == (0, True)
+    code, (made,), _ = desk("lists", "add", "block", number, "--expires", "2h", *SIGNED)
+    assert (code, made["replaced"]["by"]) == (0, "analyst-8"), "one that ends later takes nothing away"
+    assert desk("lists", "add", "block", number, "--expires", "1h", *SIGNED)[0] == 0, "nor does he who entered it"
+
+    demote = ("policy", "mode", "robocall", "op-a", "shadow")
+    assert desk(*demote, *SIGNED)[1][0]["replaced"] is None
+    code, _, said = desk(*demote, "--hours", "1", *other)
+    assert (code, "in shadow without end already (analyst-7: case 1832" in said) == (1, True)
+    code, (made,), _ = desk(*demote, "--hours", "1", "--replace", *other)
+    assert (code, made["replaced"]["until"]) == (0, None)
+    assert "replaced: until 2" in desk(*demote, *SIGNED, text=True)[2]
+
+
 def test_a_report_is_made_and_shown(desk):
     code, (made,), _ = desk("feedback", "add", "8 701 000 00 07", "fraud", "--source", "bank", "--callee", "+77272345678", "--since", "2h", *SIGNED)  # fmt: skip
     assert (code, made["key"]) == (0, "+77010000007")
