@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.calls.decisions import Demotion
+from streamer.calls.decisions import Demotion, Policy
 from streamer.detectors import DETECTORS
 from streamer.errors import MessageError
 from streamer.policy import MODEL_ROW
@@ -62,6 +62,12 @@ def named_by(key: str) -> tuple[str, str, str | None] | None:
     if not key.startswith(PREFIX) or len(parts) not in {2, 3}:
         return None
     return parts[0], parts[1], parts[2] if len(parts) == 3 else None
+
+
+def brought(policy: Policy, at_ms: int) -> dict[str, Demotion]:
+    """By their keys the demotions that a policy brings itself, of what can be demoted, and that hold at `at_ms` or later."""
+    own = (one for one in policy.demotions if one.detector in _ROWS and _end(one) > at_ms)
+    return {demotion_key(one): one for one in sorted(own, key=_end)}
 
 
 class Demotions:

@@ -32,6 +32,7 @@ def show(
     import msgspec
 
     from streamer import counting
+    from streamer.demotions import brought
     from streamer.desk import changing, rules
     from streamer.desk.record import time_text
 
@@ -60,6 +61,10 @@ def show(
         say(f"not looked at: {member}")
     for demotion in found.demotions.values():
         say(f"in shadow until {time_text(demotion.until)}: {rules.place_of(demotion)} ({demotion.why})")
+    for demotion in brought(policy, now_ms()).values():
+        say(
+            f"in shadow by the policy until {time_text(demotion.until)}: {rules.place_of(demotion)} ({demotion.why or '-'})"
+        )
 
 
 def _print_detectors(policy: Policy) -> None:
@@ -197,7 +202,7 @@ def _demote_or_lift(
 
     settings, now = load(), now_ms()
     if wanted == "enforce":
-        made = changing.lift(settings, detector, operator, trunk, by, why)
+        made = changing.lift(settings, detector, operator, trunk, by, why, now)
     else:
         until = None if hours is None else _end(now, hours)
         demotion = Demotion(detector=detector, operator=operator, trunk=trunk, at=now, until=until)
@@ -217,6 +222,8 @@ def _demote_or_lift(
         say(f"in shadow: {rules.place_of(made.demotion)}{'' if hours is None else f', for {hours:g} h'}")
     if made.replaced is not None:
         say(f"replaced: until {time_text(made.replaced.until)} ({made.replaced.why})")
+    for held in made.brought:
+        say(f"the policy itself has {rules.place_of(held)} in shadow, which stays")
     if made.policy_mode != "enforce":
         say(f"the policy has {detector} in {made.policy_mode} for all operators, which stays")
 

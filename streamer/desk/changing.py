@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Demotion, Mode, Policy
-from streamer.demotions import demotion_key
+from streamer.demotions import brought, demotion_key
 from streamer.desk import edits, rules
 from streamer.desk.record import answerable, signed, time_text
 from streamer.errors import DeskError
@@ -31,14 +31,15 @@ class Changed(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What became of one operator's demotions: those lifted by key, or the new one; the mode that the policy itself says; and
-    what the new one took the place of, if that was in force.
+    """What became of one operator's demotions: those lifted by key, or the new one; the mode that the policy itself says; what
+    the new one took the place of, if that was in force; and those that the policy brings, which only another policy lifts.
     """
 
     lifted: dict[str, Demotion]
     demotion: Demotion | None
     policy_mode: Mode
     replaced: Demotion | None = None
+    brought: tuple[Demotion, ...] = ()
 
 
 def standing(settings: Settings) -> rules.Standing:
@@ -120,21 +121,30 @@ def _end(demotion: Demotion) -> float:
     return math.inf if demotion.until is None else demotion.until
 
 
-def lift(settings: Settings, detector: str, operator: str, trunk: str | None, by: str, why: str) -> Moved:
+def lift(settings: Settings, detector: str, operator: str, trunk: str | None, by: str, why: str, now_ms: int) -> Moved:
     """Lift an operator's demotions of a detector, on one trunk or wherever they hold. Raises `DeskError` when there is none."""
     by, why = answerable(by, why)
     found = standing(settings)
-    own = rules.own_mode(found.policy, detector)
-    gone = {
-        key: held
-        for key, held in found.demotions.items()
-        if (held.detector, held.operator) == (detector, operator) and trunk in {None, held.trunk}
-    }
+    own_mode = rules.own_mode(found.policy, detector)
+
+    def meant(held: Mapping[str, Demotion]) -> dict[str, Demotion]:
+        return {
+            key: one
+            for key, one in held.items()
+            if (one.detector, one.operator) == (detector, operator) and trunk in {None, one.trunk}
+        }
+
+    gone, own = meant(found.demotions), meant(brought(found.policy, now_ms))
+    if not gone and own:
+        places = "; ".join(map(rules.place_of, own.values()))
+        raise DeskError(
+            f"the policy itself has in shadow: {places}; `streamer policy set demotions=default` lifts all that it brings"
+        )
     if not gone:
         place = rules.place_of(Demotion(detector=detector, operator=operator, trunk=trunk))
-        raise DeskError(f"{place} is not demoted; the policy has it in {own} for all operators")
+        raise DeskError(f"{place} is not demoted; the policy has it in {own_mode} for all operators")
     _put(settings, dict.fromkeys(gone), by, why)
-    return Moved(gone, None, own)
+    return Moved(gone, None, own_mode, brought=tuple(own.values()))
 
 
 def _put(settings: Settings, values: dict[str, bytes | None], by: str, why: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamer.calls.codec import decode_demotion, encode
 from streamer.calls.decisions import Demotion, Policy
-from streamer.demotions import PREFIX, demotion_key
+from streamer.demotions import PREFIX, brought, demotion_key
 from streamer.governor import Alarm, Governor
 from streamer.kafka.topics import Topics
 from streamer.stream.deliveries import Message
@@ -61,7 +61,7 @@ class Governing:
         """Begin anew: what a worker said when it lost its partitions may not have been sent."""
         self._governor = Governor()
 
-    def show(self, demotions: Mapping[str, Demotion]) -> None:
-        """Once a second: the shares as they stand, and how many demotions are held."""
+    def show(self, demotions: Mapping[str, Demotion], policy: Policy, now_ms: int) -> None:
+        """Once a second: the shares as they stand, and how many demotions are held, those that the policy brings among them."""
         self._metrics.show_shares(self._governor.shares())
-        self._metrics.demoted.set(len(demotions))
+        self._metrics.demoted.set(len(demotions.keys() | brought(policy, now_ms).keys()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from typing import Any, Final, get_args
 
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 from streamer.outcomes import Tally
 from streamer.reasons import names_of
 from streamer.revisions import Came
+from streamer.stream.clock_metrics import ClockMetrics
 from streamer.stream.distribution import Distribution
 from streamer.stream.identity_metrics import IdentityMetrics
 from streamer.stream.state_metrics import StateMetrics
@@ -22,13 +22,6 @@ MOST_OPERATORS: Final = 1_000
 """Operators that have labels of their own; a country has hundreds."""
 MOST_TRUNKS: Final = 2_000
 """Trunks that have labels of their own, all operators together."""
-_SMOOTHED_S: Final = 10.0
-"""The clock skew shown is smoothed over so long, however many set-ups come in it: one wrong time among a thousand right ones is not
-seen, and of an operator that calls once a minute the last call tells."""
-SKEW_LASTS_S: Final = 300.0
-"""So long after its last set-up an operator's clock skew is shown."""
-_MOST_SKEW_S: Final = 600.0
-"""Skew beyond which it makes no difference; one absurd time must not hide what comes after it."""
 
 
 class Metrics:
@@ -42,8 +35,6 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._operators: set[str] = set()
         self._trunks: set[tuple[str, str]] = set()
-        self._skews: dict[str, tuple[float, float]] = {}
-        self._moved: set[str] = set()
         self._ages: dict[int, float] = {}
         self._counted: dict[tuple[Counter, tuple[str, ...]], int] = defaultdict(int)
         self._in_force: tuple[str, str | None] = ("", "")
@@ -105,12 +96,7 @@ class Metrics:
             "streamer_rekeyed", "Records produced again into the partition they belong to", ["operator"], **own
         )
         self.clamped = Counter("streamer_clamped", "Times out of bounds of the append time", ["operator"], **own)
-        self.skew = Gauge(
-            "streamer_clock_skew_seconds",
-            "Append time less `at` of set-ups, smoothed over 10 s; below 0 the operator's clock is ahead; absent after 5 min without",
-            ["operator"],
-            **own,
-        )
+        self.clocks = ClockMetrics(self.registry)
         self.repeated = Counter("streamer_repeated", "Set-ups answered again with the same content", **own)
         self.late = Counter("streamer_late_decisions", "Verdicts after the operator's deadline", **own)
         self.awaiting = Counter(
@@ -146,7 +132,9 @@ class Metrics:
             own_labels,
             **own,
         )
-        self.demoted = Gauge("streamer_governor_demotions_held", "Demotions on the policy topic that are heeded", **own)
+        self.demoted = Gauge(
+            "streamer_governor_demotions_held", "Demotions in force: of the policy topic, and of the policy", **own
+        )
         self._share = Gauge(
             "streamer_governor_block_share",
             "Lines in good standing asked to be blocked over such lines, last hour, worst trunk; absent while none",
@@ -258,7 +246,7 @@ class Metrics:
             for name, times in found.items():
                 counted[by_operator, (self.operator(name),)] += times
         for operator, delay_ms in outcomes.delays.items():
-            self._clock(self.operator(operator), delay_ms / 1000, now_ms / 1000)
+            self.clocks.heard(self.operator(operator), delay_ms / 1000, now_ms / 1000)
         self.count_said(outcomes)
 
     def count_said(self, outcomes: Any) -> None:
@@ -280,21 +268,6 @@ class Metrics:
             (counter.labels(*labels) if labels else counter).inc(n)
         for partition, seconds in self._ages.items():
             self._age.labels(str(partition)).set(seconds)
-        for operator in self._moved:
-            self.skew.labels(operator).set(self._skews[operator][0])
+        self.clocks.show()
         self._counted.clear()
         self._ages.clear()
-        self._moved.clear()
-
-    def forget_clocks(self, now_s: float) -> None:
-        """The skew of operators that have been silent for `SKEW_LASTS_S` is shown no more."""
-        for operator in [name for name, (_, at_s) in self._skews.items() if now_s - at_s > SKEW_LASTS_S]:
-            del self._skews[operator]
-            self.skew.remove(operator)
-
-    def _clock(self, operator: str, delay_s: float, now_s: float) -> None:
-        delay_s = max(-_MOST_SKEW_S, min(_MOST_SKEW_S, delay_s))
-        held, at_s = self._skews.get(operator, (delay_s, now_s))
-        part = -math.expm1(-max(now_s - at_s, 0.0) / _SMOOTHED_S)
-        self._skews[operator] = held + part * (delay_s - held), now_s
-        self._moved.add(operator)

@@ -204,8 +204,9 @@ class Scoring:
         self.metrics.callers.set(self.judge.callers_held)
         self.metrics.evicted.set(self.judge.evicted)
         self.metrics.calls_evicted.set(self.judge.calls_evicted)
-        self.governing.show(self.judge.demotions)
-        self.metrics.forget_clocks(time.time())
+        now_s = time.time()
+        self.governing.show(self.judge.demotions, self.judge.policy, int(1_000 * now_s))
+        self.metrics.clocks.forget(now_s)
         self.metrics.unreachable.set(self.control.trouble is not None)
         self.heeding.show(self.judge)
 

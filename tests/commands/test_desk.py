@@ -246,6 +246,21 @@ def test_the_policy_is_changed_shown_taken_back_and_its_past_told(desk):
     assert {(one["by"], one["why"]) for one in past} == {(SIGNED[1], SIGNED[3])}
 
 
+def test_demotions_that_the_policy_brings_are_told_and_lifted_with_it(desk):
+    own = 'demotions=[{"detector":"robocall","operator":"op-a","why":"pilot"}]'
+    assert desk("policy", "set", own, *SIGNED)[0] == 0
+    assert "in shadow by the policy until -: robocall of op-a (pilot)" in desk("policy", "show", text=True)[2]
+    enforce = ("policy", "mode", "robocall", "op-a", "enforce")
+    code, _, said = desk(*enforce, *SIGNED)
+    assert (code, "robocall of op-a; `streamer policy set demotions=default`" in said) == (1, True)
+    desk("policy", "mode", "robocall", "op-a", "shadow", "--trunk", "t", *SIGNED)
+    code, _, said = desk(*enforce, *SIGNED, text=True)
+    assert (code, "lifted: robocall of op-a, trunk t" in said) == (0, True)
+    assert "the policy itself has robocall of op-a in shadow, which stays" in said
+    assert desk("policy", "set", "demotions=default", *SIGNED)[0] == 0
+    assert "in shadow" not in desk("policy", "show", text=True)[2]
+
+
 def test_what_a_colleague_entered_does_not_end_sooner_unasked(desk):
     other, number = ("--by", "analyst-8", "--why", "try"), "+77010000007"
     assert desk("lists", "add", "block", number, *SIGNED)[1][0]["replaced"] is None

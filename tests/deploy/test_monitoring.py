@@ -14,6 +14,7 @@ from streamer.merger.metrics import MergerMetrics
 from streamer.outcomes import Outcomes
 from streamer.reasons import REASONS
 from streamer.stream import metrics
+from streamer.stream.clock_metrics import LASTS_S
 from streamer.training.metrics import TrainerMetrics
 from streamer.versions import told
 
@@ -183,9 +184,9 @@ def test_a_wrong_time_is_outweighed_by_right_ones_and_forgotten_when_no_more_com
         call("busy", 40, at_ms)
     call("busy", 21_600_000, 70_000)
     assert skew("busy") < 2, "one call of a thousand"
-    shown.forget_clocks(metrics.SKEW_LASTS_S)
+    shown.clocks.forget(LASTS_S)
     assert skew("once") == 600
-    shown.forget_clocks(metrics.SKEW_LASTS_S + 1)
+    shown.clocks.forget(LASTS_S + 1)
     assert (skew("once"), skew("seldom") < 2, skew("busy") < 2) == (None, True, True)
 
 

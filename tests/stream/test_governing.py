@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from streamer.calls.codec import decode_demotion
-from streamer.calls.decisions import Band, Policy
+from streamer.calls.decisions import Band, Demotion, Policy
 from streamer.governor import GRACE_MS, MOST_OF_OPERATOR, MOST_SCOPES, NAMES
 from streamer.kafka.topics import Topics
 from streamer.policy import ASKED
@@ -125,7 +125,7 @@ def test_metrics_and_log_tell_of_alarms_and_bound_their_labels(monkeypatch, capl
     assert two("op/b", "t", behaviour) == []
     held.forget()  # partitions lost: what was said may not have left
     assert len(two("op/b", "t", behaviour)) == 1
-    held.show({})
+    held.show({}, rules, 2 * DAY)
     page = {sample.labels["operator"] for family in shown.registry.collect() for sample in family.samples
             if sample.name.startswith("streamer_governor") and "operator" in sample.labels}  # fmt: skip
     assert page == {"op\n0", "op\n1", "op\n2", "other"}
@@ -144,7 +144,7 @@ def test_metrics_and_log_tell_of_alarms_and_bound_their_labels(monkeypatch, capl
     assert "cli_spoofing of operator 'op\\n0', trunk '', is outside its band" in caplog.text
     for _ in range(2):
         held.observe([("op", f"{number}", 2 * DAY, bits, 1) for number in range(MOST_SCOPES + 5)], rules, {})
-    held.show({})
+    held.show({}, rules, 2 * DAY)
     assert not any(
         sample.name == "streamer_governor_block_share"
         for family in shown.registry.collect()
@@ -155,8 +155,17 @@ def test_metrics_and_log_tell_of_alarms_and_bound_their_labels(monkeypatch, capl
     held.heard("policy", messages[0][2].decode(), None)
     assert decode_demotion(messages[0][1]).trunk == "t"
     ended = {messages[0][2].decode(): decode_demotion(messages[0][1])}
-    held.show(ended)
-    assert shown.registry.get_sample_value("streamer_governor_demotions_held") == 1
+    own = Policy(
+        version="own",
+        demotions=[
+            Demotion(detector="wangiri", operator="op"),
+            Demotion(detector="robocall", operator="op", until=DAY),
+            Demotion(detector="cli_spoofing", operator="op"),
+        ],
+    )
+    for policy, demotions in ((rules, 1), (own, 2)):
+        held.show(ended, policy, 2 * DAY)
+        assert shown.registry.get_sample_value("streamer_governor_demotions_held") == demotions
     assert held.lift(ended, 2 * DAY) == [("policy.v1", None, b"demotion/robocall/op%2Fb/t", 0, None)]
     assert held.lift(ended, 2 * DAY) == []
 
