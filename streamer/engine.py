@@ -130,6 +130,11 @@ class Engine:
         """The demotions of the policy topic by their keys, ended ones that nobody lifted yet among them."""
         return self._in_force.demotions.by_key
 
+    @property
+    def held_back(self) -> Mapping[str, int]:
+        """How many operators run in `shadow` and in `off`, by mode."""
+        return self._in_force.held_back
+
     # -- records ---------------------------------------------------------------------------------------
 
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.decisions import ModelSnapshot, Policy
+from streamer.calls.decisions import MODES, ModelSnapshot, Policy
 from streamer.calls.numbers import HomePlan, normalise, plain_id, utf8
 from streamer.calls.partitioner import partition_of
 from streamer.calls.ranges import ranges_of
@@ -122,6 +123,12 @@ class InForce:
             "models": (self._model_wanted, self.versions.model),
         }
         return {kind: asked for kind, (asked, held) in wanted.items() if asked is not None and asked != held}
+
+    @property
+    def held_back(self) -> Mapping[str, int]:
+        """How many operators run in `shadow` and in `off`, by mode."""
+        counts = np.bincount(self.operators.compiled.mode, minlength=len(MODES))
+        return {mode: int(counts[number]) for number, mode in enumerate(MODES) if mode != "enforce"}
 
     def policy_named(self, version: str) -> Policy | None:
         """The policy of this version, if it is known."""

@@ -44,12 +44,15 @@ def status(as_json: AsJson = False) -> None:
     from streamer.desk.record import time_text
 
     settings = load()
-    policy = changing.standing(settings).policy
+    found = changing.standing(settings)
+    policy, since = found.policy, found.kill_switch_since
     held = [one for one in operators.known(settings).values() if one.mode != "enforce"]
     if as_json:
-        print_json([{**_of_all(policy, changed=False), "operators": [_of_one(one, changed=False) for one in held]}])
+        print_json(
+            [{**_of_all(policy, since, changed=False), "operators": [_of_one(one, changed=False) for one in held]}]
+        )
         return
-    _tell_all(policy)
+    _tell_all(policy, since)
     if held:
         rows = [(one.operator, one.mode, one.before, time_text(one.at_ms), one.by, one.why) for one in held]
         print_table(("operator", "mode", "kill switch, before it", "since", "by", "why"), rows)
@@ -62,10 +65,11 @@ def _turn(by: str, why: str, operator: str | None, *, wanted: bool, register: bo
     settings, now = load(), now_ms()
     if operator is None:
         before, policy = changing.turn_kill_switch(settings, by, why, now, wanted=wanted)
+        turned = policy if policy is not before else changing.standing(settings).kill_switch_since
         if as_json:
-            print_json([_of_all(policy, changed=policy is not before)])
+            print_json([_of_all(policy, turned, changed=policy is not before)])
         else:
-            _tell_all(policy, as_before=policy is before)
+            _tell_all(policy, turned, as_before=policy is before)
         return
     one, changed = operators.turn_kill_switch(settings, operator, by, why, now, wanted=wanted, register=register)
     if as_json:
@@ -78,9 +82,9 @@ def _turn(by: str, why: str, operator: str | None, *, wanted: bool, register: bo
     say(f"kill switch of {operator} {state}{'' if changed else ', as before'} (mode {one.mode}, {since})")
 
 
-def _of_all(policy: Policy, *, changed: bool) -> dict[str, object]:
-    return {"kill_switch": policy.kill_switch, "changed": changed, "version": policy.version, "at": policy.at,
-            "by": policy.by, "why": policy.why}  # fmt: skip
+def _of_all(policy: Policy, since: Policy, *, changed: bool) -> dict[str, object]:
+    return {"kill_switch": policy.kill_switch, "changed": changed, "version": policy.version, "since": since.version,
+            "at": since.at, "by": since.by, "why": since.why}  # fmt: skip
 
 
 def _of_one(one: Registered, *, changed: bool) -> dict[str, object]:
@@ -88,9 +92,11 @@ def _of_one(one: Registered, *, changed: bool) -> dict[str, object]:
             "mode_before": one.before, "at": one.at_ms, "by": one.by, "why": one.why}  # fmt: skip
 
 
-def _tell_all(policy: Policy, *, as_before: bool = False) -> None:
+def _tell_all(policy: Policy, since: Policy, *, as_before: bool = False) -> None:
     from streamer.desk.record import time_text
 
     state = "ON: every action is allow" if policy.kill_switch else "off"
-    since = f"{time_text(policy.at or None)}, by {policy.by or '-'}: {policy.why or '-'}"
-    say(f"kill switch {state}{', as before' if as_before else ''} (policy {policy.version}, {since})")
+    told = "never turned on"
+    if since.kill_switch or since.by or since.at:
+        told = f"policy {since.version}, {time_text(since.at or None)}, by {since.by or '-'}: {since.why or '-'}"
+    say(f"kill switch {state}{', as before' if as_before else ''} ({told})")

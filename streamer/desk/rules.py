@@ -70,6 +70,18 @@ class Standing:
             raise DeskError(f"there is no version {name!r}; there are {', '.join(self.versions) or 'none'}")
         return found
 
+    @property
+    def kill_switch_since(self) -> Policy:
+        """The version since which the kill switch is as it is: of those up to the one in force the last that turned it; the
+        defaults where none did.
+        """
+        since = Policy(version=DEFAULT)
+        for one in self.versions.values():
+            since = one if one.kill_switch != since.kill_switch else since
+            if one.version == self.policy.version:
+                break
+        return since if since.kill_switch == self.policy.kill_switch else self.policy
+
     def take(self, record: LogRecord) -> Past:
         """Take in the next record, as the workers do; gives what it did."""
         by, why = signature(record.headers)

@@ -31,7 +31,7 @@ class Heeding:
             log.warning("%s: ignored: %s; a newer version may know it", kind, why)
 
     def show(self, judge: Judge) -> None:
-        """Once a second: what is in force, and what is asked for in vain."""
+        """Once a second: what is in force, what lets calls through, and what is asked for in vain."""
         policy, model, awaited = judge.policy.version, judge.model_version, judge.awaited
         if self._metrics.in_force(policy, model, time.time()):
             log.info("in force: policy %s, model %s", policy, model or "none")
@@ -46,6 +46,9 @@ class Heeding:
                     policy,
                     model or "none",
                 )
+        self._metrics.kill_switch.set(judge.policy.kill_switch)
+        for mode, operators in judge.held_back.items():
+            self._metrics.held_back.labels(mode).set(operators)
         for kind, name in _KINDS.items():
             self._metrics.awaited.labels(name).set(kind in awaited)
 

@@ -65,6 +65,11 @@ class Judge(Protocol):
         return {}
 
     @property
+    def held_back(self) -> Mapping[str, int]:
+        """How many operators run in `shadow` and in `off`, by mode."""
+        return {}
+
+    @property
     def callers_held(self) -> int:
         """Callers remembered, each origin class counted."""
         return 0

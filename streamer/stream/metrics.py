@@ -122,6 +122,15 @@ class Metrics:
             "streamer_awaited", "1 while a policy or model is asked for that is not in force here", ["kind"], **own
         )
         self.unreachable = Gauge("streamer_control_unreachable", "1 while control topics cannot be read", **own)
+        self.kill_switch = Gauge(
+            "streamer_kill_switch", "1 while the policy in force turns every action into allow", **own
+        )
+        self.held_back = Gauge(
+            "streamer_operators_held_back",
+            "Registered operators whose calls are all let through, by mode",
+            ["mode"],
+            **own,
+        )
         own_labels = ["detector", "operator"]
         self.demotions = Counter(
             "streamer_governor_demotions", "Demotions published by the governor", own_labels, **own

@@ -1,6 +1,7 @@
 """The analyst's desk on a real broker, with a real worker: what is entered is in force, and what was decided is explained."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from streamer.calls.partitioner import partition_of
 from streamer.kafka import logs, topics
 from streamer.kafka.dead_letters import buried
 from streamer.kafka.sending import Outgoing, send
-from tests.stream.live import Calls, Worker, read, setup, wait_until
+from tests.stream.live import Calls, Worker, get, read, setup, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -45,6 +46,12 @@ class Judged:
 
         wait_until(happened, tell=lambda: found[-1])
         return found[-1]
+
+
+def shows(worker, line):
+    """Wait until a worker's metrics have this line."""
+    port = re.search(r"metrics on http://[^:]+:(\d+)", worker.log).group(1)
+    wait_until(lambda: line in get(port, "/metrics")[1].decode().splitlines())
 
 
 def test_what_is_entered_blocks_and_what_is_removed_is_let_through_and_why_explains_it(kafka_settings, desk):
@@ -109,9 +116,12 @@ def test_the_kill_switch_is_in_force_on_a_running_worker_and_off_again(kafka_set
         assert (let_through["shadow_action"], let_through["policy"]) == ("block", state["version"])
         assert desk("kill-switch", "on", *SIGNED)[1][0]["changed"] is False
         assert desk("kill-switch", "status")[1][0]["kill_switch"] is True
-        # Another change leaves it on.
-        assert desk("policy", "set", "model.threshold=0.97", *SIGNED)[0] == 0
-        assert desk("kill-switch", "status")[1][0]["kill_switch"] is True
+        shows(worker, "streamer_kill_switch 1.0")
+        # Another change leaves it on, and who turned it on is still told.
+        assert desk("policy", "set", "model.threshold=0.97", "--by", "analyst-8", "--why", "bound")[0] == 0
+        for again in (desk("kill-switch", "status")[1][0], desk("kill-switch", "on", *SIGNED)[1][0]):
+            assert (again["kill_switch"], again["by"], again["since"]) == (True, "analyst-7", state["version"])
+        assert "analyst-7: case 1832" in desk("kill-switch", "status", text=True)[2]
         assert desk("kill-switch", "off", *SIGNED)[1][0]["kill_switch"] is False
         assert judge.becomes(caller, "block")["reasons"] == ["list.block"]
         assert worker.stop() == 0, worker.log
@@ -137,6 +147,7 @@ def test_the_kill_switch_of_one_operator_is_in_force_for_him_alone_and_leaves_th
         assert (code, state["mode"], state["mode_before"], state["changed"]) == (0, "shadow", "enforce", True)
         assert judge.becomes(caller, "allow")["shadow_action"] == "block"
         assert judge(caller, operator="op-b")["action"] == "block"
+        shows(worker, 'streamer_operators_held_back{mode="shadow"} 1.0')
         (shown,) = desk("kill-switch", "status")[1][0]["operators"]
         assert (shown["operator"], shown["by"], shown["why"], shown["kill_switch"]) == ("op-a", *SIGNED[1::2], True)
         assert desk("kill-switch", "on", "--operator", "op-a", *SIGNED)[1][0]["changed"] is False

@@ -1,5 +1,7 @@
 """The policy as its log leaves it, changes by path, and its past."""
 
+from itertools import chain
+
 import msgspec
 import pytest
 
@@ -124,6 +126,19 @@ def test_the_log_leaves_what_the_workers_have_in_force():
     assert rules.standing([*records, *log(("current", None))]).policy.version == "default"
     lifted = list(rules.history([*records, *log((demotion_key(demotion), None), headers=signed("c", "d"))]))[-1]
     assert (lifted.done, lifted.by, lifted.what) == ("lifted", "c", ["robocall of op-a, trunk t/1"])
+
+
+def test_whoever_turned_the_kill_switch_is_told_whatever_was_changed_since():
+    on = [
+        Policy(version=name, kill_switch=wanted)
+        for name, wanted in (("a", False), ("b", True), ("c", True), ("d", False))
+    ]
+    records = [log(*rules.records_of(policy)) for policy in on]
+    since = [rules.standing(chain(*records[:end])).kill_switch_since.version for end in range(5)]
+    assert since == ["default", "default", "b", "b", "d"]
+    back = [*chain(*records), *log(("current", b'{"version":"c"}'))]
+    assert rules.standing(back).kill_switch_since.version == "b"
+    assert rules.standing([*back, *log(("policy@b", None))]).kill_switch_since.version == "c"
 
 
 def test_a_version_is_never_used_twice():
