@@ -38,13 +38,13 @@ def show_all(
     from streamer.desk.record import time_text
 
     asked = {"kind": kind, "status": status, "operator": operator}
-    found = filing.matching(casework.cases(load()).values(), since_ms=moment(since, now_ms()), **asked)
+    found = filing.matching(casework.cases(load(), told=as_json).values(), since_ms=moment(since, now_ms()), **asked)
     if as_json:
         print_json(filing.as_json(one) for one in found)
         return
     rows = [
         (case.case, case.kind, case.measure, case.status, ",".join(case.operators), case.calls, case.victims or None, time_text(case.heard_at))
-        for case, _ in found
+        for case, _, _ in found
     ]  # fmt: skip
     print_table(("case", "fraud", "measure", "status", "operators", "calls", "victims", "last seen"), rows)
 
@@ -54,7 +54,7 @@ def show(case: Named, as_json: AsJson = False) -> None:
     """Show a case: its figures with their bounds, ids of its calls, and what was done to it, when, by whom and why."""
     from streamer.desk import casework, filing
 
-    found = filing.named(casework.cases(load()), case)
+    found = filing.named(casework.cases(load(), of=case), case)
     if as_json:
         print_json([filing.as_json(found)])
         return
@@ -75,7 +75,7 @@ def _show(found: Filed) -> None:
         say(f"  by policy {case.policy}")
     figures = [(one.what, f"{one.observed:g}", bounds(one.least, one.most)) for one in case.grounds]
     print_table(("figure", "observed", "bound"), figures, indent=2)
-    done = [(time_text(one.at_ms), one.what, one.by, one.why) for one in filing.history(found)]
+    done = [(time_text(one.at_ms), one.what, one.by, one.why) for one in found.done]
     print_table(("when", "what", "by", "why"), done, indent=2)
     if case.called:
         say(f"  called: {', '.join(case.called)}")
@@ -126,7 +126,7 @@ def export(
     from streamer.desk import casework, filing, packs
 
     settings = load()
-    found = filing.named(casework.cases(settings), case)
+    found = filing.named(casework.cases(settings, of=case), case)
     calls = casework.calls(settings, found.case, moment(until, now_ms()))
     content = packs.packed(found, calls)
     file = Path(packs.file_name(found.case.case)) if out is None else out

@@ -31,9 +31,9 @@ RANGE_DIGITS: Final = 4
 _LONGEST_WHY: Final = 1_024
 
 
-def cases(settings: Settings) -> dict[str, Filed]:
-    """All cases that the topic holds, by id."""
-    return filing.filed(read(settings, Topics(settings).cases))
+def cases(settings: Settings, *, of: str | None = None, told: bool = False) -> dict[str, Filed]:
+    """All cases that the topic holds, by id; `of` and `told` as `streamer.desk.filing.filed` takes them."""
+    return filing.filed(read(settings, Topics(settings).cases), of=of, told=told)
 
 
 def turn(settings: Settings, named: str, status: CaseStatus, by: str, why: str, now_ms: int) -> Case:

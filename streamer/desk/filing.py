@@ -14,13 +14,6 @@ from streamer.kafka.logs import LogRecord
 from streamer.signals.casebook import merged
 
 
-class Filed(NamedTuple):
-    """A case as it stands, and its records in log order."""
-
-    case: Case
-    records: tuple[tuple[LogRecord, Case], ...]
-
-
 class Done(NamedTuple):
     """What a record of a case did to it. `at_ms`: event time, or that of a person's change; `what` in words."""
 
@@ -30,8 +23,20 @@ class Done(NamedTuple):
     why: str
 
 
-def filed(records: Iterable[LogRecord]) -> dict[str, Filed]:
-    """The cases of these records by id, in the order of their first ones; what cannot be read is left out."""
+class Filed(NamedTuple):
+    """A case as it stands; what was done to it, and its records, in log order, as far as they were asked for."""
+
+    case: Case
+    done: list[Done]
+    records: list[tuple[LogRecord, Case]]
+
+
+def filed(records: Iterable[LogRecord], *, of: str | None = None, told: bool = False) -> dict[str, Filed]:
+    """The cases of these records by id, in the order of their first ones; what cannot be read is left out.
+
+    A year's records are many times what stands of them, so that no more is kept than asked for: with `told` what was done to
+    each case, with `of` that and the records of those whose ids begin so.
+    """
     found: dict[str, Filed] = {}
     for record in records:
         try:
@@ -39,8 +44,14 @@ def filed(records: Iterable[LogRecord]) -> dict[str, Filed]:
         except MessageError:
             continue
         held = found.get(case.case)
-        before = () if held is None else held.records
-        found[case.case] = Filed(merged(None if held is None else held.case, case), (*before, (record, case)))
+        before = None if held is None else held.case
+        after = merged(before, case)
+        one = found[case.case] = Filed(after, [], []) if held is None else held._replace(case=after)
+        meant = of is not None and case.case.startswith(of)
+        if told or meant:
+            one.done.append(_done(before, case, after))
+        if meant:
+            one.records.append((record, case))
     return found
 
 
@@ -76,18 +87,12 @@ def named(cases: dict[str, Filed], text: str) -> Filed:
     raise DeskError(f"{len(found)} cases begin with {text!r}, the last of them: {shown}")
 
 
-def history(one: Filed) -> list[Done]:
-    """What each record did, in log order."""
-    done: list[Done] = []
-    before: Case | None = None
-    for _, case in one.records:
-        after = merged(before, case)
-        new_change = before is not None and after.changed_at != before.changed_at
-        at_ms = after.changed_at if new_change and after.changed_at is not None else case.heard_at
-        turned = before is None or new_change or after.status != before.status
-        done.append(Done(at_ms, _what(before, after), case.by if turned else "", case.why if turned else ""))
-        before = after
-    return done
+def _done(before: Case | None, case: Case, after: Case) -> Done:
+    """What a record, `case`, did to what was there."""
+    new_change = before is not None and after.changed_at != before.changed_at
+    at_ms = after.changed_at if new_change and after.changed_at is not None else case.heard_at
+    turned = before is None or new_change or after.status != before.status
+    return Done(at_ms, _what(before, after), case.by if turned else "", case.why if turned else "")
 
 
 def _what(before: Case | None, after: Case) -> str:
@@ -108,6 +113,6 @@ def size(case: Case) -> str:
 
 
 def as_json(one: Filed) -> dict[str, Any]:
-    """A case as one object."""
+    """A case, of which was told what was done to it, as one object."""
     case: dict[str, Any] = msgspec.to_builtins(one.case)
-    return case | {"history": [done._asdict() for done in history(one)]}
+    return case | {"history": [done._asdict() for done in one.done]}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from streamer.calls.decisions import Evidence
-from streamer.calls.numbers import WITHHELD_PREFIX, home_plan, normalise, utf8
+from streamer.calls.numbers import WITHHELD_PREFIX, home_plan, is_withheld, normalise, utf8
 from streamer.calls.partitioner import partition_of
 from streamer.desk import verdicts
 from streamer.kafka.logs import partition_count, read
@@ -34,11 +34,12 @@ class Recalled(NamedTuple):
 def recall(
     settings: Settings, call_id: str, caller: str | None, since_ms: int | None, until_ms: int | None, now_ms: int
 ) -> Recalled:
-    """What there is of a call id, the first `MOST_RECORDS` of each partition. With `caller` only that line's partition is read.
+    """What there is of a call id, the first `MOST_RECORDS` of each partition. With `caller` only that line's partition is read,
+    all of them where it is withheld.
 
     When the decisions are gone, the evidence of the span is searched; of the last hour when none is given.
     """
-    topics, where = Topics(settings), None if caller is None else [_partition(settings, caller)]
+    topics, where = Topics(settings), None if caller is None else _partitions(settings, caller)
     few = _Few()
     records = read(settings, topics.decisions, where, since_ms=since_ms, until_ms=until_ms, key=call_id.encode())
     decisions = verdicts.told(few.of(records), call_id)
@@ -82,7 +83,13 @@ class _Few:
                 self.cut = True
 
 
-def _partition(settings: Settings, caller: str) -> int:
-    """Where the calls of a line lie."""
-    key = caller if caller.startswith(WITHHELD_PREFIX) else normalise(caller, home_plan(settings.home))
-    return partition_of(utf8(key), partition_count(settings, Topics(settings).calls))
+def _partitions(settings: Settings, caller: str) -> list[int] | None:
+    """Where the calls of a line lie; None, all of them, for a withheld one, whose calls lie with the numbers that it calls."""
+    plan = home_plan(settings.home)
+    if caller.startswith(WITHHELD_PREFIX):
+        key = WITHHELD_PREFIX + normalise(caller.removeprefix(WITHHELD_PREFIX), plan)
+    elif is_withheld(caller):
+        return None
+    else:
+        key = normalise(caller, plan)
+    return [partition_of(utf8(key), partition_count(settings, Topics(settings).calls))]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from streamer.calls.decisions import Decision, Evidence
-from streamer.desk.filing import Filed, history
+from streamer.desk.filing import Filed
 from streamer.desk.recalling import Recalled
 from streamer.desk.record import plain, time_text
 
@@ -41,7 +41,7 @@ HEADS: Final = ("time (UTC)", *Row._fields)
 
 def rows(filed: Filed, calls: Mapping[str, Recalled]) -> list[Row]:
     """The history of a case and the verdicts on its calls, by time."""
-    found = [Row(done.at_ms, f"case {done.what}", by=done.by, why=done.why) for done in history(filed)]
+    found = [Row(done.at_ms, f"case {done.what}", by=done.by, why=done.why) for done in filed.done]
     for recalled in calls.values():
         for call in recalled.calls:
             found += [_row(one.told.decision, one.evidence, one.standing) for one in call]

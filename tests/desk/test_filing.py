@@ -19,9 +19,9 @@ def case(subject="imei/35", **more):
     return Case(**(own | more))
 
 
-def lie(*cases):
+def lie(*cases, of="imei/35/"):
     values = [one if isinstance(one, bytes) else encode(one) for one in cases]
-    return filing.filed(LogRecord("cases", 0, n, AT, b"k", value, ()) for n, value in enumerate(values))
+    return filing.filed((LogRecord("cases", 0, n, AT, b"k", value, ()) for n, value in enumerate(values)), of=of)
 
 
 def test_the_last_word_of_a_case_stands_and_its_records_tell_what_was_done():
@@ -35,13 +35,18 @@ def test_the_last_word_of_a_case_stands_and_its_records_tell_what_was_done():
     assert list(found) == [first.case, "imei/36/2025-11-24"]
     one = found[first.case]
     assert (one.case.status, one.case.by, one.case.calls, one.case.last_at) == ("closed", "an", 130, AT + DAY + 5)
-    assert filing.history(one) == [
+    assert one.done == [
         (AT, "open: watch, 60 calls, 58 victims", "", ""),
         (AT + 5, "measure watch -> bar_sim; calls 60 -> 130; operators op-b", "", ""),
         (AT + DAY, "closed", "an", "barred"),
         (AT + DAY + 5, "goes on", "", ""),
     ]
     assert filing.as_json(one)["history"][2]["why"] == "barred"
+    assert [made for _, made in one.records] == [first, more, closed, still]
+    assert found["imei/36/2025-11-24"] == (case("imei/36"), [], []), "nothing is kept of what was not asked for"
+    records = [LogRecord("cases", 0, 0, AT, b"k", encode(first), ())]
+    assert filing.filed(records)[first.case] == (first, [], [])
+    assert filing.filed(records, told=True)[first.case] == (first, one.done[:1], [])
 
 
 def test_cases_are_found_by_what_is_asked():

@@ -47,7 +47,7 @@ def found_calls(call_id="c1", **more):
 
 def pack(**more):
     held = case(**more)
-    (filed,) = lie(held, msgspec.structs.replace(held, status="closed", by="an", why="=1+1", changed_at=AT + DAY, revision=1)).values()  # fmt: skip
+    (filed,) = lie(held, msgspec.structs.replace(held, status="closed", by="an", why="=1+1", changed_at=AT + DAY, revision=1), of=held.case).values()  # fmt: skip
     return packs.packed(filed, found_calls() | {"gone": Recalled([], [])})
 
 

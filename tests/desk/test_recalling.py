@@ -6,6 +6,8 @@ import pytest
 from streamer import commands
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Decision, Evidence
+from streamer.calls.numbers import caller_key, home_plan, utf8
+from streamer.calls.partitioner import partition_of
 from streamer.desk import recalling
 from streamer.desk.recalling import MOST_RECORDS
 from streamer.kafka.logs import LogRecord
@@ -67,3 +69,13 @@ def test_what_was_cut_is_told(logs, capsys, options, many, cut):
     assert not ended.value.code
     assert ("the first 50 records of c are shown, and there are more" in said.err) == cut
     assert not options or orjson.loads(said.out)["cut"] == cut
+
+
+def test_calls_of_a_withheld_number_are_looked_for_where_they_lie(logs, monkeypatch):
+    monkeypatch.setattr(recalling, "partition_count", lambda *_: 24)
+    decisions, _ = logs
+    key = caller_key("anonymous", None, "+77272345678", home_plan("KZ"))
+    decisions.append(proof(7, partition=partition_of(utf8(key), 24)))
+    for caller in ("anonymous", "", key, "withheld:8 727 234 56 78"):
+        found = recalling.recall(SETTINGS, "c", caller, None, None, AT)
+        assert len(found.calls) == 1, caller
