@@ -110,6 +110,28 @@ def remove(
         say(f"removed: {one.key} (entered by {one.entry.by or 'nobody named'}: {one.entry.why or 'no reason given'})")
 
 
+@app.command(epilog="Example: streamer lists prune --ended 7d --by analyst-7 --why 'monthly'")
+def prune(
+    by: By,
+    why: Why,
+    ended: Annotated[str, typer.Option(help="Ended longer ago than so long (7d), or before then (ISO 8601).")] = "7d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be removed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove entries that ended long ago: they list nothing any more, but every worker holds them."""
+    from streamer.desk import entries, listing
+    from streamer.desk.record import time_of
+
+    now = now_ms()
+    gone = listing.prune(load(), now, time_of(ended, now), by, why, dry=dry_run)
+    if as_json:
+        print_json({**entries.as_json(one, now), "removed": not dry_run} for one in gone)
+        return
+    counts = Counter(one.entry.list for one in gone)
+    print_table(("list", "would be removed" if dry_run else "removed"), sorted(counts.items()))
+    say(f"{len(gone):,} entries {'would be removed' if dry_run else 'removed'}")
+
+
 @app.command(epilog="Example: streamer lists history --number +77011234567")
 def history(
     number: Annotated[str | None, typer.Option(help="Only of this number or prefix.")] = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from streamer.calls.codec import encode
 from streamer.calls.numbers import home_plan
@@ -20,6 +20,10 @@ from streamer.settings import Settings
 def standing(settings: Settings, **asked: Any) -> list[Held]:
     """The entries that fit what is asked (see `entries.matching`), in the order of their entering; expired ones too."""
     return entries.matching(entries.held(_log(settings)), home_plan(settings.home), **asked)
+
+
+LATE_MS: Final = 24 * 3_600_000
+"""So late may calls be judged by what has ended: they wait in `calls.v1` while nobody judges."""
 
 
 class Entered(NamedTuple):
@@ -82,6 +86,23 @@ def withdraw(
         gone |= {one.key: one for one in found}
     send(settings, [Outgoing(Topics(settings).lists, key.encode(), None, signed(by, why)) for key in gone])
     return list(gone.values()), (by, why)
+
+
+def prune(settings: Settings, now_ms: int, since_ms: int, by: str, why: str, *, dry: bool = False) -> list[Held]:
+    """Remove every entry that ended before `since_ms`; with `dry` only say which. Raises `DeskError` for a time within `LATE_MS`."""
+    by, why = answerable(by, why)
+    if since_ms > now_ms - LATE_MS:
+        raise DeskError(
+            "calls of the last day may still be judged by what ended since: --ended names a time of before it"
+        )
+    gone = [
+        one
+        for one in entries.held(_log(settings))
+        if one.entry.expires_at is not None and one.entry.expires_at < since_ms
+    ]
+    if gone and not dry:
+        send(settings, [Outgoing(Topics(settings).lists, one.key.encode(), None, signed(by, why)) for one in gone])
+    return gone
 
 
 def past(settings: Settings, since_ms: int, *, which: str | None, number: str | None) -> list[Changed]:

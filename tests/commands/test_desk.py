@@ -12,6 +12,7 @@ import pytest
 from streamer import commands
 from streamer.calls.codec import encode
 from streamer.calls.decisions import Decision, Evidence, Finding
+from streamer.calls.events import ListEntry
 from streamer.calls.partitioner import partition_of
 from streamer.kafka import logs, topics
 from streamer.kafka.dead_letters import buried
@@ -291,6 +292,30 @@ def test_what_a_colleague_entered_does_not_end_sooner_unasked(desk):
     code, (made,), _ = desk(*demote, "--hours", "1", "--replace", *other)
     assert (code, made["replaced"]["until"]) == (0, None)
     assert "replaced: until 2" in desk(*demote, *SIGNED, text=True)[2]
+
+
+def test_entries_that_ended_long_ago_are_removed_and_no_others(kafka_settings, desk):
+    now, day = int(time.time() * 1000), 86_400_000
+    ends = {
+        "+77010000001": now - 8 * day,
+        "+77010000002": now - 6 * day,
+        "+77010000003": now + day,
+        "+77010000004": None,
+    }
+    held = [
+        ListEntry(list="block", match="exact", number=number, side="caller", expires_at=end)
+        for number, end in ends.items()
+    ]
+    topic = topics.Topics(kafka_settings).lists
+    send(kafka_settings, [Outgoing(topic, one.key.encode(), encode(one)) for one in held])
+    for options, removed in ((("--dry-run",), False), ((), True)):
+        code, gone, _ = desk("lists", "prune", *options, *SIGNED)
+        assert (code, [(one["number"], one["removed"]) for one in gone]) == (0, [("+77010000001", removed)])
+    assert [one["number"] for one in desk("lists", "show")[1]] == [*ends][1:]
+    assert desk("lists", "history", "--number", "+77010000001")[1][-1]["why"] == SIGNED[3]
+    assert "0 entries removed" in desk("lists", "prune", *SIGNED, text=True)[2]
+    code, _, said = desk("lists", "prune", "--ended", "1h", *SIGNED)
+    assert (code, "calls of the last day" in said) == (1, True)
 
 
 def test_a_report_is_made_and_shown(desk):
