@@ -7,7 +7,7 @@ That a letter was sent is noted beside it, on the topic of the dead letters, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from streamer.calls import codec
@@ -130,17 +130,31 @@ def _plan(letter: Letter, topics: Topics, plan: HomePlan, sent: Noted, *, again:
     return Plan(letter, "ready", key, partition, rekeyed=key != record.key)
 
 
-def superseded(plans: Sequence[Plan], newest: Mapping[tuple[str, bytes], LogRecord]) -> list[Plan]:
-    """The plans, less those that are ready but older than the last record under their (topic, key) of a compacted topic."""
-    return [_against(plan, newest) for plan in plans]
+def superseded(
+    plans: Sequence[Plan], newest: Mapping[tuple[str, bytes], LogRecord], lasting: Container[str] = ()
+) -> list[Plan]:
+    """The plans, less those that are ready but older than the last record under their (topic, key) of a compacted topic.
+
+    Topics that are `lasting` keep the last record of a key for ever: where they have none under the key that a record came
+    with, it was removed since, and compaction has taken the tombstone too.
+    """
+    return [_against(plan, newest, lasting) for plan in plans]
 
 
-def _against(plan: Plan, newest: Mapping[tuple[str, bytes], LogRecord]) -> Plan:
-    rival = newest.get((plan.letter.topic, plan.key or b"")) if plan.verdict == "ready" else None
-    if rival is None or not _later(rival, plan.letter):
+def _against(plan: Plan, newest: Mapping[tuple[str, bytes], LogRecord], lasting: Container[str]) -> Plan:
+    letter = plan.letter
+    if plan.verdict != "ready":
         return plan
-    why = f"the topic has a newer record under its key, at {rival.partition}@{rival.offset}"
-    return Plan(plan.letter, "superseded", why=why)
+    rival = newest.get((letter.topic, plan.key or b""))
+    if rival is None:
+        if plan.rekeyed or letter.record.value is None or letter.topic not in lasting:
+            return plan
+        why = "the topic has no record under its key any more: it was removed since"
+    elif _later(rival, letter):
+        why = f"the topic has a newer record under its key, at {rival.partition}@{rival.offset}"
+    else:
+        return plan
+    return Plan(letter, "superseded", why=why)
 
 
 def _later(rival: LogRecord, letter: Letter) -> bool:

@@ -60,7 +60,8 @@ def planned(
         )
         for part in parted(meant):
             plans = letters.planned(part, topics, plan, sent, again=again)
-            yield letters.superseded(plans, _newest(settings, topics, plans))
+            lasting = {*topics.facts, *topics.control} - {topics.signals}
+            yield letters.superseded(plans, _newest(settings, topics, plans), lasting)
 
 
 def parted(found: Iterable[Letter], most: int = _PART, most_bytes: int = _PART_BYTES) -> Iterator[list[Letter]]:

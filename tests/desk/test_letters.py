@@ -34,7 +34,7 @@ def lie(topic, key, value, headers=(), offset=0):
     return LogRecord(dead_letter(topic), 0, offset, 5_000, key, value, buried)
 
 
-def planned(record, newest=(), again=False, more=()):
+def planned(record, newest=(), again=False, more=(), lasting=()):
     found, sent = [], Noted()
     for one in letters.letters([record, *more]):
         if isinstance(one, letters.Letter):
@@ -42,7 +42,7 @@ def planned(record, newest=(), again=False, more=()):
         else:
             sent.add(one)
     plans = letters.planned(found, TOPICS, KZ, sent, again=again)
-    (plan,) = letters.superseded(plans, {(one.topic, one.key): one for one in newest})
+    (plan,) = letters.superseded(plans, {(one.topic, one.key): one for one in newest}, lasting)
     return plan
 
 
@@ -141,6 +141,17 @@ def test_a_newer_record_under_the_key_is_not_overwritten():
     assert planned(record, [later]).verdict == "superseded"
     assert planned(record, [later._replace(offset=17)]).verdict == "ready"
     assert planned(record, [later._replace(partition=3)]).verdict == "superseded"
+
+
+def test_what_was_removed_is_not_put_back_once_its_tombstone_is_gone():
+    record = lie(TOPICS.lists, b"k", {"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"})
+    itself = LogRecord(TOPICS.lists, 2, 17, 5_000, b"k", b"{}", ())
+    gone = planned(record, lasting={TOPICS.lists})
+    assert (gone.verdict, "removed since" in gone.why) == ("superseded", True)
+    assert planned(record, [itself], lasting={TOPICS.lists}).verdict == "ready"
+    assert planned(lie(TOPICS.lists, b"k", None), lasting={TOPICS.lists}).verdict == "ready", "no tombstone lasts"
+    fact = {"number": "87011234567", "at": 1_000, "fact": "sim", "value": "changed", "operator": "op-a"}
+    assert planned(lie(TOPICS.sim, b"87011234567", fact), lasting={TOPICS.sim}).verdict == "ready", "under another key"
 
 
 def test_an_older_letter_that_was_sent_before_it_is_no_newer_record():

@@ -65,7 +65,8 @@ def test_letters_of_one_key_are_sent_in_their_order_however_they_are_parted(kafk
     monkeypatch.setattr(resending, "parted", partial(resending.parted, most=1))
     topic = Topics(kafka_settings).lists
     entry = {"list": "block", "match": "exact", "number": "+77011234567", "side": "caller"}
-    send(kafka_settings, [Outgoing(topic, b"as they came", orjson.dumps(entry))] * 3)
+    came = Outgoing(topic, b"k", orjson.dumps(entry | {"why": "as it came"}))
+    send(kafka_settings, [came, *[came._replace(key=b"others")] * 2])
     bury(kafka_settings, topic, ((b"k", orjson.dumps(entry | {"why": f"case {number}"})) for number in range(3)))
     verdicts = []
     for plans in resending.planned(kafka_settings, ASKED, again=False):
@@ -73,6 +74,6 @@ def test_letters_of_one_key_are_sent_in_their_order_however_they_are_parted(kafk
         assert [[*part] for part in resending.send_again(kafka_settings, plans, "analyst-7")] == [plans]
     assert verdicts == ["ready"] * 3
     sent = [orjson.loads(record.value) for record in read(kafka_settings, topic, key=b"k")]
-    assert [one["why"] for one in sent] == ["case 0", "case 1", "case 2"]
+    assert [one["why"] for one in sent] == ["as it came", "case 0", "case 1", "case 2"]
     again = [plan for plans in resending.planned(kafka_settings, ASKED, again=False) for plan in plans]
     assert [plan.verdict for plan in again] == ["sent before"] * 3
