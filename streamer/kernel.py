@@ -148,7 +148,8 @@ def _setup(
     at_costly = costly.fill(state, world, batch, row, callee_lists, seen_as, counted, at, x)
     judge_all(x, world.rules.thresholds, out.found[row], 0)
     score = score_row(x, world.model)
-    spread = hash_words(batch.call[row], 11, world.secret)
+    # The id alone would be enough for whoever can choose it: he would keep one that was let through.
+    spread = hash_words(batch.call[row] ^ hashes[row, 1], record[columns.AT], world.secret)
     draw = np.float64(spread & np.uint64(0xFFFFFFFF)) / 4294967296.0
     sample = np.float64(spread >> np.uint64(32)) / 4294967296.0
     action, shadow, mask, cache_s, control = decide(

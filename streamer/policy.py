@@ -5,7 +5,8 @@
 3. Every finding, but for those that are deferred, asks for its cause's action; the most severe one of the detectors in `enforce` stands. What would stand
    if those in `shadow` were enforced too is the shadow action.
 4. A small share of the blocks that only behaviour detectors or the model ask for is let through as `label`, drawn by a
-   keyed hash of the call and marked `control`: without it nothing could be learned about blocked calls.
+   keyed hash of the call's id, numbers and time, and marked `control`: without it nothing could be learned about blocked
+   calls.
 5. The kill switch turns the action into `allow`; the shadow action goes on.
 
 Compiled: a `Rules` of arrays made from the messages by `compile_rules`, and `decide` over one call's findings.
