@@ -17,13 +17,14 @@ import numpy as np
 
 from streamer.calls import codec
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.decisions import MODES, ModelSnapshot, Policy
+from streamer.calls.decisions import MODES, Policy
 from streamer.calls.numbers import HomePlan, normalise, plain_id, utf8
 from streamer.calls.partitioner import partition_of
 from streamer.calls.ranges import ranges_of
 from streamer.demotions import PREFIX, Demotions
-from streamer.errors import MessageError, ModelError
+from streamer.errors import MessageError
 from streamer.models import scorer, snapshot
+from streamer.models.published import Published
 from streamer.policies import DEFAULT, Policies
 from streamer.policy import compile_rules
 from streamer.registers import facts, lists, operators, signals, trunks
@@ -74,9 +75,6 @@ class Versions:
         return self.model_of(self.now)
 
 
-CHAMPION: Final = "champion"
-"""The one model that is scored with; what is published of others (challengers) is ignored."""
-_MODEL_KEY: Final = f"{CHAMPION}@"
 _OF_WAYS: Final = frozenset({"lists", "operators", "policy", "trunks"})
 
 
@@ -109,9 +107,7 @@ class InForce:
         self.demotions = Demotions(self.operators)
         self.versions = Versions()
         self._policies = Policies()
-        self._models: dict[str, ModelSnapshot] = {}
-        self._model: ModelSnapshot | None = None
-        self._model_wanted: str | None = None
+        self._published = Published()
         self.tables = scorer.no_model()
         self.rules = compile_rules(self.versions.policy, self.demotions.until)
 
@@ -120,7 +116,7 @@ class InForce:
         """The policy (`policy`) and the model (`models`) that a pointer asks for and that are not in force."""
         wanted = {
             "policy": (self._policies.wanted, self.versions.policy.version),
-            "models": (self._model_wanted, self.versions.model),
+            "models": (self._published.wanted, self.versions.model),
         }
         return {kind: asked for kind, (asked, held) in wanted.items() if asked is not None and asked != held}
 
@@ -260,39 +256,10 @@ class InForce:
         self.facts.put(partition, found, owner, self.operators.row(found.operator), by_range)
 
     def _apply_model(self, key: str, value: bytes | None) -> str | None:
-        if key == snapshot.pointer_key(CHAMPION):
-            if value is None:
-                return None
-            pointer = codec.decode_model_pointer(value)
-            wanted = f"{pointer.name}@{pointer.version}"
-            if not wanted.startswith(_MODEL_KEY):
-                raise MessageError("out_of_range", f"{key!r} points to {wanted!r}, which is not the {CHAMPION}")
-            self._model_wanted = wanted
-        elif not key.startswith(_MODEL_KEY):
-            return None if value is None else f"{key!r} is about a model that is not scored with"
-        elif value is None:
-            self._models.pop(key, None)
-            return None
-        else:
-            offered = codec.decode_model(value)
-            try:
-                snapshot.verify(offered)
-            except ModelError as error:
-                reason = "unknown_value" if snapshot.unknown_features(offered) else "out_of_range"
-                raise MessageError(reason, str(error)) from None
-            if key != snapshot.key(offered):
-                raise MessageError("out_of_range", f"{snapshot.key(offered)} under {key!r}, which is not its key")
-            self._models[key] = offered
-        self._enforce_model()
-        return None
-
-    def _enforce_model(self) -> None:
-        offered_now = self._models.get(self._model_wanted) if self._model_wanted is not None else None
-        if offered_now is None or offered_now is self._model:
-            return
-        current = None if self._model is None else (self._model.epoch, self._model.version)
-        if snapshot.accepts(current, (offered_now.epoch, offered_now.version)):
-            self._model = offered_now
-            self.tables = scorer.tables(offered_now)
-            self.versions.now = self.versions.word_of(self.versions.policy, snapshot.key(offered_now))
-            self._models = {snapshot.key(offered_now): offered_now}
+        before = self._published.present
+        ignored = self._published.take(key, value)
+        present = self._published.present
+        if present is not None and present is not before:
+            self.tables = scorer.tables(present)
+            self.versions.now = self.versions.word_of(self.versions.policy, snapshot.key(present))
+        return ignored

@@ -10,7 +10,6 @@ from streamer import features
 from streamer.calls.codec import encode
 from streamer.calls.decisions import ModelSnapshot
 from streamer.engine import Engine
-from streamer.in_force import CHAMPION
 from streamer.models import snapshot
 from streamer.records import Batch
 
@@ -41,7 +40,7 @@ def warm() -> None:
     engine.apply("policy", "current", b'{"version":"warm"}')
     model = snapshot.seal(
         ModelSnapshot(
-            name=CHAMPION, version=1, epoch=1, trained_at=0, cases=0, bias=0.0,
+            name=snapshot.CHAMPION, version=1, epoch=1, trained_at=0, cases=0, bias=0.0,
             features=[features.NAMES[0]], edges=[[1.0]], weights=[[0.0, 0.0, 0.0]],
         )
     )  # fmt: skip

@@ -20,7 +20,7 @@ from streamer.desk.entries import ONE_SIDE
 from streamer.desk.rules import CURRENT, VERSIONED
 from streamer.doctor.findings import Finding, share
 from streamer.errors import MessageError
-from streamer.in_force import CHAMPION, InForce
+from streamer.in_force import InForce
 from streamer.models import snapshot
 
 _ANY_SECRET: Final = (1, 2)
@@ -101,7 +101,7 @@ def _policy(held: dict[tuple[str, str], bytes]) -> Finding | None:
 
 
 def _model(held: dict[tuple[str, str], bytes]) -> Finding | None:
-    pointer = held.get(("models", f"{CURRENT}/{CHAMPION}"))
+    pointer = held.get(("models", f"{CURRENT}/{snapshot.CHAMPION}"))
     if pointer is None:
         return None
     named = codec.decode_model_pointer(pointer)

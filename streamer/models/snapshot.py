@@ -19,7 +19,7 @@ from streamer.calls.decisions import ModelPointer, ModelSnapshot
 from streamer.errors import ModelError
 
 CHAMPION: Final = "champion"
-"""Name of the model whose score goes into decisions."""
+"""Name of the model whose score goes into decisions; what is published of others (challengers) is ignored."""
 
 SEALED: Final = (
     "name", "version", "epoch", "trained_at", "cases", "features", "edges", "weights", "bias", "metrics",
@@ -110,10 +110,10 @@ def unknown_features(snapshot: ModelSnapshot) -> list[str]:
 
 
 def accepts(current: tuple[int, int] | None, offered: tuple[int, int]) -> bool:
-    """Whether a scorer that runs (epoch, version) `current` takes `offered`.
+    """Whether a scorer that followed a pointer of (epoch, version) `current` follows one of `offered`.
 
     A lower epoch comes from a trainer that has lost its lease and is refused, whatever its version. Within an epoch
-    the pointer may name any version: an analyst may go back to an older one.
+    the pointer may name any version, of an earlier epoch too: an analyst may go back to an older one.
 
     >>> accepts(None, (1, 1)), accepts((2, 9), (1, 10)), accepts((2, 9), (3, 10)), accepts((2, 9), (2, 8))
     (True, False, True, True)

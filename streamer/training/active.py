@@ -220,7 +220,7 @@ class ActiveTrainer:
         state.version += 1
         self._commit()
         model = state.snapshot(now)
-        before = (state.learned_since, state.published_at, [*state.versions])
+        before = (state.learned_since, state.published_at, [*state.versions], state.thinned_to)
         gone = state.expired(now, self._kept_ms)
         state.learned_since, state.published_at = False, now
         models = self._topics.models
@@ -230,7 +230,7 @@ class ActiveTrainer:
             *((models, f"{model.name}@{version}", None) for version in gone),
         ]
         if not self._leave(records):
-            state.learned_since, state.published_at, state.versions = before
+            state.learned_since, state.published_at, state.versions, state.thinned_to = before
             self._next_try = time.monotonic() + AGAIN_S
             log.warning("the brokers gave model version %d up; it will be tried again", state.version)
             return

@@ -19,6 +19,10 @@ LAYOUT: Final = 2
 """Of what stands on `trainer.v1` and in the trainer's file; state of any other is refused."""
 
 HOUR_MS: Final = 3_600_000
+FRESH: Final = 12
+"""So many of the newest versions are kept, of those before them the first of each hour."""
+AT_ONCE: Final = 1_000
+"""Most versions removed with one publication: before they were thinned, thousands came together."""
 
 Two = Annotated[list[Whole], Meta(min_length=2, max_length=2)]
 
@@ -43,6 +47,8 @@ class TrainerState:
         What the window measured last showed.
     versions
         First version of each hour with any, and the hour (ms since 1970), while evidence made with them is kept.
+    thinned_to
+        Versions before this one are removed but for those of `versions`.
     """
 
     learner: Trainer
@@ -56,6 +62,7 @@ class TrainerState:
     matured_to: int = 0
     measured: dict[str, float] = field(default_factory=dict)
     versions: list[Two] = field(default_factory=list)
+    thinned_to: Whole = 1
 
     @classmethod
     def new(cls, mature_ms: int) -> TrainerState:
@@ -65,6 +72,7 @@ class TrainerState:
     @classmethod
     def from_json(cls, state: Mapping[str, Any], mature_ms: int) -> TrainerState:
         """What gave `state`; raises `ModelError` when its learner is of another format, `StateError` when it is itself."""
+        state = {"thinned_to": 1, **state}  # a release that did not thin out versions leaves it out
         lacking = sorted({*_PLAIN, *_BESIDE, "layout"} - state.keys())
         if lacking or state["layout"] != LAYOUT:
             wrong = (
@@ -101,19 +109,25 @@ class TrainerState:
         """The model as scorers use it, under the present version and epoch."""
         return self.learner.snapshot(self.version, self.epoch, now, self.measured)
 
-    def expired(self, now: int, kept_ms: int) -> range:
-        """Note the present version's hour; gives the versions that are older than any evidence made with them."""
+    def expired(self, now: int, kept_ms: int) -> list[int]:
+        """Note the present version's hour; gives the versions that are to be removed now: neither fresh nor the first of an hour, or
+        older than any evidence made with them.
+        """
         hour = now - now % HOUR_MS
         if not self.versions or self.versions[-1][1] != hour:
             self.versions.append([self.version, hour])
-        first = self.versions[0][0]
+        aged = []
         while len(self.versions) > 1 and self.versions[1][1] < now - kept_ms:
-            del self.versions[0]
-        return range(first, self.versions[0][0])
+            aged.append(self.versions.pop(0)[0])
+        first, fresh = self.thinned_to, self.version - FRESH + 1
+        self.thinned_to = max(first, min(fresh, first + AT_ONCE))
+        kept = {version for version, _ in self.versions}
+        passed = {*range(first, self.thinned_to), *(version for version in aged if version < first)}
+        return sorted(passed - kept)
 
 
 _PLAIN: Final = (
-    "epoch", "seq", "base", "version", "published_at", "learned_since", "matured_to", "measured", "versions",
+    "epoch", "seq", "base", "version", "published_at", "learned_since", "matured_to", "measured", "versions", "thinned_to",
 )  # fmt: skip
 _BESIDE: Final = {"positions": list[tuple[str, int, int]], "learner": dict[str, Any], "measuring": dict[str, Any]}
 _TYPES: Final = get_type_hints(TrainerState, include_extras=True) | _BESIDE

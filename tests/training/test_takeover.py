@@ -8,11 +8,13 @@ from confluent_kafka import TopicPartition
 
 from streamer.calls import codec
 from streamer.calls.events import Feedback
-from streamer.kafka import clients, topics
+from streamer.kafka import clients, tables, topics
 from streamer.training.active import ActiveTrainer
 from streamer.training.cases import Cases
 from streamer.training.log import read
 from streamer.training.metrics import TrainerMetrics
+from streamer.training.state import FRESH, HOUR_MS
+from tests.test_engine import engine
 from tests.training.test_cases import AT, PLAN, case
 
 pytestmark = pytest.mark.broker
@@ -70,6 +72,19 @@ class Trained:
             assert time.monotonic() < until
             self.active.step()
 
+    def learn_more(self, number):
+        self.send(self.topics.feedback, [said(call_id=f"{number}", at=AT + 1_000)])
+
+    def models(self):
+        """What stands on their topic, as one finds it who reads it whole."""
+        reader = tables.TableReader(self.settings, [self.topics.models])
+        found = {}
+        for change in reader.read_to_end():
+            found.pop(change.key, None)
+            found[change.key] = change.value
+        reader.close()
+        return {key: value for key, value in found.items() if value is not None}
+
     def learned(self):
         state = self.active.state.to_json({})
         return {name: state[name] for name in ("learner", "measuring", "matured_to", "measured")}
@@ -83,10 +98,10 @@ class Trained:
 def trained(make_settings, prefix, tmp_path):
     made = []
 
-    def make(name):
+    def make(name, **more):
         settings = make_settings(
             prefix=f"{prefix}{name}.", trainer_group=f"{prefix}{name}", partitions=1,
-            mature_s=MATURE_MS / 1000, trainer_kept_s=1_000.0, publish_every_s=10**6,
+            **({"mature_s": MATURE_MS / 1000, "trainer_kept_s": 1_000.0, "publish_every_s": 10**6} | more),
         )  # fmt: skip
         (tmp_path / name).mkdir()
         made.append(Trained(settings, tmp_path / name))
@@ -214,6 +229,30 @@ def test_a_trainer_that_keeps_its_file_leaves_all_of_it_where_the_topic_was_empt
     one.hand_over(finish=False, fresh=False)
     one.hand_over()
     assert [one.rows(table) for table in ("evidence", "waiting", "settled")] == before
+
+
+def test_its_newest_models_stay_and_one_an_hour_whoever_leads(trained):
+    one = trained("one", trainer_kept_s=30 * 86_400.0, publish_every_s=600.0)
+    one.send(one.topics.evidence, [codec.encode(case(f"{n}", at=AT + n)) for n in range(200)])
+    one.send(one.topics.feedback, [said(call_id=f"{n}", at=AT + 1_000) for n in range(40)])
+    one.pass_time(2 * MATURE_MS)
+    one.step_until(lambda: one.active.state.version == 1)
+    hours = {one.active.state.published_at // HOUR_MS: 1}
+    for number in range(40, 80):
+        one.now += 600_000
+        if number % 15 == 0:
+            one.hand_over()
+        one.learn_more(number)
+        one.step_until(lambda at=number: one.active.state.version == at - 38)
+        hours.setdefault(one.now // HOUR_MS, one.active.state.version)
+    newest = one.active.state.version
+    there = one.models()
+    named = {int(key.removeprefix("champion@")) for key in there if key.startswith("champion@")}
+    assert named == {*hours.values(), *range(newest - FRESH + 1, newest + 1)}
+    scorer = engine()
+    for key, value in there.items():
+        scorer.apply("models", key, value)
+    assert (scorer.model_version, dict(scorer.awaited)) == (f"champion@{newest}", {})
 
 
 def test_a_clock_that_was_ahead_holds_no_model_up(trained, caplog):
