@@ -15,7 +15,8 @@ detector runs (`off`, `shadow`, `enforce`) and what its thresholds are (`streame
 here is where they begin. *Origin* detectors judge where a call comes from: no allow list exempts from them and the governor
 never demotes them. *Behaviour* detectors judge what a caller does: allow lists exempt from them, the governor demotes one that
 asks to block too many lines in good standing, and one block in a hundred is let through as `label`, marked `control`, so that
-it can be measured: drawn by a keyed hash of the call's id, numbers and time, so that no caller can keep what was drawn. For how long switches may repeat a block (`cache_s`) is policy only where it says below that they may: no
+it can be measured: drawn by a keyed hash of the call's id, numbers and time, so that no caller can keep what was drawn, and never
+of calls that a switch refused from its cache. For how long switches may repeat a block (`cache_s`) is policy only where it says below that they may: no
 block for where a call comes from, or for whom it calls, says anything of the caller's other calls. Calls to emergency numbers are never touched.
 
 | detector | kind | causes and what they lead to |

@@ -16,7 +16,7 @@ from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.in_force import InForce
 from streamer.models.scorer import contributions
-from streamer.policy import MODEL_ROW
+from streamer.policy import BLOCK, MODEL_ROW
 from streamer.records import Read
 
 _NAMES: Final = [(b"," if place else b"{") + orjson.dumps(name) + b":" for place, name in enumerate(features.NAMES)]
@@ -42,11 +42,14 @@ def _record(at: int, decision: bytes, key: str, text: bytes, given: Read, out: V
     policy = known.versions.policy_of(word)
     row = given.rows[at]
     control = bool(flags & columns.CONTROL)
+    record = given.columns.records[at]
+    # Its switch refused it, whatever was said: that nobody complains of it says nothing.
+    unheard = record[columns.CACHED] != 0 and verdict[columns.ACTION] != BLOCK
     return orjson.dumps(
         {
             "decision": orjson.Fragment(decision),
             "caller_key": key,
-            "origin": "own_line" if given.columns.records[at, columns.INGRESS] == 0 else "interconnect",
+            "origin": "own_line" if record[columns.INGRESS] == 0 else "interconnect",
             "trunk": given.way_of(at).trunk,
             "partition": given.batch.partitions[row],
             "offset": given.batch.offsets[row],
@@ -56,7 +59,7 @@ def _record(at: int, decision: bytes, key: str, text: bytes, given: Read, out: V
             "contributions": contributions(out.x[at], known.tables) if len(known.tables.column) else {},
             "policy": policy.version,
             "model": known.versions.model_of(word),
-            "weight": 1.0 / policy.evidence_sample if flags & columns.SAMPLED else 1.0,
+            "weight": 0.0 if unheard else 1.0 / policy.evidence_sample if flags & columns.SAMPLED else 1.0,
             "control": control,
             "propensity": policy.control_share if control else None,
         }

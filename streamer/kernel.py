@@ -152,6 +152,8 @@ def _setup(
     spread = hash_words(batch.call[row] ^ hashes[row, 1], record[columns.AT], world.secret)
     draw = np.float64(spread & np.uint64(0xFFFFFFFF)) / 4294967296.0
     sample = np.float64(spread >> np.uint64(32)) / 4294967296.0
+    if record[columns.CACHED] != 0:
+        draw = 1.0  # its switch has refused it: whatever is said, it is not let through
     action, shadow, mask, cache_s, control = decide(
         world.rules,
         np.int64(world.operators.mode[record[columns.OPERATOR]]),

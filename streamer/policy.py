@@ -6,7 +6,7 @@
    if those in `shadow` were enforced too is the shadow action.
 4. A small share of the blocks that only behaviour detectors or the model ask for is let through as `label`, drawn by a
    keyed hash of the call's id, numbers and time, and marked `control`: without it nothing could be learned about blocked
-   calls.
+   calls. A call that its switch refused from its cache is never drawn: it reached nobody.
 5. The kill switch turns the action into `allow`; the shadow action goes on.
 
 Compiled: a `Rules` of arrays made from the messages by `compile_rules`, and `decide` over one call's findings.
@@ -165,7 +165,7 @@ def decide(
 ) -> tuple[int, int, Any, int, bool]:
     """(action, shadow action, word of reasons, cache seconds, control) of one call.
 
-    `found` float64[D, 4] as the detectors left it, `score` NaN without a model, `draw` in [0, 1) from the call's hash;
+    `found` float64[D, 4] as the detectors left it, `score` NaN without a model, `draw` in [0, 1) from the call's hash, 1 where it may not be let through;
     `modes` uint8[D + 1] is filled with the mode each ran in (off where an allow list exempts).
     """
     detectors = rules.thresholds.shape[0]

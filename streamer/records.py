@@ -153,6 +153,7 @@ def _fill(
                     record[columns.ASSERTED] = 1
                     asserted = True
             record[columns.IDENTITY] = placed[3, row]
+            record[columns.CACHED] = given[row, members.CACHED] == 1
             record[columns.URGENT] = is_urgent(data, spans[CALLEE, row, 0], spans[CALLEE, row, 1], urgent)
             if record[columns.INGRESS] == 2:
                 record[columns.SHOWS_URGENT] = is_urgent(data, spans[CALLER, row, 0], spans[CALLER, row, 1], urgent)

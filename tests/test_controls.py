@@ -1,10 +1,15 @@
-"""Blocked calls that are let through as controls: drawn call by call, so that nobody can choose to be one."""
+"""Blocked calls that are let through as controls: drawn call by call, so that nobody can choose to be one, and never of the switch's cache."""
 
+import itertools
 from collections import Counter
+from pathlib import Path
 
 import orjson
+import pytest
 
-from tests.test_engine import NOW, batch, engine, part, setup
+from streamer.calls import codec
+from streamer.training.cases import Cases
+from tests.test_engine import NOW, PARTITIONS, PLAN, batch, engine, part, setup
 
 CALLER = "+77272000001"
 SHARE = 0.2
@@ -73,3 +78,64 @@ def test_a_retry_is_told_what_was_said_of_its_call_though_it_comes_later():
     said = actions(held.process(batch(log), NOW))
     again = [{**message, "at": message["at"] + 40} for message in log[-40:]]
     assert actions(held.process(batch(again), NOW)) == said[-40:]
+
+
+OFFSETS = itertools.count()
+
+
+def lessons(evidence, later_ms=10**12):
+    """What silence teaches a trainer of all this evidence."""
+    cases = Cases(Path(":memory:"), PLAN)
+    for _, _, value in evidence:
+        assert list(cases.add_evidence(codec.decode_evidence(value), 0, next(OFFSETS))) == []
+    found = cases.ripe(NOW + later_ms, 10**6)
+    held = cases._db.execute("SELECT count(*), sum(measured) FROM evidence").fetchone()
+    cases.close()
+    return found, held
+
+
+AGENTS = pytest.mark.parametrize("agent", ["Asterisk", "Zvonilka é"], ids=["compiled", "codec"])
+
+
+@AGENTS
+def test_a_call_that_its_switch_refused_is_no_control_and_teaches_nothing_by_silence(agent):
+    held = under()
+    held.process(batch(probing(ids("a", 40), user_agent=agent)), NOW)
+    refused = held.process(batch(probing(ids("b", 200), 40, user_agent=agent, cached=True)), NOW)
+    assert Counter(actions(refused)) == {"block": 200}
+    assert {codec.decode_evidence(value).weight for _, _, value in refused.evidence} == {1.0}
+    assert lessons(refused.evidence) == ([], (200, 0))
+    asked = held.process(batch(probing(ids("c", 200), 240, user_agent=agent, cached=False)), NOW)
+    taught, _ = lessons(asked.evidence)
+    assert actions(asked).count("label") == len(taught) > 0
+
+
+@AGENTS
+@pytest.mark.parametrize("mode", ["off", "shadow"])
+def test_what_would_have_been_let_through_was_not_where_the_switch_refused_it(agent, mode):
+    """The block that it repeats is of before; by what holds now the call would have rung."""
+    found = "range_probing", "wangiri", "flash_call", "robocall"
+    held = under(evidence_sample=1.0, detectors={name: {"mode": mode} for name in found})
+    log = probing(ids("a", 100), user_agent=agent)
+    for messages, weights, silent in (
+        (log, {1.0}, 100),
+        ([{**one, "call_id": f"b{n}", "cached": True} for n, one in enumerate(log)], {0.0}, 0),
+    ):
+        judged = held.process(batch(messages), NOW)
+        assert {*actions(judged)} == {"allow"}
+        assert len(judged.evidence) == 100
+        assert {codec.decode_evidence(value).weight for _, _, value in judged.evidence} == weights
+        taught, held_by = lessons(judged.evidence)
+        assert (len(taught), held_by[0]) == (silent, silent)
+
+
+def test_a_call_refused_from_the_cache_counts_as_any_other():
+    plain, cached = under(), under()
+    for made, more in ((plain, {}), (cached, {"cached": True})):
+        made.process(batch(probing(ids("a", 30), **more)), NOW)
+    assert [plain.export(partition) for partition in range(PARTITIONS)] != [b""] * PARTITIONS
+    log = batch(probing(ids("b", 1), 30))
+    (one,), (other,) = (made.process(log, NOW).evidence for made in (plain, cached))
+    names = "attempts_1h", "distinct_1h", "run_length"
+    ours, theirs = (codec.decode_evidence(value).features for _, _, value in (one, other))
+    assert [ours[name] for name in names] == [theirs[name] for name in names]

@@ -168,6 +168,8 @@ def _value(data: Any, at: int, end: int, which: int, integers: Any, spans: Any, 
     if char == 110 and member[NULL]:
         return _word_end(data, at), False
     if char != 110 and form == TRUTH:
+        if member[TO_COLUMN] >= 0:
+            integers[row, member[TO_COLUMN]] = 1 if char == 116 else 0
         return _word_end(data, at), True
     return -1, False
 

@@ -13,13 +13,13 @@ from streamer.calls.events import Answer, End, Setup
 from streamer.calls.texts import NAMES
 
 KIND, AT = 0, 1
-INGRESS, ATTESTATION = 2, 3
+INGRESS, ATTESTATION, CACHED = 2, 3, 4
 RING, TALK, CAUSE = 2, 3, 4
-"""Columns of the integers of a call: a set-up has the first four, an answer the first three, an end all."""
+"""Columns of the integers of a call: an answer has the first three, a set-up and an end have all."""
 LEFT, SETUP, ANSWER, END = range(4)
 """Kinds; `LEFT`: not read."""
 _UNSAID: Final = (LEFT, 0, -1, 0, -1)
-"""A call of which nothing is said: no ringing time, no attestation or talk, no cause."""
+"""A call of which nothing is said: no ringing time, no attestation or talk, no cause and not whether it is cached."""
 _UNSAID_ROW: Final = np.array(_UNSAID, np.int64)
 KIND_OF: Final[dict[type[msgspec.Struct], int]] = {Setup: SETUP, Answer: ANSWER, End: END}
 CODES: Final[dict[str, dict[str, int]]] = {
@@ -28,8 +28,11 @@ CODES: Final[dict[str, dict[str, int]]] = {
     "attestation": {"C": 1, "B": 2, "A": 3},
 }
 """What is kept of members that say one of a few words."""
-COLUMN: Final = {"type": KIND, "at": AT, "ingress": INGRESS, "attestation": ATTESTATION, "ring_ms": RING, "talk_ms": TALK, "cause": CAUSE}  # fmt: skip
-"""Where members go that are kept as integers."""
+COLUMN: Final = {
+    "type": KIND, "at": AT, "ingress": INGRESS, "attestation": ATTESTATION, "cached": CACHED,
+    "ring_ms": RING, "talk_ms": TALK, "cause": CAUSE,
+}  # fmt: skip
+"""Where members go that are kept as integers, of truths 1 and 0."""
 
 TEXT, NUMBER, WORD, TRUTH = range(4)
 """Forms of values."""

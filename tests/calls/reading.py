@@ -30,6 +30,7 @@ def as_decoded(value):
     if isinstance(event, Setup):
         integers += [["subscriber", "national", "international"].index(event.ingress)]
         integers += [[None, "C", "B", "A"].index(event.attestation)]
+        integers += [-1 if event.cached is None else int(event.cached)]
     elif isinstance(event, Answer):
         integers += [-1 if event.ring_ms is None else event.ring_ms]
     else:
@@ -42,7 +43,7 @@ def as_read(values, reader=None):
     """The same, as a batch is read."""
     calls = (reader or Reader()).read(values)
     answers = {row: (reason, text) for row, reason, text in calls.refused}
-    columns = {members.SETUP: 4, members.ANSWER: 3, members.END: 5}
+    columns = {members.SETUP: 5, members.ANSWER: 3, members.END: 5}
     for at, row in enumerate(calls.rows):
         integers = calls.integers[at].tolist()
         answers[row] = (
