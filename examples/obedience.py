@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from publisher import KAZAKHSTAN, Plan, caller_key, normalised
+from publisher import KAZAKHSTAN, Plan, caller_key, normalised, repeated
 
 REVISION_MS = 3_000
 """How long after its verdict a call may still be revised."""
@@ -179,8 +179,9 @@ class Obedience:
         return any(call.said is None for call in self._waiting)
 
     def _numbers(self, message: dict[str, Any]) -> tuple[str, str]:
-        """Calling and called number of a set-up or a verdict, each in one spelling."""
-        return normalised(message["caller"], self._plan), normalised(message["callee"], self._plan)
+        """Calling and called number of a set-up or a verdict, each in one spelling, of as much as verdicts repeat."""
+        caller, callee = (repeated(message[name], self._plan) for name in ("caller", "callee"))
+        return normalised(caller, self._plan), normalised(callee, self._plan)
 
     def _may_stop(self, callee: str) -> bool:
         """Whether a block of the cache holds for calls to this number."""

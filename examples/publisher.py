@@ -46,6 +46,8 @@ KAZAKHSTAN = Plan("7", ("810", "00"), "8", 10, (10,), ("6", "7"))
 """How the detector reads numbers unless its setting `home` names another country."""
 PLANS = Path(__file__).resolve().parent.parent / "schemas" / "caller-key-vectors.json"
 """Every country's plan, with vectors to test an implementation by."""
+REPEATED = 255
+"""Characters of a number that a verdict repeats as it came."""
 
 
 def plan_of(home: str) -> Plan:
@@ -120,6 +122,17 @@ def normalised(number: str, plan: Plan = KAZAKHSTAN) -> str:
         if len(text) >= 10 and _is_e164(text):
             return "+" + text
     return text if len(text) <= 9 else as_it_came
+
+
+def repeated(number: str, plan: Plan = KAZAKHSTAN) -> str:
+    """A calling or called number as its verdict has it: as it came, or, of more than 255 characters, in its one spelling and cut off there.
+
+    >>> repeated("sip:+77011234567@op.kz"), repeated("sip:+77011234567;x=" + 300 * "a" + "@op.kz")
+    ('sip:+77011234567@op.kz', '+77011234567')
+    """
+    if len(number) <= REPEATED:
+        return number
+    return normalised(number, plan)[:REPEATED] or number[:REPEATED]
 
 
 def _is_e164(digits: str) -> bool:

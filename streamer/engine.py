@@ -217,7 +217,7 @@ class Engine:
     def _answer_broken(self, batch: Batch, row: int, now_ms: int, outcomes: Outcomes) -> None:
         found = rescue(batch.values[row])
         if found is not None:
-            outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self.policy)
+            outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self.policy, self._plan)
 
     # -- control messages ------------------------------------------------------------------------------
 

@@ -7,9 +7,10 @@ from typing import Final, Generic, TypeVar
 
 import orjson
 
-from streamer.calls.compiled_decisions import plain
+from streamer.calls.compiled_decisions import plain, repeated
 from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS
+from streamer.calls.numbers import HomePlan
 from streamer.policy import BLOCK, refusal
 from streamer.revisions import Came, Pended, Revision
 
@@ -66,7 +67,9 @@ class Outcomes:
     late: int = 0
     late_events: int = 0
 
-    def say_invalid(self, row: int, found: dict[str, object], append_ms: int, now_ms: int, policy: Policy) -> None:
+    def say_invalid(
+        self, row: int, found: dict[str, object], append_ms: int, now_ms: int, policy: Policy, plan: HomePlan
+    ) -> None:
         """Answer a broken set-up whose call id and caller are known: allow, so that no switch waits in vain."""
         at, callee, operator = found.get("at"), found.get("callee"), found.get("operator")
         call_id = str(found["call_id"])
@@ -76,8 +79,8 @@ class Outcomes:
                 at if isinstance(at, int) and not isinstance(at, bool) and 0 <= at <= LATEST_MS else append_ms,
                 now_ms,
                 operator if isinstance(operator, str) and 0 < len(operator) <= 64 else "unknown",
-                str(found["caller"]),
-                callee if isinstance(callee, str) and 0 < len(callee) <= 64 else "unknown",
+                repeated(str(found["caller"]), plan),
+                repeated(callee, plan) if isinstance(callee, str) and callee else "unknown",
                 -1,
                 0,
                 False,

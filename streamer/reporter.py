@@ -20,8 +20,10 @@ from streamer.calls.compiled_decisions import (
     VERSIONS_SAID,
     Writer,
     plain,
+    repeated,
 )
 from streamer.calls.decisions import ACTIONS
+from streamer.calls.events import REPEATED
 from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR
 from streamer.columns import Verdicts
 from streamer.compiled import Straight, loop
@@ -127,9 +129,10 @@ class Reporter:
         call_id, operator, caller, callee = (
             given.texts.required(which, line[ROW]) for which in (CALL_ID, OPERATOR, CALLER, CALLEE)
         )
+        plan = given.numbers.plan
         return plain(
-            call_id, line[SAID_AT], now_ms, operator, caller, callee, line[SCORE], line[CACHE_UNTIL], bool(line[LATE]),
-            closing,
+            call_id, line[SAID_AT], now_ms, operator, repeated(caller, plan), repeated(callee, plan), line[SCORE],
+            line[CACHE_UNTIL], bool(line[LATE]), closing,
         )  # fmt: skip
 
 
@@ -153,7 +156,7 @@ def _count_ways(given: Read, lines: Any, by_operator: Any, counted: list[int], o
 def _tell(given: Read, out: Verdicts, known: InForce, told: list[tuple[Any, int, bytes]], outcomes: Outcomes) -> None:
     """The evidence that goes out now, and that of calls that wait, which may; `told`: their lines, rows and decisions."""
     batch = given.batch
-    keys = [given.numbers.key_of(at) for _, at, _ in told]
+    keys = [given.numbers.key_of(at)[:REPEATED] for _, at, _ in told]
     records = evidence_of([at for _, at, _ in told], [value for _, _, value in told], keys, given, out, known)
     for (line, at, value), key, record in zip(told, keys, records, strict=True):
         row = given.rows[at]

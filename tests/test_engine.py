@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.calls.codec import decode_decision, encode
+from streamer.calls.codec import decode_decision, decode_evidence, encode
 from streamer.calls.decisions import ModelSnapshot
-from streamer.calls.events import LATEST_MS
-from streamer.calls.numbers import caller_key, home_plan
+from streamer.calls.events import LATEST_MS, REPEATED
+from streamer.calls.numbers import caller_key, home_plan, normalise
 from streamer.calls.partitioner import partition_of
 from streamer.engine import Engine
 from streamer.errors import MessageError, StateError
@@ -537,6 +537,79 @@ def test_a_bad_control_message_is_refused_and_changes_nothing(kind, key, value):
     with pytest.raises(MessageError):
         held.apply(kind, key, value)
     assert held.policy.version == "default"
+
+
+IMS = "@ims.mnc001.mcc401.3gppnetwork.org;user=phone"
+
+
+@pytest.mark.parametrize(
+    ("caller", "action"),
+    [
+        (f"sip:{A};cpc=ordinary{IMS}", "block"),
+        (f"sip:{A};x={'a' * 60}@evil", "block"),
+        (f'"{"A" * 30}" <sip:{A}@10.0.0.1:5060>;tag=as3d2f1', "block"),
+        (f"sip:{A};x={'a' * 60_000}@evil", "block"),
+        (f'"{"é" * 20_000}" <sip:{A}@evil>', "block"),
+        (f"sip:+77030000001;x={'a' * 300}@evil", "block"),
+        (f"sip:+447400123456;x={'a' * 300}@op", "allow"),
+        ("x" * 60_000, "block"),
+        ("é" * 20_000, "block"),
+    ],
+)
+def test_a_caller_of_any_length_is_judged_by_his_number(caller, action):
+    """Whoever calls may write what he likes into a header: what a call shows beside its number keeps it from no verdict."""
+    held = engine()
+    in_force(held, "all-evidence")
+    held.apply(
+        "operators",
+        "op-b",
+        orjson.dumps({"operator": "op-b", "ranges": ["+7701"], "publishes_locations": True}),
+    )
+    fact = {"number": A, "at": NOW - 1_000, "fact": "location", "value": "home", "operator": "op-b"}
+    held.apply("subscribers.location", A, orjson.dumps(fact))
+    outcomes = held.process(batch([setup("1", caller, "+77272345678", ingress="international")]), NOW)
+    ((_, _, value),) = outcomes.decisions
+    said = decode_decision(value)
+    assert (said.action, outcomes.rejected) == (action, [])
+    assert said.caller == (caller if len(caller) <= REPEATED else normalise(caller, PLAN)[:REPEATED])
+    ((_, key, record),) = outcomes.evidence
+    assert decode_evidence(record).caller_key == key == normalise(caller, PLAN)[:REPEATED]
+
+
+def test_a_withheld_callers_key_is_cut_off_in_evidence_too():
+    held = engine()
+    in_force(held, "all-evidence")
+    outcomes = held.process(batch([setup("1", "anonymous", "x" * 60_000)]), NOW)
+    ((_, key, record),) = outcomes.evidence
+    assert decode_evidence(record).caller_key == key == ("withheld:" + "x" * 60_000)[:REPEATED]
+
+
+@pytest.mark.parametrize("padding", ["", "a" * 300, "a" * 60_000])
+def test_a_called_number_of_any_length_is_judged(padding):
+    held, callee = engine(), f"sip:+77272345678;npdi;rn=+77010000000;x={padding}{IMS}"
+    said, other = judge(held, [setup("1", "+77030000001", callee), setup("2", A, callee)])
+    assert (said["action"], other["action"]) == ("block", "allow")
+    assert said["callee"] == ("+77272345678" if len(callee) > REPEATED else callee)
+
+
+def test_answers_and_ends_of_long_callers_are_their_calls():
+    held, caller = engine(), f"sip:{A};x={'a' * 400}@op"
+    messages = [setup("1", caller, "+77272345678"), end("1", caller, "+77272345678", NOW + 9_000, talk_ms=3_000)]
+    judge(held, messages)
+    found = attempts(held, A, NOW + 10_000)
+    assert (found["attempts_1h"], found["short_1h"]) == (2, 1), "with the one that asks"
+
+
+@pytest.mark.parametrize("length", [64, 65, 30_000])
+def test_a_broken_setup_is_answered_whatever_the_length_of_its_numbers(length):
+    broken = {"type": "setup", "call_id": "1", "caller": "x" * length, "callee": " " * length}
+    ((_, _, value),) = engine().process(batch([broken]), NOW).decisions
+    said = decode_decision(value)
+    assert (said.reasons, said.caller, said.callee) == (
+        ["input.invalid"],
+        "x" * min(length, 255),
+        " " * min(length, 255),
+    )
 
 
 @settings(max_examples=60, deadline=None)

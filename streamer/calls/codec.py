@@ -141,7 +141,7 @@ def operator_of(value: bytes | None) -> str | None:
 def rescue(value: bytes | None) -> dict[str, object] | None:
     """What a broken set-up still tells: a dict with `call_id`, `caller` and what else is sound, or None.
 
-    Only a JSON object of type `setup` (or without a type) with a call id and a caller counts; the caller may be empty.
+    Only a JSON object of type `setup` (or without a type) with a call id and a caller counts; the caller may be empty, or of any length.
     """
     if value is None or len(value) > MAX_BYTES:
         return None
@@ -152,6 +152,6 @@ def rescue(value: bytes | None) -> dict[str, object] | None:
     if not isinstance(found, dict) or found.get("type", "setup") != "setup":
         return None
     call_id, caller = found.get("call_id"), found.get("caller")
-    if not (isinstance(call_id, str) and 1 <= len(call_id) <= 255 and isinstance(caller, str) and len(caller) <= 64):
+    if not (isinstance(call_id, str) and 1 <= len(call_id) <= 255 and isinstance(caller, str)):
         return None
     return found

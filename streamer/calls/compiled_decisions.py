@@ -2,7 +2,7 @@
 
 Nearly all of a decision is either a number, one of the call's own texts, or words that thousands of decisions share (the
 action, the reasons, the versions). The words come ready as *closings*, the numbers are written as digits, and a text is
-copied as it is. A text that JSON would have to escape, or that is not ASCII, leaves its decision to the caller, who
+copied as it is. A text that JSON would have to escape, that is not ASCII, or is too long to be repeated, leaves its decision to the caller, who
 writes that one with orjson: `closing` and `plain` here give the same object either way.
 """
 
@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from streamer.calls.events import REPEATED
+from streamer.calls.numbers import HomePlan, normalise
 from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR, PADDING, Texts, specials
 from streamer.compiled import Straight, loop, lowest_bit, put_word, word_at
 
@@ -45,11 +47,24 @@ def score_of(millionths: int) -> float | None:
     return None if millionths < 0 else millionths / MILLIONTHS
 
 
+def repeated(number: str, plan: HomePlan) -> str:
+    """A calling or called number as a decision repeats it: as it came; one of more than `REPEATED` characters in its one spelling, cut off
+    after so many.
+
+    >>> from streamer.calls.numbers import home_plan
+    >>> repeated(f"sip:+77011234567;x={'a' * 300}@evil", home_plan("KZ"))
+    '+77011234567'
+    """
+    if len(number) <= REPEATED:
+        return number
+    return normalise(number, plan)[:REPEATED] or number[:REPEATED]
+
+
 def plain(
     call_id: str, at: int, decided_at: int, operator: str, caller: str, callee: str, millionths: int, cache_until: int,
     late: bool, closing: bytes,
 ) -> bytes:  # fmt: skip
-    """One decision, whatever its texts."""
+    """One decision, whatever its texts; the numbers as `repeated` gives them."""
     opening = orjson.dumps(
         {
             "call_id": call_id, "at": at, "decided_at": decided_at, "operator": operator, "caller": caller,
@@ -109,8 +124,10 @@ def _put(out: Any, at: int, text: Any) -> int:
 
 @loop
 def _copy(out: Any, at: int, data: Any, spans: Any, which: int, row: int) -> int:
-    """Where the copy of a text ends; `_UNKNOWN` for one that JSON would not take as it is."""
+    """Where the copy of a text ends; `_UNKNOWN` for one that JSON would not take as it is, or that is too long to be repeated."""
     begin, end = spans[which, row, 0], spans[which, row, 1]
+    if end - begin > REPEATED:
+        return _UNKNOWN
     for place in range(begin, end, 8):
         word = word_at(data, place)
         special = specials(word)

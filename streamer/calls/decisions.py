@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from streamer.calls.events import Callee, Caller, CallId, Millis, Operator
+from streamer.calls.events import CallId, Millis, Operator, RepeatedCallee, RepeatedCaller
 
 Action = Literal["allow", "label", "withhold_cli", "divert", "block"]
 Mode = Literal["off", "shadow", "enforce"]
@@ -30,8 +30,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     at: Millis
     decided_at: Millis
     operator: Operator
-    caller: Caller
-    callee: Callee
+    caller: RepeatedCaller
+    callee: RepeatedCallee
     action: Action
     score: Annotated[float, Meta(ge=0, le=1)] | None = None
     reasons: list[str] = []

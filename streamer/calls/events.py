@@ -25,8 +25,22 @@ SKEW_MS: Final = 60_000
 """How far the clocks of workers and brokers may differ."""
 Millis = Annotated[int, Meta(ge=0, le=LATEST_MS, description="milliseconds since 1970-01-01 UTC")]
 Duration = Annotated[int, Meta(ge=0, le=2_678_400_000, description="milliseconds")]
-Caller = Annotated[str, Meta(max_length=64, description="calling number as it came from the signalling; may be empty")]
-Callee = Annotated[str, Meta(min_length=1, max_length=64, description="called number as it came from the signalling")]
+Caller = Annotated[str, Meta(description="calling number as it came from the signalling, of any length; may be empty")]
+"""Of any length, since whoever calls can write of it what he likes, and a call that is refused is not judged."""
+Callee = Annotated[str, Meta(min_length=1, description="called number as it came from the signalling, of any length")]
+REPEATED: Final = 255
+"""Characters at most of a calling and a called number, and of a caller key, where something is said of a call: that has its bounds."""
+RepeatedCaller = Annotated[
+    str,
+    Meta(
+        max_length=REPEATED,
+        description="calling number as it came; one of more than 255 characters in its one spelling, "
+        "cut off after so many; may be empty",
+    ),
+]
+RepeatedCallee = Annotated[
+    str, Meta(min_length=1, max_length=REPEATED, description="called number, likewise; never empty")
+]
 Operator = Annotated[str, Meta(min_length=1, max_length=64, description="who reports")]
 Opaque = str
 """Of any form and length: nothing that a caller can write into an optional field may keep his call from being judged."""
@@ -184,11 +198,11 @@ FraudType = Literal[
 class Feedback(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """What someone who knows says of a call or a line: the labels the model learns from."""
 
-    caller: Caller
+    caller: RepeatedCaller
     at: Millis
     label: Literal["fraud", "legitimate"]
     source: Literal["police", "operator", "bank", "analyst", "honeypot", "subscriber"]
-    callee: Caller | None = None
+    callee: RepeatedCaller | None = None
     call_id: CallId | None = None
     from_: Millis | None = None
     to: Millis | None = None

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from streamer.calls.cases import Called
 from streamer.calls.decisions import Whole
-from streamer.calls.events import Callee, Caller, CallId, Millis, Opaque, Operator
+from streamer.calls.events import CallId, Millis, Opaque, Operator
 from streamer.errors import MessageError
 
 Kind = Literal["callee", "trunk", "block", "line", "range", "prefix", "lure"]
@@ -32,6 +32,8 @@ COUNTS: Final = ("attempts", "callers", "fresh", "neighbours", "suspect", "block
 _PLACES: Final = np.dtype("<i8")
 _SUMS: Final = np.dtype("<u2")
 _Calls = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+_Line = Annotated[str, Meta(max_length=64, description="a line by its caller key")]
+_Number = Annotated[str, Meta(min_length=1, max_length=64, description="a number by its caller key")]
 _TrunkName = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -59,7 +61,7 @@ class BusyLine(Struct, frozen=True, kw_only=True, tag="line", tag_field="type"):
 
     at: Millis
     operator: Operator
-    line: Caller
+    line: _Line
     call_id: CallId
     attempts: _Calls
     distinct: _Calls
@@ -75,7 +77,7 @@ class SwappedSim(Struct, frozen=True, kw_only=True, tag="swap", tag_field="type"
 
     at: Millis
     operator: Operator
-    line: Caller
+    line: _Line
     callee: Called
     call_id: CallId
     age_h: Annotated[float, Meta(ge=0, le=1e6)]
@@ -85,7 +87,7 @@ class Lure(Struct, frozen=True, kw_only=True, tag="lure", tag_field="type"):
     """A number that was found to ring many others for a moment, so that they call it back; `rings` of its calls in ten minutes."""
 
     at: Millis
-    number: Callee
+    number: _Number
     rings: Whole
 
 
@@ -99,7 +101,7 @@ class Newcomer(Struct, frozen=True, kw_only=True, tag="newcomer", tag_field="typ
     at: Millis
     since: Millis
     operator: Operator
-    line: Caller
+    line: _Line
     trunk: _TrunkName | None = None
     attempts: Whole
     distinct: Whole

@@ -177,8 +177,9 @@ def test_an_empty_batch():
         "<>" * 32,
     ],
 )
-def test_longest_texts(text):
-    prepared = numbers("KZ")
+@pytest.mark.parametrize("times", [1, 300])
+def test_long_texts(text, times):
+    prepared, text = numbers("KZ"), text * times
     found = prepared.resolve(laid([text], [text], [text]))
     assert found.key_of(0) == caller_key(text, text, text, prepared.plan)
     assert found.callee_id[0] == number_id(normalise(text, prepared.plan), SECRET)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from obedience import FORGET_MS, REVISION_MS, Obedience
-from publisher import plan_of
+from publisher import plan_of, repeated
 
+from streamer.calls import compiled_decisions as decided
 from streamer.calls.emergency import is_urgent, spelled_for
 from streamer.calls.numbers import home_plan
 
@@ -50,6 +51,26 @@ def test_a_block_carries_its_codes_into_sip_and_isup():
     assert said.sip_headers[0] == 'Reason: SIP;cause=603;text="v=analytics1;url=https://op.kz/why";location=RLN'
     said = asked().verdict(decision("block", sip_code=603), NOW)
     assert said.sip_headers[0] == 'Reason: SIP;cause=603;text="v=analytics1";location=RLN'
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        f"sip:{CALLER};x={'a' * 300}@evil",
+        f'"{"A" * 300}" <sip:{CALLER}@op>',
+        "x" * 300,
+        f" {'é' * 300}",
+        " " * 300,
+        "anonymous" + 300 * ";x",
+    ],
+)
+def test_the_verdict_on_a_call_with_long_numbers_is_its_own(caller):
+    rules = Obedience("op-a", 300, plan=HOME)
+    assert rules.setup(call(caller=caller), NOW) is None
+    told = decided.repeated(caller, home_plan("KZ"))
+    assert repeated(caller) == told
+    assert 0 < len(told) <= 255
+    assert rules.verdict(decision("block", caller=told), NOW + 7).do == "reject"
 
 
 def test_an_id_that_another_call_has_too_gets_a_verdict_of_its_own():

@@ -33,6 +33,8 @@ def said(**given):
         ({"callee": ""}, {"callee": None, "origins": ("interconnect",)}),
         ({"from_": AT - 5, "to": AT - 1}, {"from_ms": AT - 5, "to_ms": AT - 1}),
         ({"caller": "anonymous", "callee": "+77272345678"}, {"caller": "withheld:+77272345678"}),
+        ({"caller": "x" * 255}, {"caller": "x" * 255}),
+        ({"caller": "", "callee": "x" * 255}, {"caller": ("withheld:" + "x" * 255)[:255]}),  # as evidence has it
         ({"label": "legitimate", "source": "subscriber"}, {"fraud": False}),
         ({"scope": "line", "source": "police"}, {"origins": FIRST_OWN_LINE, "fraud": True}),
         ({"scope": "line", "source": "operator"}, {"origins": FIRST_OWN_LINE}),

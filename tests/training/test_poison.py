@@ -107,7 +107,7 @@ def test_a_report_of_all_time_to_come_ends_with_its_keeping(cases, intake):
     "change",
     [
         {"label": "spam"}, {"label": None}, {"label": 1}, {"source": "nobody"}, {"fraud_type": "new"}, {"scope": "all"},
-        {"at": -1}, {"at": LATEST_MS + 1}, {"at": 1.5}, {"caller": None}, {"caller": "7" * 65}, {"call_id": ""},
+        {"at": -1}, {"at": LATEST_MS + 1}, {"at": 1.5}, {"caller": None}, {"caller": "7" * 256}, {"call_id": ""},
         {"from": LATEST_MS + 1}, {"note": "x" * 70_000},
     ],
 )  # fmt: skip
