@@ -102,6 +102,7 @@ def test_the_commands_run_as_written(kafka_settings, tmp_path):
     assert [instruction[name] for name in ("do", "sip_code", "q850")] == ["reject", 608, 21]
     assert re.search(r"^ +\d+ \+77011234567 is in partition 2$", next(told), re.MULTILINE)
     assert "3 lines are as the contract asks" in next(told)
+    assert next(told).split() == ["3", "+77011234567", "is", "in", "partition", "2"]
 
 
 def test_commands_of_ours_that_the_page_names_exist():

@@ -107,13 +107,25 @@ class End(Struct, frozen=True, kw_only=True, gc=False, tag="end", tag_field="typ
 CallEvent = Setup | Answer | End
 
 
+FACT_VALUES: Final[dict[str, tuple[str, ...]]] = {"location": ("home", "roaming"), "line": ("active", "inactive")}
+"""The words of facts that say one of a few; any other says that nothing is known."""
+
+
 class SubscriberFact(Struct, frozen=True, kw_only=True):
     """What an operator knows of its own line; one topic a fact, a tombstone forgets it."""
 
     number: Annotated[str, Meta(min_length=1, max_length=64)]
     at: Millis
     fact: Literal["location", "line", "sim", "device", "holder", "network"]
-    value: Annotated[str, Meta(max_length=255)]
+    value: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            description="location: home or roaming (with `country`); line: active or inactive (`since` when); sim: changed, at `at`; "
+            "device: the IMEI; holder: a pseudonym of the contract's holder; network: ported, with `owner`, the operator that has "
+            "the number now. Another word on location and line says that nothing is known",
+        ),
+    ]
     operator: Operator
     country: Country | None = None
     since: Millis | None = None

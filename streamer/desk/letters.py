@@ -158,7 +158,10 @@ def _against(plan: Plan, newest: Mapping[tuple[str, bytes], LogRecord], lasting:
 
 
 def _later(rival: LogRecord, letter: Letter) -> bool:
-    """Whether a letter must not take the place of `rival`; of an older letter that was sent again it may."""
+    """Whether a letter must not take the place of `rival`; of an older letter that was sent again it may.
+
+    A misplaced record is buried whenever its partition is read anew, so that when it was says nothing of when it came.
+    """
     topic, partition, offset = letter.record[:3]
     came = dict(rival.headers).get(FROM) or b""
     place, _, sent = came.rpartition(b"/")
@@ -166,7 +169,7 @@ def _later(rival: LogRecord, letter: Letter) -> bool:
         return False
     if rival.partition == letter.partition:
         return rival.offset > letter.offset
-    return rival.at_ms > letter.record.at_ms
+    return letter.reason == "misplaced" or rival.at_ms > letter.record.at_ms
 
 
 def _came(topic: str, partition: int) -> bytes:
@@ -190,7 +193,7 @@ def _place(kind: str, key: bytes | None, value: bytes | None, plan: HomePlan) ->
     if key is None:
         raise MessageError("missing_field", "it has no key, and its topic keeps one record a key")
     if value is None:
-        return key, None
+        return (utf8(normalise(key.decode(), plan)) if kind.startswith("subscribers.") else key), None
     if kind.startswith("subscribers."):
         fact = codec.decode_fact(value)
         if fact.fact != kind.removeprefix("subscribers."):

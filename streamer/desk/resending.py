@@ -84,15 +84,21 @@ def _size(record: LogRecord) -> int:
 
 
 def _newest(settings: Settings, topics: Topics, plans: Sequence[Plan]) -> dict[tuple[str, bytes], LogRecord]:
-    """The last record, without its value, under each key of the compacted topics that something is ready for."""
+    """The last record, of several partitions the latest, without its value, under each key of the compacted topics that something is
+    ready for.
+    """
     compacted = {*topics.facts, *topics.control}
     keys = {(plan.letter.topic, plan.key or b"") for plan in plans if plan.verdict == "ready"}
-    return {
-        place: record._replace(value=None)
-        for topic in sorted({topic for topic, _ in keys} & compacted)
-        for record in read(settings, topic)
-        if (place := (topic, record.key or b"")) in keys
-    }
+    newest: dict[tuple[str, bytes], LogRecord] = {}
+    for topic in sorted({topic for topic, _ in keys} & compacted):
+        for record in read(settings, topic):
+            place = topic, record.key or b""
+            before = newest.get(place)
+            if place in keys and (
+                before is None or before.partition == record.partition or record.at_ms >= before.at_ms
+            ):
+                newest[place] = record._replace(value=None)
+    return newest
 
 
 def signer(by: str) -> str:

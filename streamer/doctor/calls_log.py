@@ -1,4 +1,4 @@
-"""Records of `calls`, or another topic, read without a group: the latest of each partition, and those that come from now on."""
+"""Records of `calls`, or of another topic, read without a group: the latest of each partition, and those that come from now on."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _POLL_S: Final = 0.1
 
 
 class CallsLog:
-    """A reader of `calls`, or of `topic`; one thread may use it. Raises `TopicError` when the topic is not there, `TransportError` when the
-    brokers do not answer within `wait_s` or refuse this user.
+    """A reader of `calls`, or of the `topic` that is named; one thread may use it. Raises `TopicError` when the topic is not there,
+    `TransportError` when the brokers do not answer within `wait_s` or refuse this user.
     """
 
     def __init__(self, settings: Settings, wait_s: float = 10.0, topic: str | None = None) -> None:

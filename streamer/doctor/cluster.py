@@ -14,6 +14,7 @@ from streamer.calls.numbers import home_plan
 from streamer.doctor import installation, registers
 from streamer.doctor.calls_log import CallsLog
 from streamer.doctor.clocks import Clocks, own_clock
+from streamer.doctor.facts import Told
 from streamer.doctor.findings import Finding
 from streamer.doctor.placement import Placement
 from streamer.errors import MessageError, StreamerError
@@ -24,7 +25,18 @@ from streamer.settings import Settings
 
 _SAMPLE: Final = 4_000
 _COMPARED: Final = 200
-_CHECKS: Final = ("topics", "keys", "partitioner", "clock", "own clock", "control", "group", "trainer", "merger")
+_CHECKS: Final = (
+    "topics",
+    "keys",
+    "partitioner",
+    "clock",
+    "own clock",
+    "facts",
+    "control",
+    "group",
+    "trainer",
+    "merger",
+)
 
 
 def examine(settings: Settings, *, wait_s: float = 10.0, listen_s: float = 2.0) -> list[Finding]:
@@ -57,8 +69,8 @@ def examine(settings: Settings, *, wait_s: float = 10.0, listen_s: float = 2.0) 
     operators: set[str] = set()
     rounds: tuple[tuple[tuple[str, ...], Callable[[], list[Finding]]], ...] = (
         (("keys", "partitioner", "clock", "own clock"), partial(_calls, settings, wait_s, listen_s, operators)),
+        (("facts",), partial(_facts, settings, wait_s)),
         (("control",), partial(_control, settings, wait_s, operators)),
-        (("facts",), partial(_lines, settings, wait_s)),
         (("group",), partial(_group, settings, client, wait_s)),
         (("trainer", "merger"), partial(_leased, settings, client, wait_s)),
     )
@@ -108,6 +120,19 @@ def _calls(settings: Settings, wait_s: float, listen_s: float, operators: set[st
     return [*placement.findings(), *clocks.findings(clamp=settings.clamp), own]
 
 
+def _facts(settings: Settings, wait_s: float) -> list[Finding]:
+    """Whether facts lie where their numbers' calls do, say what is understood, and of lines since when, by a sample of the latest."""
+    told, topics, lines = Told(home_plan(settings.home)), Topics(settings), list[bytes | None]()
+    for topic in topics.facts:
+        with CallsLog(settings, wait_s, topic) as log:
+            for record in log.latest(_SAMPLE):
+                place = f"{topic} partition {record.partition} offset {record.offset}"
+                told.take(record.key, record.value, record.partition, log.partitions, place)
+                if topic == topics.line:
+                    lines.append(record.value)
+    return [told.finding(), *registers.of_lines(lines)]
+
+
 def _control(settings: Settings, wait_s: float, operators: set[str]) -> list[Finding]:
     reader = TableReader(settings, Topics(settings).control)
     try:
@@ -116,12 +141,6 @@ def _control(settings: Settings, wait_s: float, operators: set[str]) -> list[Fin
         reader.close()
     entries = (registers.Entry(one.kind, one.key, one.value, f"{one.topic} offset {one.offset}") for one in changes)
     return registers.judge(entries, settings.home, operators)
-
-
-def _lines(settings: Settings, wait_s: float) -> list[Finding]:
-    """Whether `line` facts say since when, by a sample of the latest."""
-    with CallsLog(settings, wait_s, Topics(settings).line) as log:
-        return registers.of_lines(record.value for record in log.latest(_SAMPLE))
 
 
 def _members(client: Any, group: str, wait_s: float) -> tuple[str, list[Any]] | None:

@@ -15,6 +15,8 @@ from contextlib import closing
 from typing import Final
 
 from streamer.calls.codec import decode_fact
+from streamer.calls.numbers import HomePlan, home_plan, normalise, utf8
+from streamer.calls.partitioner import partition_of
 from streamer.errors import MessageError
 from streamer.kafka.tables import Change, TableReader
 from streamer.kafka.topics import Topics
@@ -43,6 +45,19 @@ def check_time(change: Change, now_ms: int) -> None:
         raise MessageError("out_of_range", f"`at` lies {ahead_ms} ms after the fact came; at most {AHEAD_MS} are taken")
 
 
+def check_place(change: Change, plan: HomePlan, partitions: int) -> None:
+    """Raises `MessageError` for a fact, or a tombstone of one, in another partition than its number's: whoever judges the number's calls
+    does not read it there, and a worker that happens to own both would heed it until one of them goes.
+    """
+    if not change.kind.startswith(_FACTS):
+        return
+    number = change.key if change.value is None else decode_fact(change.value).number
+    wanted = partition_of(utf8(normalise(number, plan)), partitions)
+    if wanted != change.partition:
+        text = f"lies in partition {change.partition}, {number!r} belongs to {wanted}: its key is the normalised number, the partitioner murmur2"
+        raise MessageError("misplaced", text)
+
+
 class Control:
     """Follows every control topic whole, and of the facts the partitions that the worker owns.
 
@@ -53,6 +68,7 @@ class Control:
     def __init__(self, settings: Settings, fail: Callable[[BaseException], None], arrived: Callable[[], None]) -> None:
         self._settings = settings
         self._topics = Topics(settings)
+        self._plan = home_plan(settings.home)
         self._fail = fail
         self._arrived = arrived
         self._wishes: queue.SimpleQueue[tuple[bool, tuple[int, ...], int]] = queue.SimpleQueue()
@@ -115,6 +131,7 @@ class Control:
             try:
                 if self._settings.clamp:
                     check_time(change, now_ms)
+                check_place(change, self._plan, self._settings.partitions)
                 take(change.kind, change.key, change.value)
             except MessageError as error:
                 refused(change, error)

@@ -152,6 +152,15 @@ def test_what_was_removed_is_not_put_back_once_its_tombstone_is_gone():
     assert planned(lie(TOPICS.lists, b"k", None), lasting={TOPICS.lists}).verdict == "ready", "no tombstone lasts"
     fact = {"number": "87011234567", "at": 1_000, "fact": "sim", "value": "changed", "operator": "op-a"}
     assert planned(lie(TOPICS.sim, b"87011234567", fact), lasting={TOPICS.sim}).verdict == "ready", "under another key"
+def test_a_misplaced_fact_never_takes_the_place_of_one_where_it_belongs():
+    """It is buried whenever its partition is read anew: by then what is there may be newer, and was appended before."""
+    fact = {"number": "+77011234567", "at": 1, "fact": "line", "value": "active", "operator": "op-a"}
+    letter = lie(TOPICS.line, b"+77011234567", fact)
+    misplaced = letter._replace(headers=(("error.reason", b"misplaced"), *letter.headers[1:]))
+    there = LogRecord(TOPICS.line, 3, 9, 4_000, b"+77011234567", None, ())
+    assert planned(letter, [there]).verdict == "ready"
+    assert planned(misplaced, [there]).verdict == "superseded"
+    assert planned(misplaced, [there._replace(partition=2, offset=17)]).verdict == "ready", "it is the record itself"
 
 
 def test_an_older_letter_that_was_sent_before_it_is_no_newer_record():
@@ -176,6 +185,7 @@ def test_a_note_of_what_does_not_lie_before_it_is_passed_over():
 def test_facts_lie_under_their_number_and_demotions_under_their_own_key():
     fact = {"number": "8 701 123 45 67", "at": 1, "fact": "location", "value": "home", "operator": "op-a"}
     assert planned(lie(TOPICS.location, b"x", fact)).key == b"+77011234567"
+    assert planned(lie(TOPICS.location, b"8 701 123 45 67", None)).key == b"+77011234567"
     assert planned(lie(TOPICS.line, b"x", fact)).verdict == "refused again"
     demotion = {"detector": "robocall", "operator": "op-a"}
     assert planned(lie(TOPICS.policy, b"demotion/x", demotion)).key == b"demotion/robocall/op-a"

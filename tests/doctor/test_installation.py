@@ -216,7 +216,7 @@ def test_a_sound_installation_with_worker_trainer_and_merger(shell, examined, mo
         code, found = examined()
         assert code == 0, found
         states = {check: finding.state for check, finding in found.items() if finding.state != "ok"}
-        assert states == {"own clock": "skipped", "trainer": "warning", "merger": "warning"}
+        assert states == {"own clock": "skipped", "facts": "skipped", "trainer": "warning", "merger": "warning"}
         assert "1 worker in group" in found["group"].text
         assert "start one: `streamer trainer`" in found["trainer"].mend
         own = {"STREAMER_TRAINER_GROUP": shell.trainer_group, "STREAMER_TRAINER_DATA": str(tmp_path), "STREAMER_TRAINER_METRICS_PORT": "0"}  # fmt: skip
@@ -280,6 +280,28 @@ def test_wrong_keys_partitioner_and_clocks_are_told_by_operator(shell, examined)
     assert found["clock"].text.startswith("op-ahead: `at` is 3")
     assert "4 of 4 (100 %)" in found["clock"].text
     assert "op-ahead, op-crc, op-key" in found["operators"].text
+
+
+@pytest.mark.broker
+def test_facts_that_workers_do_not_find_or_understand(shell, examined):
+    ensure(shell)
+    topics, now = Topics(shell), int(time.time() * 1000)
+
+    def fact(number, **more):
+        told = {"number": number, "at": now, "fact": "location", "value": "home", "operator": "op-a"} | more
+        return orjson.dumps(told)
+
+    assert examined()[1]["facts"].state == "skipped"
+    publish(shell, *((topics.location, f"+7701{n:07d}", fact(f"+7701{n:07d}"), None) for n in range(8)))
+    assert examined()[1]["facts"][1:3] == ("ok", "8 facts lie where their numbers' calls do")
+    publish(shell, (topics.location, "+77010000001", fact("+77010000001", value="abroad"), None))
+    found = examined()[1]["facts"]
+    assert (found.state, found.text.split(",")[0]) == ("warning", "1 of 9 (11.1 %) facts say a word that nobody knows")
+    publish(shell, *((topics.line, "+77010000001", None, place) for place in range(4)))
+    code, checks = examined()
+    assert (code, checks["facts"].state) == (1, "failed")
+    assert "3 of 13 (23.1 %) facts in another partition than their numbers' calls" in checks["facts"].text
+    assert "murmur2_random" in checks["facts"].mend
 
 
 @pytest.mark.broker
@@ -356,7 +378,7 @@ def test_no_broker_is_one_failure_and_the_rest_is_skipped(monkeypatch, capsys):
     told = capsys.readouterr().out
     assert told.count("FAILED") == 1
     assert "streamer broker start" in told
-    assert told.count("skipped  ") == 9
+    assert told.count("skipped  ") == 10
     with pytest.raises(SystemExit) as ended:
         main(["doctor", "--wait", "0.5", "--live", "op-a"])
     assert ended.value.code == 1
