@@ -13,7 +13,7 @@ from streamer.doctor.findings import Flaw
 MOST: Final = 200_000
 """Calls remembered; beyond it the oldest go, and nothing is said of missing set-ups any more."""
 LONGEST: Final = 80
-"""Characters that a caller is compared by: an asserted number may be of any length."""
+"""Characters that numbers are compared by: they may be of any length."""
 
 _UNKNOWN_RING_MS: Final = 120_000
 _TOLERANCE_MS: Final = 2_000
@@ -31,7 +31,7 @@ class _Call:
 
 
 class Book:
-    """The calls of a stream of events.
+    """The calls of a stream of events. A call is (operator, call id, caller, called number), as workers know it.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ class Book:
         self._plan = plan
         self.since_ms: int | None = None
         """A call that began before it may lack its set-up: watching began only then. None: every set-up should be there."""
-        self._calls: dict[tuple[str, str], _Call] = {}
+        self._calls: dict[tuple[str, str, str, str], _Call] = {}
+        self._last: dict[tuple[str, str], tuple[str, str, str, str]] = {}
         self._orphans: dict[tuple[str, str], tuple[str, int]] = {}
         self._forgot = False
         self.events: Counter[str] = Counter()
@@ -64,10 +65,13 @@ class Book:
         place = (event.operator, event.call_id)
         if isinstance(event, Setup):
             return self._take_setup(place, event)
-        call = self._calls.get(place)
+        numbers = self._numbers(event)
+        call = self._calls.get((*place, *numbers))
+        if call is None and place in self._last:
+            call = self._calls[self._last[place]]
         if call is None:
             return self._take_orphan(place, event)
-        flaws = self._of_parties(call, event)
+        flaws = self._of_parties(call, numbers, event)
         if isinstance(event, Answer):
             call.answered_at = event.at
             return flaws
@@ -76,36 +80,52 @@ class Book:
         return flaws + _of_durations(call, event)
 
     def _take_setup(self, place: tuple[str, str], event: Setup) -> list[Flaw]:
-        key, callee = self._key(event), normalise(event.callee, self._plan)
-        before = self._calls.get(place)
+        key, callee = self._numbers(event)
+        before = self._calls.get((*place, key, callee))
         if before is not None and abs(event.at - before.at) <= SAME_CALL_MS:
             self.repeats += 1
-            if (before.key, before.callee) == (key, callee):
-                return []
-            return [
-                Flaw(
-                    "call_id",
-                    "duplicate_id",
-                    f"{_shown(event)} is the id of another call {abs(event.at - before.at) / 1000:.1f} s away",
-                    "an id of its own for each call, the same only for a retry of it; the second gets the first one's verdict",
-                )
-            ]
-        self._calls.pop(place, None)
-        self._calls[place] = _Call(event.at, key, callee, event.asserted is not None)
-        if len(self._calls) > MOST:
-            self._forgot = True
-            del self._calls[next(iter(self._calls))]
+            return []
+        flaws = self._of_id(place, event)
+        self._enter((*place, key, callee), _Call(event.at, key, callee, event.asserted is not None))
         early, early_at = self._orphans.pop(place, ("", -1))
         if event.at > early_at:
-            return []
+            return flaws
         return [
+            *flaws,
             Flaw(
                 "",
                 "out_of_order",
                 f"the set-up of {_shown(event)} comes after its {early}",
                 "publish a call's events in their order, by one producer, idempotent or with one request in flight",
+            ),
+        ]
+
+    def _of_id(self, place: tuple[str, str], event: Setup) -> list[Flaw]:
+        """Whether the id is another call's, which is judged by itself all the same: its numbers tell it apart."""
+        last = self._calls[self._last[place]] if place in self._last else None
+        if last is None or abs(event.at - last.at) > SAME_CALL_MS:
+            return []
+        return [
+            Flaw(
+                "call_id",
+                "duplicate_id",
+                f"{_shown(event)} is the id of another call too, with other numbers, {abs(event.at - last.at) / 1000:.1f} s away",
+                "an id of the switch's own for each call, the same only for a retry of it; calls are told apart by their numbers"
+                " then, and whoever reads verdicts has to do so too",
+                grave=False,
             )
         ]
+
+    def _enter(self, place: tuple[str, str, str, str], call: _Call) -> None:
+        self._calls.pop(place, None)
+        self._calls[place] = call
+        self._last[place[:2]] = place
+        if len(self._calls) > MOST:
+            self._forgot = True
+            oldest = next(iter(self._calls))
+            del self._calls[oldest]
+            if self._last[oldest[:2]] == oldest:
+                del self._last[oldest[:2]]
 
     def _take_orphan(self, place: tuple[str, str], event: Answer | End) -> list[Flaw]:
         kind = str(event.__struct_config__.tag)
@@ -125,9 +145,9 @@ class Book:
             )
         ]
 
-    def _of_parties(self, call: _Call, event: Answer | End) -> list[Flaw]:
+    def _of_parties(self, call: _Call, numbers: tuple[str, str], event: Answer | End) -> list[Flaw]:
         kind = str(event.__struct_config__.tag)
-        if self._key(event) != call.key:
+        if numbers[0] != call.key:
             if call.asserted and event.asserted is None and is_withheld(event.caller):
                 text, mend = (
                     "lacks `asserted`, which the set-up had",
@@ -140,13 +160,19 @@ class Book:
                 )
             field = "asserted" if "lacks" in text else "caller"
             return [Flaw(field, "other_caller", f"the {kind} of {_shown(event)} {text}", mend)]
-        if normalise(event.callee, self._plan) != call.callee:
+        if numbers[1] != call.callee:
             text = f"the {kind} of {_shown(event)} has another called number than the set-up"
             return [Flaw("callee", "other_callee", text, "repeat the set-up's, not where the call went", grave=False)]
         return []
 
-    def _key(self, event: CallEvent) -> str:
-        return caller_key(event.caller, event.asserted, event.callee, self._plan)[:LONGEST]
+    def _numbers(self, event: CallEvent) -> tuple[str, str]:
+        return numbers_of(event, self._plan)
+
+
+def numbers_of(event: CallEvent, plan: HomePlan) -> tuple[str, str]:
+    """Caller key and called number of an event, as far as they are compared."""
+    key = caller_key(event.caller, event.asserted, event.callee, plan)
+    return key[:LONGEST], normalise(event.callee, plan)[:LONGEST]
 
 
 def _of_durations(call: _Call, end: End) -> list[Flaw]:

@@ -131,7 +131,7 @@ class Watch:
 
     def _ids(self) -> Finding:
         if self._flaws["duplicate_id"]:
-            return self._odd("ids", "duplicate_id", "failed")
+            return self._odd("ids", "duplicate_id", "warning")
         repeats, setups = self._book.repeats, self._book.events["setup"]
         if repeats > _REPEAT_SHARE * setups:
             mend = "publish a set-up once; a retry is for when its decision did not come"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamer.calls.events import SAME_CALL_MS, CallEvent, Setup
-from streamer.calls.numbers import HomePlan, caller_key, is_withheld, normalise
+from streamer.calls.numbers import HomePlan, is_withheld
 from streamer.detectors import DETECTORS
-from streamer.doctor.book import LONGEST
+from streamer.doctor.book import numbers_of
 from streamer.doctor.findings import Finding, share
 from streamer.windows.calls import SIGHTING_MS
 
@@ -42,16 +42,17 @@ class OnTime:
         self._operator = operator
         self._plan = plan
         self._pairs: dict[tuple[str, str], _Pair] = {}
-        self._calls: dict[tuple[str, str], int] = {}
+        self._calls: dict[tuple[str, ...], int] = {}
         self.in_time = 0
         self.late = 0
 
     def take(self, event: CallEvent) -> None:
         """Take in one event of anybody, in log order of its partition."""
-        if not isinstance(event, Setup) or self._came_before(event):
+        if not isinstance(event, Setup):
             return
-        key = caller_key(event.caller, event.asserted, event.callee, self._plan)[:LONGEST]
-        numbers = key, normalise(event.callee, self._plan)
+        numbers = numbers_of(event, self._plan)
+        if self._came_before(event, numbers):
+            return
         before, own_line = self._pairs.pop(numbers, None), event.ingress == "subscriber"
         again = before is not None and _near(before.at, event.at)
         originated = before is not None and _near(before.originated_ms, event.at)
@@ -79,9 +80,9 @@ class OnTime:
         if len(self._pairs) > _MOST:
             del self._pairs[next(iter(self._pairs))]
 
-    def _came_before(self, event: Setup) -> bool:
+    def _came_before(self, event: Setup, numbers: tuple[str, str]) -> bool:
         """Whether it is a set-up that comes again: it is answered again and counts for nothing."""
-        call = event.operator, event.call_id
+        call = event.operator, event.call_id, *numbers
         first = self._calls.get(call)
         if first is not None and abs(event.at - first) <= SAME_CALL_MS:
             return True

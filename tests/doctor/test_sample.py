@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamer.calls.codec import MAX_BYTES, decode_call
 from streamer.calls.numbers import caller_key, home_plan
 from streamer.commands import main
-from streamer.doctor import values
+from streamer.doctor import book, values
 from streamer.doctor.sample import Sample
 from streamer.errors import MessageError
 
@@ -120,6 +120,37 @@ def test_a_byte_order_mark_does_not_hide_the_rest_of_its_line():
 )
 def test_what_does_not_fit_is_found(lines, flaw):
     assert flaw in reasons(*lines)
+
+
+def test_an_id_that_two_calls_have_is_an_oddity_and_each_has_its_own_answer_and_end():
+    """Workers know a call by its numbers too, and callers may choose ids: the second is judged by itself."""
+    other = SETUP | {"caller": "+77030000001", "callee": "112", "at": SETUP["at"] + 200}
+    of_other = {"caller": "+77030000001", "callee": "112"}
+    lines = (SETUP, other, ANSWER, END | of_other | {"talk_ms": 0}, END, other)
+    placed, sample = judged(*lines)
+    (found,) = placed
+    assert (found.line, found.flaw.reason, found.flaw.grave) == (2, "duplicate_id", False)
+    assert "with other numbers" in found.flaw.text
+    assert (state(sample, "records"), state(sample, "oddities"), state(sample, "calls")) == ("ok", "warning", "ok")
+    assert "2 of 2 (100 %) calls have their end, 1 set-ups came again" in sample.findings()[-1].text
+    assert reasons(SETUP, other, END | {"caller": "+77011234599"})[-1] == (3, "caller", "other_caller")
+
+
+def test_calls_that_are_forgotten_are_forgotten_whole(monkeypatch):
+    monkeypatch.setattr(book, "MOST", 3)
+    held = book.Book(PLAN)
+    for number in range(20):
+        for called in ("112", "+77272345678"):
+            held.take(
+                decode_call(
+                    orjson.dumps(
+                        SETUP | {"call_id": f"c{number // 4}", "caller": f"+7701{number:07d}", "callee": called}
+                    )
+                )
+            )
+        assert len(held._calls) <= 3
+        assert {place[:2] for place in held._calls} == held._last.keys()
+        assert set(held._last.values()) <= held._calls.keys()
 
 
 def test_a_withheld_caller_has_to_keep_his_asserted_number():
