@@ -32,7 +32,7 @@ from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
 from streamer.settling import UNVERIFIED, settle
 from streamer.throttling import is_throttled, throttle
-from streamer.vector import fill_call, fill_signals, fill_windows, owner_of
+from streamer.vector import fill_call, fill_signals, fill_windows
 from streamer.windows import callers, ids, originations, shares, sliding, slots, table, tallies
 from streamer.windows import calls as recent
 from streamer.windows.hashing import hash_words
@@ -103,7 +103,7 @@ def _setup(
     counted = True
     first_of_pair = at_pair < 0 or now - pairs.rows[at_pair, table.TOUCHED_MS] > recent.PAIR_KEEP_MS
     fact = line_facts.row_of(world.facts, key)
-    owner = owner_of(world, fact, key)
+    owner = line_facts.owner_of(world.facts, world.operators, fact, key)
     own_line = is_own(record, owner)
     seen_own = own_line
     origin, carried = np.int64(0), np.int64(0)

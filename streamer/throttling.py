@@ -13,7 +13,7 @@ from streamer.compiled import loop
 from streamer.reasons import THROTTLED
 from streamer.registers import facts
 from streamer.registers import lists as number_lists
-from streamer.vector import fill_call, owner_of
+from streamer.vector import fill_call
 from streamer.windows import calls as recent
 from streamer.windows import ids, shares, table
 
@@ -68,7 +68,7 @@ def _origin(state: State, world: World, batch: Columns, row: int, out: Verdicts,
     """Where a set-up that is not judged shows that its call began, if what can be known without its caller's windows lets it through."""
     record, key, x = batch.records[row], batch.key[row], out.x[row]
     fact = facts.row_of(world.facts, key)
-    owner = owner_of(world, fact, key)
+    owner = facts.owner_of(world.facts, world.operators, fact, key)
     callers = number_lists.lookup(world.lists, key, 0, record[columns.TRUNK], at)
     called = number_lists.lookup(world.lists, batch.callee[row], 1, record[columns.TRUNK], at)
     _, diversion_seen = leg_of(state, world, batch, row, at)

@@ -220,14 +220,6 @@ def fill_signals(world: World, batch: Columns, row: int, now_ms: int, x: Any) ->
 
 
 @loop
-def owner_of(world: World, fact: int, number: int) -> int:
-    """The row of the operator that has a number, `fact` being the row of what is known of its line (-1: nothing); -1: nobody."""
-    if fact >= 0 and world.facts.owner[fact] > 0:
-        return int(world.facts.owner[fact] - 1)
-    return int(owner_by_range(world.operators, number))
-
-
-@loop
 def _is_asked(world: World, batch: Columns, row: int, owner: int, status: int, exempt: bool) -> bool:
     """Whether the operator of the calling number should have said that this call began on its line."""
     if batch.records[row, INGRESS] != 1 or owner < 0 or not world.operators.publishes[owner, 0]:

@@ -5,7 +5,7 @@ format checks). The form is judged
 on interconnect only: on its own lines an operator's short numbers and PBX extensions are its own affair. Lists hold
 everywhere: a customer's exchange may show a bank's number too. A withheld number is not judged. A = B is voicemail for a
 roamer, and is not judged where one may be: a home number without a fresh home fact that its operator publishes, a foreign
-number that a home network hands over. A foreign number that is not in the plan that
+number that a home network hands over; nor where the line's own set-up was seen, as with a mailbox at another operator. A foreign number that is not in the plan that
 we know of its country is only labelled: plans change abroad before tables do, and nobody may be blocked for that. At home they change
 too: what is on the list `allocated` (caller side) counts as valid. A bare number from abroad that may be another country's without its
 plus is left to `cli_spoofing`, which labels it. Short numbers from abroad are not judged where the called number is a roaming number
@@ -35,6 +35,7 @@ _ROAMING = INDEX["caller_roaming"]
 _HOME = INDEX["caller_home"]
 _UNPUBLISHED = INDEX["location_unpublished"]
 _INTERNATIONAL = INDEX["international"]
+_SEEN = INDEX["origination_seen"]
 
 
 @loop
@@ -62,7 +63,7 @@ def judge(x: Any, p: Any) -> tuple[int, float, float, int]:
         return NONE if unclear else (4, 0.0, 1.0, 0)
     if x[_SAME] == 1.0:
         if x[_HOME] == 1.0:
-            if x[_ROAMING] == 0.0 and x[_UNPUBLISHED] == 0.0 and not unclear:
+            if x[_ROAMING] == 0.0 and x[_UNPUBLISHED] == 0.0 and not unclear and x[_SEEN] != 1.0:
                 return 5, 1.0, 1.0, 0
         elif x[_INTERNATIONAL] == 1.0:
             return 5, 1.0, 1.0, 0

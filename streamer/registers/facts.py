@@ -10,6 +10,7 @@ import numpy as np
 from streamer.calls.events import SubscriberFact
 from streamer.compiled import loop
 from streamer.registers.index import Index, get, grown, index, put, remove, widened
+from streamer.registers.operators import Operators, owner_by_range
 from streamer.windows.hashing import Secret
 
 FRESH_MS: Final = 24 * 3_600_000
@@ -18,14 +19,16 @@ UNKNOWN: Final = 0
 HOME: Final = 1
 ROAMING: Final = 2
 _HOLDER: Final = 32
+ELSEWHERE: Final = -1
+"""In place of an operator's row + 1: the number was ported, and nobody says to whom."""
 LINE_ACTIVE: Final = 1
 LINE_INACTIVE: Final = 2
 _LINES: Final = {"active": LINE_ACTIVE, "inactive": LINE_INACTIVE}
 
 
 class Facts(NamedTuple):
-    """Rows by number id; a time of 0 means that the fact is not known. `owner` (by a `network` fact) and `told_by` (who said where the
-    line is) are an operator's row + 1; `line_since_ms` is negative where it is only known by when the line was so.
+    """Rows by number id; a time of 0 means that the fact is not known. `owner` (by a `network` fact, or `ELSEWHERE`) and `told_by` (who said
+    where the line is) are an operator's row + 1; `line_since_ms` is negative where it is only known by when the line was so.
     """
 
     at: Index
@@ -79,6 +82,17 @@ def roaming(facts: Facts, row: int, owner: int, at_ms: int) -> float:
     return 0.0 if -_SKEW_MS <= age <= FRESH_MS else np.nan
 
 
+@loop
+def owner_of(facts: Facts, operators: Operators, fact: int, number: int) -> int:
+    """The row of the operator that has a number, `fact` being the row of what is known of its line (-1: nothing); -1: nobody, or one
+    that is not registered.
+    """
+    if fact >= 0 and facts.owner[fact] != 0:
+        owner = np.int64(facts.owner[fact]) - 1
+        return int(owner) if owner >= 0 and operators.registered[owner] else -1
+    return int(owner_by_range(operators, number))
+
+
 class Register:
     """The facts in force. Facts that come out of order do not go back in time; a tombstone forgets one fact."""
 
@@ -116,7 +130,7 @@ class Register:
         elif fact.fact == "sim":
             facts.sim_ms[row] = max(fact.at, int(facts.sim_ms[row]))
         elif fact.fact == "network":
-            facts.owner[row] = owner_row + 1
+            facts.owner[row] = ELSEWHERE if fact.value == "ported" and not fact.owner else owner_row + 1
         elif fact.fact == "holder":
             self._hold(row, fact.value)
 

@@ -18,7 +18,7 @@ CAPACITY: Final = 4_096
 
 class Operators(NamedTuple):
     """By row: mode uint8, deadline_ms int64, publishes bool[rows, 2] (originations, locations), max_share float64, ranged bool
-    (it is registered with ranges); `ranges` finds a row by prefix.
+    (it is registered with ranges), registered bool; `ranges` finds a row by prefix.
     """
 
     mode: Any
@@ -26,6 +26,7 @@ class Operators(NamedTuple):
     publishes: Any
     max_share: Any
     ranged: Any
+    registered: Any
     ranges: Index
     lengths: Any
 
@@ -64,6 +65,7 @@ class Register:
             np.zeros((CAPACITY, 2), np.bool_),
             np.ones(CAPACITY),
             np.zeros(CAPACITY, np.bool_),
+            np.zeros(CAPACITY, np.bool_),
             index(secret),
             np.zeros(1, np.int64),
         )
@@ -94,16 +96,16 @@ class Register:
         while size < 2 * sum(len(info.ranges) for info in self._known.values()):
             size *= 2
         ranges, lengths = index(self._secret, size), 0
-        mode, deadline, publishes, share, ranged = self.compiled[:5]
+        mode, deadline, publishes, share, ranged, registered = self.compiled[:6]
         mode[:], deadline[:], publishes[:], share[:] = MODES.index("enforce"), default.deadline_ms, False, 1.0
-        ranged[:] = False
+        ranged[:], registered[:] = False, False
         for info in self._known.values():
             row = self.row(info.operator)
             mode[row] = MODES.index(info.mode)
             deadline[row] = info.deadline_ms
             publishes[row] = (info.publishes_originations, info.publishes_locations)
             share[row] = info.max_share
-            ranged[row] = bool(info.ranges)
+            ranged[row], registered[row] = bool(info.ranges), True
             for prefix in info.ranges:
                 digits = prefix.removeprefix("+")
                 if (
@@ -114,4 +116,6 @@ class Register:
                 ):
                     put(ranges, int(digits), len(digits), row)
                     lengths |= 1 << len(digits)
-        self.compiled = Operators(mode, deadline, publishes, share, ranged, ranges, np.array([lengths], np.int64))
+        self.compiled = Operators(
+            mode, deadline, publishes, share, ranged, registered, ranges, np.array([lengths], np.int64)
+        )

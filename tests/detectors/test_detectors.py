@@ -152,6 +152,16 @@ def test_caller_is_callee(held):
     assert say(held, setup("2", HOME, HOME)) == ("allow", [])
 
 
+@pytest.mark.parametrize(("seen", "action"), [(True, "allow"), (False, "block")])
+def test_a_mailbox_at_another_operator_is_called_with_ones_own_number(held, seen, action):
+    told = {"operator": "op-a", "ranges": ["+7701"], "publishes_locations": True, "publishes_originations": True}
+    held.apply("operators", "op-a", orjson.dumps(told))
+    locate(held, "home")
+    if seen:
+        judge(held, [setup("own", HOME, HOME, NOW - 150, ingress="subscriber")])
+    assert say(held, setup("mailbox", HOME, HOME, operator="op-v"))[0] == action
+
+
 def test_withheld_callers_are_not_judged_by_form(held):
     assert say(held, setup("1", "anonymous", CALLED)) == ("allow", [])
 

@@ -73,6 +73,36 @@ def test_a_ported_number_is_its_new_operators(held):
     assert say(held, OF_C, "from-b") == PASSES
 
 
+@pytest.mark.parametrize("owner", ["mvno", "Op-B", "", None])
+def test_a_number_that_was_ported_to_nobody_who_is_registered_is_nobodys(held, owner):
+    """A virtual operator whose host reports for it, another spelling, a fact that leaves the owner out."""
+    fact = {"number": OF_C, "at": NOW, "fact": "network", "value": "ported", "owner": owner, "operator": "npdb"}
+    held.apply("subscribers.network", OF_C, orjson.dumps(fact))
+    assert say(held, OF_C, "from-b") == PASSES
+    if owner:
+        held.apply("operators", owner, orjson.dumps({"operator": owner}))
+        assert say(held, OF_C, "from-b") == OTHER
+    held.apply("subscribers.network", OF_C, None)
+    assert say(held, OF_C, "from-b") == OTHER
+
+
+@pytest.mark.parametrize(
+    ("value", "hours", "said"), [("roaming", 1, PASSES), ("roaming", 25, OTHER), ("home", 1, OTHER)]
+)
+def test_who_roams_in_another_home_network_comes_over_its_trunk(held, value, hours, said):
+    fact = {"number": OF_C, "at": NOW - 3_600_000 * hours, "fact": "location", "value": value, "operator": "op-c"}
+    held.apply("subscribers.location", OF_C, orjson.dumps(fact))
+    assert say(held, OF_C, "from-b") == said
+
+
+@pytest.mark.parametrize(("ago", "said"), [(100, PASSES), (10_001, OTHER)])
+def test_a_call_whose_origination_was_seen_may_overflow_to_another_operators_trunk(held, ago, said):
+    publishes = {"operator": "op-c", "ranges": ["+7707"], "publishes_originations": True}
+    held.apply("operators", "op-c", orjson.dumps(publishes))
+    judge(held, [setup("own", OF_C, "+77011111111", NOW - ago, operator="op-c", ingress="subscriber")])
+    assert say(held, OF_C, "from-b") == said
+
+
 def test_on_an_enterprises_own_line_the_number_that_the_network_asserts_is_judged(held):
     assert say(held, OF_C, "pbx", ingress="subscriber", asserted=FIXED) == PASSES
     assert say(held, FIXED, "pbx", ingress="subscriber", asserted=OF_C) == OUTSIDE
