@@ -13,8 +13,9 @@ from streamer.detectors import DETECTORS, cli_spoofing, number_invalid, trunk_mi
 from streamer.policy import BLOCK, LABEL, decide
 from streamer.reach import pair_hash
 from streamer.registers import lists as number_lists
-from streamer.registers.trunks import ENTERPRISE
+from streamer.registers import trunks
 from streamer.windows import calls as recent
+from streamer.windows.tallies import E164
 
 _MSRN: Final = number_lists.BIT["roaming_numbers"]
 CLI_SPOOFING, _NUMBER_INVALID, _TRUNK_MISMATCH = (
@@ -24,11 +25,25 @@ CLI_SPOOFING, _NUMBER_INVALID, _TRUNK_MISMATCH = (
 
 
 @loop
-def is_own(record: Any, owner: int) -> bool:
-    """Whether a set-up is of a line of the operator that reports it. `owner`, the row of the operator of the calling number, is -1
-    where that is not known; whoever reports another operator's number on a line of its own says nothing of that number's line.
+def is_reported_by_owner(record: Any, owner: int) -> bool:
+    """Whether the operator of the calling number says that a line of its own called. `owner`, its row, is -1 where that is not known;
+    whoever reports another operator's number on a line of its own says nothing of that number's line.
     """
     return bool(record[columns.INGRESS] == 0 and (owner < 0 or owner == record[columns.OPERATOR]))
+
+
+@loop
+def is_own(world: World, record: Any, owner: int, key: int) -> bool:
+    """Whether a set-up is of the very line whose number, `key`, it shows: its operator says so, and asserts no other number. An enterprise
+    may show all that its registered trunk carries.
+    """
+    if not is_reported_by_owner(record, owner):
+        return False
+    asserted = record[columns.ASSERTED]
+    if not 0 < asserted < E164 or asserted == key:
+        return True
+    trunk = record[columns.REGISTERED]
+    return bool(world.trunks.kind[trunk] == trunks.ENTERPRISE and trunks.has(world.trunks, trunk, key) == 1.0)
 
 
 @loop
@@ -53,9 +68,9 @@ def shown(world: World, record: Any, owner: int, diversion_seen: float, place: f
     owner's place is not known: the call is not blocked at its other end.
     """
     if record[columns.INGRESS] == 0 and action != BLOCK:
-        if is_own(record, owner) or diversion_seen == 1.0:
+        if is_reported_by_owner(record, owner) or diversion_seen == 1.0:
             return recent.ORIGINATED
-        return recent.FROM_ABROAD if world.trunks.kind[record[columns.REGISTERED]] == ENTERPRISE else 0
+        return recent.FROM_ABROAD if world.trunks.kind[record[columns.REGISTERED]] == trunks.ENTERPRISE else 0
     passes = record[columns.INGRESS] == 2 and action <= LABEL
     return recent.FROM_ABROAD if passes and place in (cli_spoofing.PLACE_UNKNOWN, cli_spoofing.AMBIGUOUS) else 0
 

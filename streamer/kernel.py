@@ -16,7 +16,7 @@ import numpy as np
 
 from streamer import columns, costly, telling
 from streamer.answers import count_outcome
-from streamer.beginnings import CLI_SPOOFING, is_own, leg_of, shown
+from streamer.beginnings import CLI_SPOOFING, is_own, is_reported_by_owner, leg_of, shown
 from streamer.calls.clamping import clamped
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import SAME_CALL_MS
@@ -104,7 +104,7 @@ def _setup(
     first_of_pair = at_pair < 0 or now - pairs.rows[at_pair, table.TOUCHED_MS] > recent.PAIR_KEEP_MS
     fact = line_facts.row_of(world.facts, key)
     owner = line_facts.owner_of(world.facts, world.operators, fact, key)
-    own_line = is_own(record, owner)
+    by_owner, own_line = is_reported_by_owner(record, owner), is_own(world, record, owner, key)
     seen_own = own_line
     origin, carried = np.int64(0), np.int64(0)
     late = False
@@ -194,7 +194,7 @@ def _setup(
         recent.note_own(pairs, at_pair)
     elif began != 0:
         recent.note_origin(pairs, at_pair, began, at)
-    if own_line and began != 0 and late and owner >= 0:
+    if by_owner and began != 0 and late and owner >= 0:
         originations.count(state.on_time, partition, owner, originations.LATE, now)
     looked_at = x[_WITHHELD] == 0.0 and callee_lists & _MSRN == 0
     unproven = record[columns.INGRESS] == 0 and began == 0 and world.operators.publishes[owner, 0]
@@ -205,7 +205,7 @@ def _setup(
             costly.count_block(state.callers, slot, at_costly, costly.country_of(batch, row), at, now)
         costly.note_found(state.callers, at_costly, reasons)
         bits = tallies.bits_of(x, world.rules.counting, first_of_pair, action != ALLOW, action == BLOCK)
-        block = tallies.from_block(key, own_line)
+        block = tallies.from_block(key, by_owner)
         clock = _clock(state, world, record, at)
         tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
         verdict[columns.FLAGS] |= telling.flags_of(

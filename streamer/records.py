@@ -124,11 +124,23 @@ class Records:
 
 
 @loop
+def _as_shown(data: Any, spans: Any, row: int) -> bool:
+    """Whether the asserted number is written as the calling one is."""
+    begin, end, shown = spans[ASSERTED, row, 0], spans[ASSERTED, row, 1], spans[CALLER, row, 0]
+    if end - begin != spans[CALLER, row, 1] - shown:
+        return False
+    for place in range(end - begin):
+        if data[begin + place] != data[shown + place]:
+            return False
+    return True
+
+
+@loop
 def _fill(
     trunk_kinds: Any, urgent: Any, records: Any, given: Any, placed: Any, way: Any, known: Any, data: Any, spans: Any
 ) -> tuple[bool, bool]:
-    """Fill the columns of records; those of diverted numbers, and of numbers that a network asserts over an enterprise's trunk, with 1
-    where there is one. Gives whether there are any.
+    """Fill the columns of records; those of diverted numbers, and of numbers that a network asserts over an enterprise's trunk or of an
+    own line that shows another one, with 1 where there is one. Gives whether there are any.
     """
     diverted = asserted = False
     for row in range(records.shape[0]):
@@ -149,7 +161,8 @@ def _fill(
                 record[columns.DIVERTED] = 1
                 diverted = True
             if spans[ASSERTED, row, 1] > spans[ASSERTED, row, 0]:
-                if trunk_kinds[at[ways.REGISTERED]] == trunks.ENTERPRISE:
+                own = record[columns.INGRESS] == 0 and not _as_shown(data, spans, row)
+                if own or trunk_kinds[at[ways.REGISTERED]] == trunks.ENTERPRISE:
                     record[columns.ASSERTED] = 1
                     asserted = True
             record[columns.IDENTITY] = placed[3, row]

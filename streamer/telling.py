@@ -32,7 +32,7 @@ def flags_of(
     caller_lists: int,
 ) -> int:
     """The flags of a set-up that counts, with features `x`, found and modes as `streamer.policy.decide` had and left them. A line that
-    shows another operator's number is no `own_line`, and is not told of as a new one.
+    shows another number than its own is no `own_line`, and is not told of as a new one.
     """
     flags = 0
     if own_line and tallies.is_busy(x, world.rules.counting):

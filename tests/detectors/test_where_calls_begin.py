@@ -198,6 +198,47 @@ def test_a_line_of_another_operator_says_nothing_of_its_owners_line(held):
     assert (log.decisions[-1]["action"], log.decisions[-1]["reasons"]) == ("allow", [])
 
 
+CROOK = "+77017654321"
+
+
+def calls_dead_numbers(log, **more):
+    """A's number is shown by one who calls dead numbers in a row; what is then said of a call of its owner's."""
+    for n in range(40):
+        called, at = f"+7727234{n:04d}", NOW + 2_000 * n
+        log.judge(own(f"r{n}", callee=called, at=at, **more))
+        log.judge(end(f"r{n}", A, called, at + 1_000, operator="op-a", ring_ms=0, talk_ms=0, cause=1))
+    assert log.decisions[-1]["action"] == "block"
+    log.judge(own("owner", callee="+77272340040", at=NOW + 90_000))
+    return log.decisions[-1]["action"]
+
+
+@pytest.mark.parametrize("trunk", [None, "pbx-7"])
+def test_a_line_for_which_another_number_is_asserted_says_nothing_of_the_one_that_it_shows(held, trunk):
+    """Of the same operator; the owner is judged by his own calls."""
+    assert calls_dead_numbers(Log(held), asserted=CROOK, trunk=trunk) == "allow"
+
+
+@pytest.mark.parametrize("asserted", [None, A, "8 701 123 45 67", f"sip:{A}@op-a.kz", "anonymous", "101"])
+def test_whatever_is_asserted_that_is_no_other_number_a_line_answers_for_its_calls(held, asserted):
+    assert calls_dead_numbers(Log(held), asserted=asserted) == "block"
+
+
+@pytest.mark.parametrize(("ranges", "action"), [(["+77011"], "block"), (["+77017654"], "allow")])
+def test_an_enterprise_answers_for_the_numbers_that_its_trunk_carries(held, ranges, action):
+    with_trunk(held, "op-a", ranges=ranges)
+    asserted = CROOK if "+77017654" in ranges else "+77011110001"
+    assert calls_dead_numbers(Log(held), asserted=asserted, trunk="pbx") == action
+
+
+def test_a_call_began_on_a_line_of_its_operator_whatever_number_is_asserted(held):
+    """A company's line shows its extension and has the number of its contract asserted: nobody is blocked for that."""
+    sightings = own("call", asserted=CROOK), come_in("other end", at=NOW + 500)
+    assert said_of(held, *sightings) == (["allow"] * 2, [])
+    policy(held, "any", on_time_share=0.0)
+    late = come_in("late", callee=D, at=NOW), own("late call", callee=D, asserted=CROOK, at=NOW + 500)
+    assert said_of(held, *late) == (["allow"] * 2, [])
+
+
 def test_each_sighting_from_abroad_counts_from_its_own_time(held):
     """A caller who tries again through another gateway within the ten seconds."""
     sightings = (
