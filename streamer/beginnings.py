@@ -25,6 +25,12 @@ CLI_SPOOFING, _NUMBER_INVALID, _TRUNK_MISMATCH = (
 
 
 @loop
+def append_ms(world: World, record: Any, at: int) -> int:
+    """When a set-up was appended, ms; of history, where that tells nothing, its `at`."""
+    return record[columns.APPENDED] if world.constants[2] != 0 else at
+
+
+@loop
 def is_reported_by_owner(record: Any, owner: int) -> bool:
     """Whether the operator of the calling number says that a line of its own called. `owner`, its row, is -1 where that is not known;
     whoever reports another operator's number on a line of its own says nothing of that number's line.
@@ -56,7 +62,11 @@ def leg_of(state: State, world: World, batch: Columns, row: int, at: int) -> tup
     leg = np.int64(pair_hash(world, batch.key[row], record[columns.DIVERTED], partition))
     if number_lists.lookup(world.lists, record[columns.DIVERTED], 1, record[columns.TRUNK], at) & _MSRN != 0:
         return leg, 0.0
-    return leg, 1.0 if recent.leg_seen(state.pairs, leg, at, state.watermark[partition]) else 0.0
+    watermark = state.watermark[partition]
+    seen = recent.leg_seen(state.pairs, leg, at, watermark, recent.DIVERSION_MS)
+    logged = recent.logged_ms(at, append_ms(world, record, at), watermark)
+    seen = seen or (logged != at and recent.leg_seen(state.pairs, leg, logged, watermark, recent.DIVERSION_MS))
+    return leg, 1.0 if seen else 0.0
 
 
 @loop

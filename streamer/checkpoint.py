@@ -117,7 +117,7 @@ def _copied(
         state.calls.rows.take(said, axis=0),
         state.pairs.rows.take(seen, axis=0),
     )
-    waits = pending.copied(state, revisions, names, partition)
+    waits = pending.copied(state, revisions, known, names, partition)
     counted = tallies.held(state.tallies, partition)
     sums = tallied.copied(state, known.trunks.names, partition)
     watermark = int(state.watermark[partition])

@@ -58,7 +58,7 @@ class Engine:
             calls.pairs(max_calls),
             np.full(partitions, -1, np.int64),
             shares.shares(CAPACITY),
-            originations.waiting(partitions),
+            originations.waiting(partitions, CAPACITY),
             originations.on_time(partitions, CAPACITY),
             tallies.tallies(partitions),
         )

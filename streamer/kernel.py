@@ -16,7 +16,7 @@ import numpy as np
 
 from streamer import columns, costly, telling
 from streamer.answers import count_outcome
-from streamer.beginnings import CLI_SPOOFING, is_own, is_reported_by_owner, leg_of, shown
+from streamer.beginnings import CLI_SPOOFING, append_ms, is_own, is_reported_by_owner, leg_of, shown
 from streamer.calls.clamping import clamped
 from streamer.calls.compiled_decisions import MILLIONTHS
 from streamer.calls.events import SAME_CALL_MS
@@ -105,15 +105,16 @@ def _setup(
     fact = line_facts.row_of(world.facts, key)
     owner = line_facts.owner_of(world.facts, world.operators, fact, key)
     by_owner, own_line = is_reported_by_owner(record, owner), is_own(world, record, owner, key)
+    met = recent.met_ms(pairs, at_pair, at, append_ms(world, record, at), now)
     seen_own = own_line
     origin, carried = np.int64(0), np.int64(0)
     late = False
     if at_pair >= 0 and now - pairs.rows[at_pair, table.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
         seen_ms = pairs.rows[at_pair, table.TOUCHED_MS]
         flags = table.flags_at(pairs, at_pair)
-        origin = recent.origin_of(pairs, at_pair, at)
-        carried = recent.carried(pairs, at_pair, at)
-        if abs(at - seen_ms) <= recent.SIGHTING_MS:
+        origin = recent.origin_of(pairs, at_pair, met)
+        carried = recent.carried(pairs, at_pair, met)
+        if abs(met - seen_ms) <= recent.SIGHTING_MS:
             late = origin != recent.ORIGINATED and flags & recent.ASKED != 0
             if flags & recent.UNJUDGED:
                 first_of_pair = True
@@ -133,7 +134,7 @@ def _setup(
         entry = pairs.rows[at_pair]
         entry[table.HASH] = hashes[row, 1]
         entry[table.HELD] = table.held(partition, carried | (recent.OWN_LINE | recent.DOUBTED if own_line else 0))
-        entry[table.TOUCHED_MS] = at
+        entry[table.TOUCHED_MS] = met
         entry[recent.OPERATOR] = record[columns.OPERATOR]
     x = out.x[row]
     fill_windows(state.callers, slot, now, x, filled)
@@ -183,8 +184,9 @@ def _setup(
         sure = originations.is_sure(state.on_time, partition, owner, limits[2], limits[1], now)
         due = _clock(state, world, record, at) + np.int64(1_000 * limits[0])
         waits = originations.wait(
-            state.waiting, partition, record[columns.OFFSET], due, hashes[row, 2], hashes[row, 1], key, at,
-            record[columns.OPERATOR], sure, said_before and said[row, columns.SAID_REVISED] != 0, leg,
+            state.waiting, partition, record[columns.OFFSET], due, hashes[row, 2], hashes[row, 1], key, met,
+            record[columns.OPERATOR], originations.UNHEARD if sure else originations.UNSURE,
+            said_before and said[row, columns.SAID_REVISED] != 0, leg,
         )  # fmt: skip
         if waits and sure:
             verdict[columns.FLAGS] |= columns.WAITS
@@ -193,7 +195,7 @@ def _setup(
     if own_line and counted and began != 0:
         recent.note_own(pairs, at_pair)
     elif began != 0:
-        recent.note_origin(pairs, at_pair, began, at)
+        recent.note_origin(pairs, at_pair, began, met)
     if by_owner and began != 0 and late and owner >= 0:
         originations.count(state.on_time, partition, owner, originations.LATE, now)
     looked_at = x[_WITHHELD] == 0.0 and callee_lists & _MSRN == 0
@@ -281,6 +283,8 @@ def run(state: State, world: World, batch: Columns, said: Any, out: Verdicts, ha
         elif at < state.watermark[partition] - sliding.step_ms(0):
             out.columns[row, columns.FLAGS] |= columns.LATE_EVENT
         if record[columns.KIND] == columns.SETUP:
+            if record[columns.INGRESS] == 0 and clock - at <= recent.ASTRAY_MS:
+                originations.hear(state.waiting, partition, record[columns.OPERATOR], record[columns.OFFSET])
             _setup(state, world, batch, row, said, out, at, filled, hashes)
             if out.columns[row, columns.FLAGS] & columns.TELLS:
                 found |= LINES

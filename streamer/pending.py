@@ -16,6 +16,7 @@ from streamer.errors import MessageError, StateError
 from streamer.in_force import InForce
 from streamer.registers.operators import CAPACITY
 from streamer.revisions import Pended, Revisions
+from streamer.settling import note_heard
 from streamer.ways import Way
 from streamer.windows import originations
 
@@ -38,8 +39,8 @@ class PendedText(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
 
 class Waits(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A waiting call: the words of its row but for the operator, which has its name; and what was said of it, if anything. Layout 8
-    had no `leg`.
+    """A waiting call: the words of its row but for the operator, which has its name; and what was said of it, if anything. `sure` are
+    those that are `originations.HEARD`; of others something was said where they are `UNHEARD`. Layout 8 had no `leg`.
     """
 
     offset: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -76,8 +77,9 @@ class Pending(Struct, frozen=True, forbid_unknown_fields=True):
 NOTHING: Final = Pending()
 
 
-def copied(state: State, revisions: Revisions, names: list[str], partition: int) -> Pending:
+def copied(state: State, revisions: Revisions, known: InForce, names: list[str], partition: int) -> Pending:
     """What a partition holds; `names` of operators by row."""
+    note_heard(state.waiting, known.facts.compiled, known.operators.compiled, partition)
     said = revisions.of(partition)
     waits = []
     for offset, due, call, pair, key, at, operator, sure, before, came, leg in originations.held(
@@ -93,7 +95,7 @@ def copied(state: State, revisions: Revisions, names: list[str], partition: int)
                 key,
                 at,
                 None if operator == _UNNAMED else names[operator],
-                sure,
+                int(sure == originations.HEARD),
                 before,
                 came,
                 PendedText(told.call_id, told.key, told.append_ms, told.decision.decode(), told.evidence.decode())
@@ -146,8 +148,10 @@ def put(state: State, revisions: Revisions, known: InForce, partition: int, foun
     said = revisions.of(partition)
     for row, wait in zip(rows, found.waits, strict=True):
         operator = _UNNAMED if wait.operator is None else known.operators.row(wait.operator)
+        unheard = originations.UNSURE if wait.said is None else originations.UNHEARD
+        sure = originations.HEARD if wait.sure else unheard
         row[:] = (
-            wait.offset, wait.due_ms, wait.call, wait.pair, wait.key, wait.at, operator, wait.sure, wait.before, wait.state,
+            wait.offset, wait.due_ms, wait.call, wait.pair, wait.key, wait.at, operator, sure, wait.before, wait.state,
             wait.leg,
         )  # fmt: skip
         if wait.said is not None:

@@ -1,4 +1,6 @@
-"""What comes of calls whose time to wait is up: their origination came, or they are blocked after all, if that can still be."""
+"""What comes of calls whose time to wait is up: their origination came, or they are blocked after all, if that can still be and their
+operator still publishes.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,34 @@ from streamer.columns import State, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.policy import BLOCK, ENFORCE, mode_of
+from streamer.registers import facts as line_facts
+from streamer.registers.facts import Facts
+from streamer.registers.operators import Operators
 from streamer.windows import callers, originations, sliding, slots, table
 from streamer.windows import calls as recent
+from streamer.windows.originations import Waiting
 
 UNVERIFIED: Final = next(row for row, detector in enumerate(DETECTORS) if detector.deferred)
 """The detector whose findings wait."""
 _LOOK: Final = 2_000
 """Rows of each table looked at in a tick."""
+
+
+@loop
+def _is_heard(waiting: Waiting, facts: Facts, operators: Operators, row: Any, partition: int) -> bool:
+    """Whether the operator of a waiting call's number published after it, and in time before."""
+    key = row[originations.KEY]
+    owner = line_facts.owner_of(facts, operators, line_facts.row_of(facts, key), key)
+    return bool(originations.is_heard(waiting, partition, row, owner))
+
+
+@loop
+def note_heard(waiting: Waiting, facts: Facts, operators: Operators, partition: int) -> None:
+    """Write down with each waiting call of a partition whether its operator published after it."""
+    for place in range(waiting.count[partition]):
+        row = waiting.rows[partition, place]
+        if row[originations.SURE] == originations.UNHEARD and _is_heard(waiting, facts, operators, row, partition):
+            row[originations.SURE] = originations.HEARD
 
 
 @loop
@@ -30,7 +53,7 @@ def _came_of(state: State, world: World, row: Any, partition: int) -> int:
     if at_pair >= 0 and recent.origin_of(pairs, at_pair, row[originations.AT]) != 0:
         return originations.VERIFIED
     leg, at = row[originations.LEG], row[originations.AT]
-    if leg != 0 and recent.leg_seen(pairs, leg, at, state.watermark[partition]):
+    if leg != 0 and recent.leg_seen(pairs, leg, at, state.watermark[partition], recent.QUEUED_MS):
         return originations.VERIFIED
     cell = table.find(calls, row[originations.CALL])
     if cell < 0 or table.flags_at(calls, cell) & (recent.ANSWERED | recent.ENDED):
@@ -39,7 +62,8 @@ def _came_of(state: State, world: World, row: Any, partition: int) -> int:
     mode = mode_of(
         rules, np.int64(world.operators.mode[operator]), UNVERIFIED, operator, operator, row[originations.AT]
     )
-    enforced = row[originations.SURE] and mode == ENFORCE and rules.numbers[3] == 0.0
+    heard = _is_heard(state.waiting, world.facts, world.operators, row, partition)
+    enforced = heard and mode == ENFORCE and rules.numbers[3] == 0.0
     return originations.REVISED if enforced and rules.action[UNVERIFIED, 1] == BLOCK else originations.SHADOW
 
 

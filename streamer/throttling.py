@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from streamer import columns
-from streamer.beginnings import CLI_SPOOFING, leg_of, shown, without_windows
+from streamer.beginnings import CLI_SPOOFING, append_ms, leg_of, shown, without_windows
 from streamer.columns import Columns, State, Verdicts, World
 from streamer.compiled import loop
 from streamer.reasons import THROTTLED
@@ -60,7 +60,7 @@ def throttle(
     entry[recent.SCORE] = -1
     origin = _origin(state, world, batch, row, out, at)
     if origin != 0:
-        _remember_origin(state, batch, row, at, origin, hashes[row, 1])
+        _remember_origin(state, world, batch, row, at, origin, hashes[row, 1])
 
 
 @loop
@@ -78,11 +78,12 @@ def _origin(state: State, world: World, batch: Columns, row: int, out: Verdicts,
 
 
 @loop
-def _remember_origin(state: State, batch: Columns, row: int, at: int, origin: int, pair: int) -> None:
+def _remember_origin(state: State, world: World, batch: Columns, row: int, at: int, origin: int, pair: int) -> None:
     """Note in the table of pairs where a call began, and that nothing of it was counted."""
     record = batch.records[row]
     pairs, partition = state.pairs, record[columns.PARTITION]
     cell = table.find(pairs, pair)
+    at = recent.met_ms(pairs, cell, at, append_ms(world, record, at), state.watermark[partition])
     if cell >= 0 and abs(at - pairs.rows[cell, table.TOUCHED_MS]) <= recent.SIGHTING_MS:
         recent.note_origin(pairs, cell, origin, at)
         return

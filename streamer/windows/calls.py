@@ -33,8 +33,14 @@ the clamp (history) nothing bounds how late an `at` may come, and a repeat that 
 OPEN_MS: Final = 6 * 3_600_000
 SIGHTING_MS: Final = 10_000
 """Within so long of each other two operators' set-ups of one pair are sightings of one call."""
+ASTRAY_MS: Final = SIGHTING_MS - CLAMP_AHEAD_MS - 1_000
+"""An `at` so far behind the log comes of a clock that is wrong, or of a publisher that is late: against a clock that is as far ahead as is
+admitted, and with a second for the way, it would still be near.
+"""
 DIVERSION_MS: Final = 60_000
 """So long after a first leg a diverted one may begin."""
+QUEUED_MS: Final = 300_000
+"""So long after a first leg a diverted call, which may have waited in a queue, is not said to have begun nowhere."""
 PAIR_KEEP_MS: Final = CLAMP_BACK_MS + max(SIGHTING_MS, DIVERSION_MS) + CLAMP_AHEAD_MS + SKEW_MS
 """How long after its `at`, by the watermark, another sighting or a second leg of a pair may come; derived as `KEEP_MS`."""
 BEGIN: Final = 1 << 18
@@ -119,6 +125,20 @@ def is_over(table: Table, cell: int, watermark: int) -> bool:
 
 
 @loop
+def logged_ms(at: int, appended: int, watermark: int) -> int:
+    """When a set-up was there by the log's time, ms, where its `at` is astray; else `at`. Never later than the watermark."""
+    return at if appended - at <= ASTRAY_MS else min(appended, watermark)
+
+
+@loop
+def met_ms(pairs: Table, cell: int, at: int, appended: int, watermark: int) -> int:
+    """When a set-up of a pair (`cell`, -1 where there is none) was made, ms: at its `at`, if that is near the entry, else `logged_ms`."""
+    if cell >= 0 and abs(at - pairs.rows[cell, tables.TOUCHED_MS]) <= SIGHTING_MS:
+        return at
+    return logged_ms(at, appended, watermark)
+
+
+@loop
 def _seen_ms(pairs: Table, cell: int) -> int:
     """When it was seen where a pair's call began."""
     apart = (tables.flags_at(pairs, cell) >> APART_SHIFT) & APART_MASK
@@ -178,8 +198,10 @@ def carried(pairs: Table, cell: int, at: int) -> int:
 
 
 @loop
-def leg_seen(pairs: Table, leg: int, at: int, watermark: int) -> bool:
-    """Whether a diverted call's first leg was seen: `leg` is the bits of the hash of its caller and the diverting number."""
+def leg_seen(pairs: Table, leg: int, at: int, watermark: int, within_ms: int) -> bool:
+    """Whether a diverted call's first leg was seen, so long before it at most: `leg` is the bits of the hash of its caller and the
+    diverting number.
+    """
     cell = tables.find(pairs, leg)
     if cell < 0:
         return False
@@ -187,10 +209,10 @@ def leg_seen(pairs: Table, leg: int, at: int, watermark: int) -> bool:
     flags = tables.flags_at(pairs, cell)
     if watermark - pair_ms > PAIR_KEEP_MS:
         return False
-    if flags & LET_THROUGH and -DIVERSION_BACK_MS <= at - pair_ms <= DIVERSION_MS:
+    if flags & LET_THROUGH and -DIVERSION_BACK_MS <= at - pair_ms <= within_ms:
         return True
     own = flags & ORIGINATED != 0 or _is_own(flags)
-    return bool(own and -DIVERSION_BACK_MS <= at - _seen_ms(pairs, cell) <= DIVERSION_MS)
+    return bool(own and -DIVERSION_BACK_MS <= at - _seen_ms(pairs, cell) <= within_ms)
 
 
 @loop

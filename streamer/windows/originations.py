@@ -2,7 +2,8 @@
 
 An operator that publishes its originations says of each call from its own lines that it began. A call of one of its numbers
 that comes in from another network without that was made by somebody else; but an origination may come late. So such a
-call waits: it is let through at first, and what came of it is looked at once its time is up.
+call waits: it is let through at first, and what came of it is looked at once its time is up. Its operator may have fallen silent,
+so that nothing is held against it unless another origination of that operator came after it.
 
 Both are kept by partition, so that partitions never touch each other. Time is that of the log: a call's time is up when a
 record of its partition was appended so late, or when the clock says that none appended before then is to come.
@@ -23,10 +24,14 @@ NEVER: Final = np.iinfo(np.int64).max
 
 OFFSET, DUE_MS, CALL, PAIR, KEY, AT, OPERATOR, SURE, BEFORE, STATE, LEG = range(11)
 """Words of a waiting call: the offset of its set-up; when its time is up; the bits of its hash and of its pair's; the caller;
-`at` as clamped; the operator that reported it; whether its owner's originations come in time often enough to say anything;
+when it was made, see `streamer.windows.calls.met_ms`; the operator that reported it; whether its owner's originations say anything;
 whether it was revised before a restart; what came of it; and of a diverted call the bits of the hash of its caller and the diverting
 number, else 0."""
 WORDS: Final = 11
+
+UNSURE, HEARD, UNHEARD = range(3)
+"""Whether the owner's originations say anything: they come in time too seldom; they do come so, and one came after the call; they do,
+and none was noted after it yet (see `Waiting`)."""
 
 WAITING, REVISED, SHADOW, ANSWERED, VERIFIED, SAYING = range(6)
 """What came of a call: nothing yet; to be blocked after all; would be if that were enforced; too late, it was answered or is
@@ -40,13 +45,15 @@ IN_TIME, LATE = 0, 1
 
 class Waiting(NamedTuple):
     """By partition: `rows` int64[partitions, MOST, WORDS], of which the first `count` int64[partitions] are in use; `due` int64:
-    when the next one's time is up (`NEVER`: none waits); `settled` int64: how many wait no more and were not taken yet.
+    when the next one's time is up (`NEVER`: none waits); `settled` int64: how many wait no more and were not taken yet; `heard`
+    int64[partitions, operators]: the offset of each operator's last origination that came in time, -1 where none did.
     """
 
     rows: Any
     count: Any
     due: Any
     settled: Any
+    heard: Any
 
 
 class OnTime(NamedTuple):
@@ -58,13 +65,14 @@ class OnTime(NamedTuple):
     counts: Any
 
 
-def waiting(partitions: int) -> Waiting:
+def waiting(partitions: int, operators: int) -> Waiting:
     """Nothing waits."""
     return Waiting(
         np.zeros((partitions, MOST, WORDS), np.int64),
         np.zeros(partitions, np.int64),
         np.full(partitions, NEVER, np.int64),
         np.zeros(partitions, np.int64),
+        np.full((partitions, operators), -1, np.int64),
     )
 
 
@@ -101,8 +109,22 @@ def is_sure(on_time: OnTime, partition: int, operator: int, least: float, share:
 
 
 @loop
+def hear(waiting: Waiting, partition: int, operator: int, offset: int) -> None:
+    """An operator publishes: an origination of its lines lies at this offset."""
+    waiting.heard[partition, operator] = max(waiting.heard[partition, operator], offset)
+
+
+@loop
+def is_heard(waiting: Waiting, partition: int, row: Any, owner: int) -> bool:
+    """Whether the originations of a waiting call's `owner` (-1: nobody) say something of it, and one came after it."""
+    if row[SURE] != UNHEARD or owner < 0:
+        return bool(row[SURE] == HEARD)
+    return bool(waiting.heard[partition, owner] > row[OFFSET])
+
+
+@loop
 def wait(
-    waiting: Waiting, partition: int, offset: int, due_ms: int, call: int, pair: int, key: int, at: int, operator: int, sure: bool,
+    waiting: Waiting, partition: int, offset: int, due_ms: int, call: int, pair: int, key: int, at: int, operator: int, sure: int,
     before: bool, leg: int,
 ) -> bool:  # fmt: skip
     """Let a call wait; False when too many do."""
@@ -187,6 +209,7 @@ def put_share(on_time: OnTime, partition: int, operator: int, step: int, in_time
 
 def drop(waiting: Waiting, on_time: OnTime, partition: int) -> None:
     """Forget a partition."""
+    waiting.heard[partition] = -1
     put(waiting, partition, np.zeros((0, WORDS), np.int64))
     on_time.step[partition] = 0
     on_time.counts[partition] = 0

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.calls.codec import decode_decision, decode_evidence
+from streamer.calls.partitioner import partition_of
 from streamer.engine import Engine
 from streamer.errors import MessageError, StateError
 from streamer.policy import BLOCK
@@ -56,14 +57,42 @@ def come_in(call_id, caller=A, callee=B, at=NOW, operator="op-b", **more):
     return setup(call_id, caller, callee, at, operator=operator, ingress="national", trunk="transit", **more)
 
 
-class Log:
-    """Records in log order, their offsets going on from batch to batch, as a worker gets them; `first`: evidence of set-ups."""
+def others(operator, prefix):
+    """A line of an operator for each partition."""
+    found, number = {}, 9_000_000
+    while len(found) < PARTITIONS:
+        number += 1
+        found.setdefault(partition_of(f"{prefix}{number}".encode(), PARTITIONS), f"{prefix}{number}")
+    return [(operator, found[partition]) for partition in range(PARTITIONS)]
 
-    def __init__(self, held):
+
+OTHERS = list(zip(others("op-a", "+7701"), others("op-b", "+7705"), strict=True))
+
+
+def with_others(messages):
+    """Each call that comes in from another network, and behind it in its partition calls of other lines: their operators publish."""
+    found = []
+    for message in messages:
+        found.append(message)
+        if message["type"] == "setup" and message["ingress"] != "subscriber":
+            (partition,) = batch([message]).partitions
+            name = f"meanwhile {message['call_id']}"
+            found += [own(name, line, "+77272000000", message["at"], name_) for name_, line in OTHERS[partition]]
+    return found
+
+
+class Log:
+    """Records in log order, their offsets going on from batch to batch, as a worker gets them; where `published`, other calls of the
+    operators' lines among them. `first`: evidence of set-ups.
+    """
+
+    def __init__(self, held, published=True):
         self.held, self.offset, self.decisions, self.revisions, self.evidence = held, 0, [], [], []
         self.first = []
+        self.published = published
 
     def judge(self, *messages, appended=None):
+        messages = with_others(messages) if self.published else messages
         given = batch(messages)
         offsets = list(range(self.offset, self.offset + len(messages)))
         self.offset += len(messages)
@@ -77,8 +106,13 @@ class Log:
                 self.held.delivered(outcomes.revisions)
 
     def heard(self, outcomes):
-        self.decisions += [orjson.loads(value) for *_, value in outcomes.decisions]
-        self.first += [orjson.loads(value) for *_, value in outcomes.evidence]
+        said = [orjson.loads(value) for *_, value in outcomes.decisions]
+        self.decisions += [one for one in said if not one["call_id"].startswith("meanwhile ")]
+        self.first += [
+            one
+            for one in (orjson.loads(value) for *_, value in outcomes.evidence)
+            if not one["decision"]["call_id"].startswith("meanwhile ")
+        ]
         self.revisions += [orjson.loads(told.decision) for told in outcomes.revisions if told.decision]
         kept = [told.evidence for told in outcomes.revisions if told.evidence]
         self.evidence += [orjson.loads(told) for told in kept]
@@ -269,6 +303,80 @@ def test_an_operator_whose_originations_come_late_too_often_or_were_seldom_met_i
     assert revised_after([call for n in range(100) for call in met(300 + n, day + 30_000 * n, False)]) == 1
 
 
+def published(name, at, operator="op-a", caller=None, appended=None):
+    """A call of another line in A's partition, and when it was appended."""
+    (partition,) = batch([own("a")]).partitions
+    lines = dict(OTHERS[partition])
+    return own(name, caller or lines[operator], FIXED, at, operator), at if appended is None else appended
+
+
+@pytest.mark.parametrize(
+    ("others", "revised"),
+    [
+        ([], 0),
+        ([published("before", NOW - 1)], 0),
+        ([published("another operator", NOW + 500, "op-b")], 0),
+        ([published("of what was held back", NOW - 5_000, appended=NOW + 500)], 0),
+        ([published("when its time was up", NOW + 2_000)], 0),
+        ([published("at once", NOW)], 1),
+        ([published("a little late", NOW - 2_000, appended=NOW + 1_999)], 1),
+    ],
+)
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_nothing_is_held_against_a_call_after_which_its_operator_published_nothing(held, others, revised, handed_over):
+    """Its publisher stands still, or delivers what it held back: of the call it would have said nothing either."""
+    log = Log(held, published=False)
+    calls = [published("first", NOW - 60_000), *others, (come_in("1"), NOW)]
+    for call, appended in sorted(calls, key=lambda one: (one[1], one[0]["call_id"] != "1")):
+        log.judge(call, appended=appended)
+        if handed_over:
+            other = engine()
+            for partition in range(PARTITIONS):
+                other.import_state(partition, log.held.export(partition))
+            log.held = other
+    log.tick(NOW + 2_000)
+    assert [one["call_id"] for one in log.revisions] == revised * ["1"]
+    (evidence,) = log.evidence
+    assert evidence["decision"]["shadow_action"] == "block"
+    assert waiting(log.held) == 0
+
+
+BEHIND = [0, 3_900, 12_000, 5 * 3_600_000]
+
+
+@pytest.mark.parametrize("first", ["origination", "other end"])
+@pytest.mark.parametrize("owners_ms", BEHIND)
+@pytest.mark.parametrize("others_ms", BEHIND)
+def test_a_wrong_clock_blocks_nobody(held, first, owners_ms, others_ms):
+    """Of the operator of the number, or of the one at whose end the call comes out; what was appended at about the same time is near."""
+    policy(held, "any", on_time_share=0.0)
+    log = Log(held)
+    log.judge(come_in("elsewhere", "+77071234567", C, NOW - 100))
+    given = [
+        (own("origination", at=NOW - owners_ms), NOW),
+        (come_in("other end", at=NOW + 50 - others_ms), NOW + 50),
+    ]
+    if first == "other end":
+        given = [(call, 2 * NOW + 50 - appended) for call, appended in reversed(given)]
+    for call, appended in given:
+        log.judge(end("x", A, C, appended), appended=appended)  # others' clocks are right
+        log.judge(call, appended=appended)
+        log.judge(*(call for call, _ in [published(f"others {appended}", appended)]), appended=appended)
+    log.tick(NOW + 3_000)
+    assert log.revisions == []
+
+
+@pytest.mark.parametrize(("after_s", "revised"), [(75, 0), (299, 0), (301, 1)])
+def test_a_call_that_overflows_from_a_queue_is_labelled_for_minutes(held, after_s, revised):
+    log = Log(held)
+    log.judge(own("call"), come_in("rings", at=NOW + 50))
+    at = NOW + 1_000 * after_s
+    log.judge(come_in("overflows", callee="+77071111111", operator="op-c", diverted_from=B, at=at))
+    log.tick(at + 2_000)
+    assert [one["reasons"] for one in log.decisions] == [[], [], DIVERSION]
+    assert len(log.revisions) == revised
+
+
 @pytest.mark.parametrize("claimed_by", ["op-a", "op-b", "op-c"])
 def test_a_claim_is_no_late_origination(held, claimed_by):
     """Blocked, as one over an enterprise's trunk that does not carry the number, or of another operator than the number's."""
@@ -379,7 +487,7 @@ def lenient():
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    log = Log(lenient())
+    log = Log(lenient(), published=False)
     for message in mixed(1):
         log.judge(message)
     log.tick(AFTER)
@@ -390,7 +498,7 @@ def undisturbed():
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_cutting_ticks_and_hand_overs_give_equal_revisions_and_windows(undisturbed, seed):
-    draw, messages, log = random.Random(seed), mixed(1), Log(lenient())
+    draw, messages, log = random.Random(seed), mixed(1), Log(lenient(), published=False)
     while messages:
         count = draw.randrange(1, 60)
         part, messages = messages[:count], messages[count:]
@@ -528,6 +636,7 @@ def test_a_revision_counts_as_a_block_of_its_operator_and_trunk_and_as_no_second
     shown = Metrics()
     calls = [come_in(f"{n}", f"+7701{1_000_000 + n}") for n in range(20)]
     calls.append(come_in("labelled", callee="+77077777777", operator="op-c", diverted_from=B))
+    calls += [own(f"meanwhile {partition}", line, C) for partition, ((_, line), _) in enumerate(OTHERS)]
     given = batch(calls)
     shown.observe(given, held.process(given, NOW + 5), NOW + 5, shed=False)
     ticking = engine() if restored else held
@@ -544,7 +653,7 @@ def test_a_revision_counts_as_a_block_of_its_operator_and_trunk_and_as_no_second
         return shown.registry.get_sample_value(f"streamer_{name}_total", labels)
 
     assert (value("setups", operator="op-b"), value("setups", operator="op-c")) == (20, 1)
-    assert [value("decisions", action=action) for action in ("allow", "label", "block")] == [20, 1, None]
+    assert [value("decisions", action=action) for action in ("allow", "label", "block")] == [24, 1, None]
     assert value("originations", came="revised") == 21
     assert [value("blocks", operator=operator, trunk="transit") for operator in ("op-b", "op-c")] == [20, 1]
     assert [value("reasons", reason=reason) for reason in (*NOT_ORIGINATED, *DIVERSION)] == [21, 1]

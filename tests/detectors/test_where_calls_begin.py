@@ -5,7 +5,7 @@ import pytest
 
 from streamer.windows import callers, originations, sliding, table
 from streamer.windows import calls as recent
-from tests.detectors.test_unverified_origin import FIXED, A, B, Log, come_in, engine, own, policy
+from tests.detectors.test_unverified_origin import FIXED, A, B, Log, come_in, engine, own, policy, with_others
 from tests.test_engine import NOW, PARTITIONS, batch, end, setup, windows
 
 D = "+77077777777"
@@ -266,6 +266,7 @@ def test_what_is_no_sighting_from_abroad(held, of, why):
 
 def in_a_backlog(log, *messages):
     """Judge records that have waited for longer than a second."""
+    messages = with_others(messages)
     given = batch(messages)
     offsets = list(range(log.offset, log.offset + len(messages)))
     log.offset += len(messages)
