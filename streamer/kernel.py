@@ -101,26 +101,28 @@ def _setup(
     pairs = state.pairs
     at_pair = table.find(pairs, hashes[row, 1])
     counted = True
-    first_of_pair = at_pair < 0 or now - pairs.rows[at_pair, table.TOUCHED_MS] > recent.PAIR_KEEP_MS
+    first_of_pair = calls_anew = at_pair < 0 or now - pairs.rows[at_pair, table.TOUCHED_MS] > recent.PAIR_KEEP_MS
     fact = line_facts.row_of(world.facts, key)
     owner = line_facts.owner_of(world.facts, world.operators, fact, key)
     by_owner, own_line = is_reported_by_owner(record, owner), is_own(world, record, owner, key)
     met = recent.met_ms(pairs, at_pair, at, append_ms(world, record, at), now)
     seen_own = own_line
     origin, carried = np.int64(0), np.int64(0)
-    late = False
+    late = late_own = False
     if at_pair >= 0 and now - pairs.rows[at_pair, table.TOUCHED_MS] <= recent.PAIR_KEEP_MS:
         seen_ms = pairs.rows[at_pair, table.TOUCHED_MS]
         flags = table.flags_at(pairs, at_pair)
         origin = recent.origin_of(pairs, at_pair, met)
         carried = recent.carried(pairs, at_pair, met)
+        calls_anew = recent.is_later_minute(hashes[row, 1], seen_ms, met)
         if abs(met - seen_ms) <= recent.SIGHTING_MS:
             late = origin != recent.ORIGINATED and flags & recent.ASKED != 0
             if flags & recent.UNJUDGED:
-                first_of_pair = True
+                first_of_pair = calls_anew = True
             elif pairs.rows[at_pair, recent.OPERATOR] != record[columns.OPERATOR]:
                 counted = False
                 seen_own = own_line or flags & recent.OWN_LINE != 0
+                late_own = own_line and flags & recent.CALLED != 0
     leg, diversion_seen = leg_of(state, world, batch, row, at)
     # Another operator's sighting of a call is judged by the windows that the call was counted in, an own line always by its own.
     seen_as = 0 if seen_own else 1
@@ -133,7 +135,8 @@ def _setup(
             at_pair = recent.place(pairs, hashes[row, 1], state.watermark)
         entry = pairs.rows[at_pair]
         entry[table.HASH] = hashes[row, 1]
-        entry[table.HELD] = table.held(partition, carried | (recent.OWN_LINE | recent.DOUBTED if own_line else 0))
+        shown_by = recent.OWN_LINE | recent.DOUBTED if own_line else recent.CALLED if calls_anew else 0
+        entry[table.HELD] = table.held(partition, carried | shown_by)
         entry[table.TOUCHED_MS] = met
         entry[recent.OPERATOR] = record[columns.OPERATOR]
     x = out.x[row]
@@ -206,13 +209,13 @@ def _setup(
         if action == BLOCK:
             costly.count_block(state.callers, slot, at_costly, costly.country_of(batch, row), at, now)
         costly.note_found(state.callers, at_costly, reasons)
-        bits = tallies.bits_of(x, world.rules.counting, first_of_pair, action != ALLOW, action == BLOCK)
-        block = tallies.from_block(key, by_owner)
         clock = _clock(state, world, record, at)
-        tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
+        telling.tally(state, world, batch, row, clock, x, own_line, by_owner, first_of_pair, calls_anew, action)
         verdict[columns.FLAGS] |= telling.flags_of(
             world, x, out.found[row], out.modes[row], own_line, first_of_pair, record[columns.REGISTERED], caller_lists
         )
+    elif late_own:
+        telling.tally_own(state, batch, row, _clock(state, world, record, at), at_pair)
     # Own-line ingress alone: whoever spoofs a line of good standing from elsewhere has no say in what is governed.
     if own_line and fact >= 0 and world.facts.line[fact] == line_facts.LINE_ACTIVE and caller_lists & _BLOCK_LIST == 0:
         if at - abs(world.facts.line_since_ms[fact]) >= STANDING_MS:

@@ -42,6 +42,7 @@ _PAIR_FLAGS: Final = (
     | calls.FROM_ABROAD
     | calls.UNJUDGED
     | calls.DOUBTED
+    | calls.CALLED
     | calls.APART_MASK << calls.APART_SHIFT
 )
 UNNAMED: Final = CAPACITY - 1

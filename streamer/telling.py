@@ -1,23 +1,49 @@
-"""What calling numbers are told about for whoever merges, as flags of a verdict: see `streamer.summing`."""
+"""What is told of set-ups for whoever merges: calling numbers, as flags of a verdict (see `streamer.summing`), and rows of partial sums."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from streamer import columns
-from streamer.columns import World
+from streamer.columns import Columns, State, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.features import INDEX
-from streamer.policy import ENFORCE, OFF
+from streamer.policy import ALLOW, BLOCK, ENFORCE, OFF
 from streamer.registers import lists as number_lists
-from streamer.windows import newcomers, tallies
+from streamer.windows import calls as recent
+from streamer.windows import newcomers, table, tallies
 
 _SIM_SWAP, _WANGIRI = (
     next(row for row, detector in enumerate(DETECTORS) if detector.id == name) for name in ("sim_swap", "wangiri")
 )
 _ALLOW_LIST: Final = number_lists.BIT["allow"]
 _OWN_LINE: Final = INDEX["own_line"]
+
+
+@loop
+def tally(
+    state: State, world: World, batch: Columns, row: int, clock: int, x: Any, own_line: bool, by_owner: bool,
+    first_of_pair: bool, calls_anew: bool, action: int,
+) -> None:  # fmt: skip
+    """Leave what a set-up that counts, with features `x`, adds to partial sums at the log's time `clock`; `by_owner`: the number's own
+    operator reports it; `calls_anew`: it is the first of its pair in a minute. Bursts are of callers who were not counted for some minutes, so that whoever is none leaves a row apart.
+    """
+    record, callee = batch.records[row], batch.callee[row]
+    partition = record[columns.PARTITION]
+    is_caller = calls_anew if own_line else first_of_pair
+    bits = tallies.bits_of(x, world.rules.counting, is_caller, action != ALLOW, action == BLOCK)
+    block = tallies.from_block(batch.key[row], by_owner)
+    tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
+    if calls_anew and not is_caller:
+        tallies.note(state.tallies, partition, clock, callee, tallies.NO_BLOCK, 0, tallies.AGAIN)
+
+
+@loop
+def tally_own(state: State, batch: Columns, row: int, clock: int, at_pair: int) -> None:
+    """An own line's set-up shows that a pair's call, which was counted as somebody else's, is that of an own line."""
+    state.pairs.rows[at_pair, table.HELD] &= ~(recent.CALLED << 16)
+    tallies.note(state.tallies, batch.records[row, columns.PARTITION], clock, batch.callee[row], 0, 0, tallies.AGAIN)
 
 
 @loop

@@ -46,7 +46,8 @@ class PartialSums(Struct, frozen=True, kw_only=True, tag="sums", tag_field="type
     `trunks` (from 1; 0: none that is registered), then set-ups, first ones of a caller to this called number, first ones
     of a caller in a day, those of a number like the called one, those that
     something was found of, blocked ones, answers, ends after a talk of less than six
-    seconds, and ends after a ring of less than five that nobody answered.
+    seconds, and ends after a ring of less than five that nobody answered. A row that counts first ones of callers and nothing else tells of
+    callers who were counted before: of block 0 that they are own lines, else that they call again in another minute.
     """
 
     partition: Annotated[int, Meta(ge=0, le=1_023)]

@@ -12,6 +12,7 @@ needs no merged counts to be seen. Its first `through_1h` calls of an hour pass,
 operators do not publish answers when it ends: the staff of a company that joins a conference at once shows one number too. It is
 held against what was answered in a day, and ends when the line is slower for a minute or nothing of it passed for an hour. Withheld
 callers of one number are known together alone, so that as many calls of theirs are labelled.
+A caller is counted once a minute, however often he calls; that he is an own line too where his own operator says so only after another one did.
 A few lines that share the work, each too slow for that, are seen at the called number: so many calls of it in a minute, hardly
 answered, are `times_again` as many as those who make them, and so many are this line's, which called nobody else. Whoever calls a
 busy number again and again does so too, so that here as well own lines are labelled, and all lines where own ones are among those who call as they

@@ -131,11 +131,12 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
         if callee > 0:
             at = open_row(into.callees, callee, clock // minute)
             if at >= 0:
-                _count(into.callees, at, number // minute, counts[row], _U16)
-                if counts[row, tallies.ATTEMPT] > 0:
+                callers = counts[row, tallies.CALLER]
+                if callers == 0 or counts[row, tallies.ATTEMPT] > 0 or block != 0:
+                    _count(into.callees, at, number // minute, counts[row], _U16)
+                if counts[row, tallies.ATTEMPT] + callers > 0:
                     touched[found, 0], touched[found, 1] = 0, at
                     found += 1
-                callers = counts[row, tallies.CALLER]
                 if callers > 0:
                     if block == 0:
                         add(into.callees, at, number // minute, OWN, callers, _U16)

@@ -86,12 +86,17 @@ ASKED: Final = 128
 """Flag of a pair: when another network reported it, the caller's operator had to have said so before, and had not."""
 DOUBTED: Final = 4096
 """Flag of a pair that an own line reported, in a set-up that was blocked: that it did shows nothing."""
+CALLED: Final = 8192
+"""Flag of a pair that no own line reported: its call was counted as that of a caller of the called number, of whom it is not known that he
+is an own line."""
 APART_SHIFT: Final = 16
 """Among the flags of a pair and above them, where another set-up than the pair's own showed where its call began: by how many
 tenths of a second before the pair's time that was, and 128 to it, since it may have been after; 0 where it was the pair's own."""
 APART_MASK: Final = 255
 _APART_ZERO: Final = 128
 _APART_MS: Final = 100
+_MINUTE_MS: Final = 60_000
+_SPREAD_MASK: Final = 0xFFFF
 _SHOWN: Final = ORIGINATED | FROM_ABROAD | APART_MASK << APART_SHIFT
 DIVERSION_BACK_MS: Final = 5_000
 """How far the clock of the operator that diverts may be behind; that the first leg came first the log tells."""
@@ -182,6 +187,16 @@ def note_origin(pairs: Table, cell: int, origin: int, at: int) -> None:
         return
     apart = _apart(pairs.rows[cell, tables.TOUCHED_MS], at)
     pairs.rows[cell, tables.HELD] = pairs.rows[cell, tables.HELD] & ~(_SHOWN << 16) | (origin | apart) << 16
+
+
+@loop
+def is_later_minute(pair: int, seen_ms: int, at: int) -> bool:
+    """Whether a call at `at` of a pair, `pair` being its hash, is its first of a minute, the one before having been at `seen_ms`.
+
+    Each pair has minutes of its own, so that not all callers of a number are counted anew at once.
+    """
+    shift = pair & _SPREAD_MASK
+    return bool((at + shift) // _MINUTE_MS > (seen_ms + shift) // _MINUTE_MS)
 
 
 @loop

@@ -24,10 +24,14 @@ the calling number (`from_block`); the row of the registered trunk, 0 for none; 
 WORDS: Final = 5
 
 ATTEMPT, CALLER, FRESH, NEIGHBOUR, SUSPECT, BLOCKED, ANSWERED, BRIEF, RANG = range(9)
-"""Bits of a row and columns of its counts: a set-up; the first of its caller to this called number for some minutes; the first
+"""Bits of a row and columns of its counts: a set-up; the first of its caller to this called number for some minutes, of an own line in a minute; the first
 of its caller to anybody for a day; one whose number resembles the called one's; one that something was found of; one that was blocked; an answer; an end
 after less than six seconds of talk; and one after less than five of ringing, unanswered."""
 COUNTS: Final = len(signals.COUNTS)
+
+AGAIN: Final = 1 << CALLER
+"""Bits of a row that tells of no set-up, and is never added to one that does: of no own line (in `NO_BLOCK`, over no trunk) that whoever
+was counted before calls again in another minute; of an own line that a caller who was counted as none is one."""
 
 PART: Final = 1_024
 """Rows of a message at most."""
@@ -89,8 +93,10 @@ def tallies(partitions: int, room: int = 8 * PART) -> Tallies:
 
 
 def with_room(tallies: Tallies, more: int) -> Tallies:
-    """The same, or a copy with room for so many more rows in each partition, of which all that is complete was taken."""
-    needed = PART + more
+    """The same, or a copy with room for so many more records in each partition, of which all that is complete was
+    taken; a record leaves two rows at most.
+    """
+    needed = PART + 2 * more
     room = tallies.rows.shape[1]
     if needed <= room:
         return tallies
@@ -184,7 +190,16 @@ def note(tallies: Tallies, partition: int, clock_ms: int, callee: int, block: in
 def _is_after(one: Any, other: Any) -> bool:
     if one[BLOCK] != other[BLOCK]:
         return bool(one[BLOCK] > other[BLOCK])
-    return bool(one[TRUNK] > other[TRUNK])
+    if one[TRUNK] != other[TRUNK]:
+        return bool(one[TRUNK] > other[TRUNK])
+    return bool(one[BITS] == AGAIN and other[BITS] != AGAIN)
+
+
+@loop
+def _is_same(one: Any, other: Any) -> bool:
+    if one[CALLEE] != other[CALLEE] or one[BLOCK] != other[BLOCK] or one[TRUNK] != other[TRUNK]:
+        return False
+    return bool((one[BITS] == AGAIN) == (other[BITS] == AGAIN))
 
 
 @loop
@@ -211,7 +226,7 @@ def _add_up(rows: Any, order: Any, counts: Any) -> int:
         row = rows[order[place]]
         if kinds > 0:
             last = rows[order[kinds - 1]]
-        if kinds == 0 or row[CALLEE] != last[CALLEE] or row[BLOCK] != last[BLOCK] or row[TRUNK] != last[TRUNK]:
+        if kinds == 0 or not _is_same(row, last):
             order[kinds] = order[place]
             kinds += 1
         for which in range(COUNTS):

@@ -35,7 +35,7 @@ def sums(partition, number, rows, trunks=(TRUNK,)):
 
 
 def call(callee=VICTIM, block=44740012, trunk=1, count=1, **more):
-    return callee, block, trunk, {"ATTEMPT": count, "CALLER": count, "FRESH": count, **more}
+    return callee, block, trunk, {"ATTEMPT": count, "CALLER": count, "FRESH": count} | more
 
 
 def said(held):
@@ -265,6 +265,16 @@ def test_what_is_no_burst(why):
         assert held.total("trunk", "op-a/igw-1", "victims") == before
     else:
         assert held.total("trunk", "op-a/igw-1", "victims") == 0
+
+
+def test_callers_who_are_found_to_be_own_lines_are_counted_once():
+    """`streamer.windows.tallies.AGAIN`: of an own line it adds to the own lines alone, of others to the callers and to no burst."""
+    held = merger()
+    held.take(0, sums(0, NOW, [call(count=30)]))
+    held.take(1, sums(0, NOW + 1_000, [call(VICTIM, 0, 0, ATTEMPT=0, count=12, FRESH=0)]))
+    held.take(2, sums(0, NOW + 2_000, [call(VICTIM, 1, 0, ATTEMPT=0, count=5, FRESH=0)]))
+    values = said(held)[f"callee/+{VICTIM}"].values
+    assert (values["callers_1m"], values["own_1m"], values["attempts_1m"]) == (35, 12, 30)
 
 
 def line(number=0, at=NOW, attempts=20, imei="350000000000001"):

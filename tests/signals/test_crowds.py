@@ -1,0 +1,78 @@
+"""Crowds of honest people through engine, merger and book of cases: whoever calls a hotline is neither blocked nor in a case."""
+
+import random
+
+import pytest
+
+from tests.signals.played import Played, after, ordinary, setup
+from tests.test_engine import NOW
+
+HOTLINE = "+77272345678"
+THEN = NOW + 1_000_000
+OPERATORS = {"op-a": ["+7701"], "op-b": ["+7702"], "op-s": ["+7727"]}
+
+
+def redialling(people, own, *, every_ms=20_000, calls=18, seed=1):
+    """So many people who call a busy hotline so often; of ten of them `own` are lines of the operator that sees their calls."""
+    draw, found = random.Random(seed), []
+    for n in range(people):
+        is_own = n % 10 < own
+        number = f"+7702{3_000_000 + n:07d}" if is_own else f"+77182{200_000 + 2_003 * n:06d}"
+        begin = THEN + draw.randrange(every_ms)
+        for again in range(calls):
+            at = begin + every_ms * again + draw.randrange(2_000)
+            call = setup(f"p{n}-{again}", at, number, HOTLINE, "op-b", "subscriber" if is_own else "national")
+            answered = draw.random() < 0.04
+            found += [
+                call,
+                after(call, "answer", at + 5_000, ring_ms=5_000)
+                if answered
+                else after(call, "end", at + 1_500, cause=17),
+            ]
+    return found
+
+
+def test_people_who_call_a_busy_hotline_again_and_again_are_no_few_lines():
+    held = Played(OPERATORS).play([*ordinary(), *redialling(100, 6)])
+    assert len(held.of(callee=HOTLINE)) == 1_800
+    assert "block" not in held.of()
+    assert held.opened() == set()
+    values = held.merger._said[f"callee/{HOTLINE}"].values
+    assert 90 <= values["callers_1m"] <= 130
+    assert 54 <= values["own_1m"] <= 80
+
+
+def test_few_lines_that_call_a_number_again_and_again_are_blocked_for_as_long_as_they_do():
+    few = redialling(10, 0, every_ms=6_000, calls=60)
+    held = Played(OPERATORS).play([*ordinary(), *few])
+    late = [one["action"] for one in held.said if one["callee"] == HOTLINE and one["at"] >= THEN + 120_000]
+    assert late.count("block") > 0.98 * len(late)
+    assert ("tdos", "notify_partner") in held.opened()
+    assert 9 <= held.merger._said[f"callee/{HOTLINE}"].values["callers_1m"] <= 14
+
+
+@pytest.mark.parametrize("late_ms", [-300, 300])
+def test_own_lines_are_known_whichever_operator_tells_of_their_calls_first(late_ms):
+    told = ordinary()
+    for n in range(200):
+        at, caller = THEN + 250 * n, f"+770{1 + n % 2}{4_000_000 + n:07d}"
+        told.append((at, setup(f"s{n}", at, caller, HOTLINE, "op-s")))
+        operator = "op-a" if n % 2 == 0 else "op-b"
+        told.append((at + late_ms, setup(f"o-{n}", at - 100, caller, HOTLINE, operator, "subscriber")))
+    held = Played(OPERATORS).play(told, 100)
+    assert "block" not in held.of()
+    values = held.merger._said[f"callee/{HOTLINE}"].values
+    assert 0.9 * values["callers_1m"] <= values["own_1m"] <= values["callers_1m"]
+    assert values["callers_1m"] <= 200
+    assert held.opened() == set()
+
+
+def test_an_own_line_that_is_told_of_late_again_and_again_is_one_caller():
+    told = ordinary()
+    for n in range(60):
+        at, caller = THEN + 500 * n, "+77014000000" if n % 2 else f"+447400{100_000 + n}"
+        told.append((at, setup(f"s{n}", at, caller, HOTLINE, "op-s", "national" if n % 2 else "international")))
+        if n % 2:
+            told.append((at + 200, setup(f"o-{n}", at, caller, HOTLINE, "op-a", "subscriber")))
+    held = Played(OPERATORS).play(told, 100)
+    assert held.merger.total("callee", HOTLINE, "own") <= 2
