@@ -51,6 +51,11 @@ LIMITS: Final[dict[str, Limit]] = {
     "burst_times_usual": Limit(5, 0, _MOST, "fewer callers than so many times the usual ones of the called number are no burst"),
     "crowd_own_lines": Limit(10, 1, _MOST, "calls on a number that so many own lines call within a minute are no burst, but a quiz"),
     "crowd_share": Limit(0.2, 0, 1, "if these lines are such a part of its callers, as they are among people"),
+    "crowd_talks": Limit(3, 1, _MOST, "nor are calls on a number at which so many of a minute were answered and not ended at once"),
+    "crowd_talks_share": Limit(0.25, 0, 1, "if these are such a part of its calls: one person talks to one caller"),
+    "bursts_count_s": Limit(60, 1, 600, "seconds for which bursts on a number count, from the first on of those less than ten minutes apart"),
+    "burst_watched_h": Limit(0.25, 0, 24, "hours of counting before which nothing is a burst, since nothing is known to be usual"),
+    "block_called": Limit(2, 1, _MOST, "the bursts of a block over a trunk are told of from so many called numbers on"),
     "device_lines_most": Limit(64, 2, _MOST, "an IMEI that more busy lines share stands for something else, as a row of zeros does"),
     "cell_lines_most": Limit(5_000, 2, _MOST, "so does a cell that more share, as one of a whole region"),
     "holder_lines_most": Limit(5_000, 2, _MOST, "so does a holder, as one of all who pay beforehand"),
@@ -95,9 +100,11 @@ def limits(given: Mapping[str, float]) -> dict[str, float]:
 
 
 def stands_out(limits: Mapping[str, float]) -> dict[str, list[tuple[str, float]]]:
-    """By kind of subject, the counts of which any has to come so far for one to be told of; a route is told of as a block in bursts is."""
+    """By kind of subject, the counts of which any has to come so far for one to be told of; a route by the called numbers that
+    its bursts came to.
+    """
     found = {kind: [(count, limits[f"{kind}_{count}"]) for count, _ in counts] for kind, counts in STANDS_OUT.items()}
-    return found | {"route": [("burst", limits["block_burst"])]}
+    return found | {"route": [("victims", limits["block_called"])]}
 
 
 def of_scorers(given: Mapping[str, float]) -> Any:

@@ -183,8 +183,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "block",
         "number_rotation",
         "notify_partner",
-        (Demand("burst", least=3),),
-        "calls of one block of a thousand numbers in bursts on one called number; 3 as its detector has it",
+        (Demand("burst", least=3), Demand("bursts", least=2)),
+        "calls of one block of a thousand numbers in bursts on two called numbers; 3 as its detector has it",
     ),
     Rule(
         "block",

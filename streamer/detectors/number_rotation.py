@@ -1,14 +1,17 @@
 """One campaign behind many numbers, each of which calls once or twice.
 
 Sources: the domain page's row of the same name. What a single number does shows nothing, so the trunk and the block of a thousand numbers remember. A burst is five or more
-different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. From the second on, calls of numbers that were never seen are blocked where their block was in a burst
-over the same trunk: the honest numbers of a block mostly come over other trunks, and these may be in bursts of another campaign (a flood
+different callers on one called number within seconds, most of them over one trunk; it comes too late for its first victim. Once there were two, calls of numbers that were never seen are blocked where their block was in bursts
+on both over the same trunk; one called number alone is a hotline that opens, or a conference that begins: the honest numbers of a block mostly come over other trunks, and these may be in bursts of another campaign (a flood
 on one called number is one). When the bursts of the block and those of the trunk did not have to be the same, 58 of the 59 calls of
 landlines wrongly blocked in 4,000 s of simulated calls, with four times as many campaigns as usual, were such. Where the trunk alone was in bursts, they are labelled: in a day of simulated calls
 276 of 50,979 honest landlines called for the first time over a trunk four fifths of whose calls were bursts. A
 block from which many new numbers call within ten minutes, and whose answered calls end within seconds, is a campaign without
 bursts (robocalls from rotating numbers) and is labelled too; one whose calls are not answered may deliver log-in codes, and is left to `flash_call`.
-Exempt: own lines, and callers that were seen before within a day. A number that a crowd of own lines calls too (a quiz) is in no burst.
+Exempt: own lines, and callers that were seen before within a day. A number that a crowd of own lines calls too (a quiz) is in no burst,
+nor is one at which more calls are talked through than one person can; of a number that is called so all the time the first minute counts.
+Nothing is a burst while calls have not been counted for long enough (`burst_watched_h`) to know what is usual.
+Cannot be told from a campaign: two hotlines that open at once and are called by the same block over one trunk, until they answer.
 Whoever spoofs five numbers of a block to one number over a trunk makes callers of that block that were never seen suspect there for ten
 minutes: on a trunk that carries everybody's numbers shadow is the mode to begin with.
 Fails on numbers that are spread over the whole plan on a busy transit trunk.

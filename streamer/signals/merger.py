@@ -50,10 +50,10 @@ _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)} | {
 _VALUES: Final = {
     "callee": ("1m", ("callers", "own", "attempts", "fresh", "suspect", "answered", "brief")),
     "trunk": ("10m", ("attempts", "fresh", "neighbours", "suspect", "blocked", "rang", "victims", "burst")),
-    "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst")),
+    "block": ("10m", ("attempts", "callers", "fresh", "suspect", "blocked", "answered", "brief", "rang", "burst", "victims")),
     "prefix": ("10m", ("fresh", "rang")),
     "route": ("10m", ("burst",)),
-}
+}  # fmt: skip
 
 
 class Change(NamedTuple):
@@ -194,8 +194,7 @@ class Merger:
 
     def _count(self, message: PartialSums, rows: Rows) -> None:
         """Count sums in their windows."""
-        if not self._began:
-            self._began = message.number
+        self._began = self._merged.clock[1] = self._began or message.number
         if not self.clock_ms:
             subjects.begin(self._merged.callees, message.number)
         trunks = np.array([0, *(self._names.trunk(name) for name in message.trunks)], np.int64)[rows.trunk]

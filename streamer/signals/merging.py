@@ -13,22 +13,29 @@ from streamer.windows.hashing import Secret
 from streamer.windows.newcomers import route_of
 from streamer.windows.tallies import COUNTS, NO_BLOCK
 
-LIMITS: Final = ("burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual", "crowd_own_lines", "crowd_share")
+LIMITS: Final = (
+    "burst_callers", "burst_s", "burst_lasts_s", "burst_times_usual", "crowd_own_lines", "crowd_share", "crowd_talks",
+    "crowd_talks_share", "bursts_count_s", "burst_watched_h",
+)  # fmt: skip
 """What makes a burst, by the names that the policy has for it (`streamer.counting`); an array of `limits` is float64 in this order."""
-_CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL, _CROWD, _CROWD_SHARE = range(len(LIMITS))
+_CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL, _CROWD, _CROWD_SHARE, _TALKS, _TALKS_SHARE, _COUNT_S, _WATCHED_H = range(
+    len(LIMITS)
+)
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
 _U16: Final = 65_535
 _U31: Final = 2**31 - 1
 
-OWNER, SPAN, NOW, BEFORE, TRUNK, VOTES, UNTIL = range(7)
+OWNER, SPAN, NOW, BEFORE, TRUNK, VOTES, UNTIL, BEGAN = range(8)
+BURST_WORDS: Final = 8
 """Words of a called number's burst: whose it is, the span of `burst_s` it is in, callers in it and in the one before, the trunk that most
-came over and by how many votes, and until when it is in a burst, ms."""
+came over and by how many votes, until when it is in a burst, and when the first of those began that lie less than ten minutes apart, ms."""
 
 
 class Merged(NamedTuple):
     """All that is counted: `callees` over a minute, `trunks`, `blocks`, `prefixes` and `routes` (of these the bursts alone) over ten;
-    `bursts` int64[callees, 7]; `clock` int64[1].
+    `bursts` int64[callees, BURST_WORDS]; `trunk_last`, `block_last`, `route_last` int64[rows]: the called number that was counted last among
+    those that bursts came to; `clock` int64[2]: the latest number of any message, and since when it is counted.
     """
 
     callees: Subjects
@@ -37,6 +44,9 @@ class Merged(NamedTuple):
     prefixes: Subjects
     routes: Subjects
     bursts: Any
+    trunk_last: Any
+    block_last: Any
+    route_last: Any
     clock: Any
 
 
@@ -55,8 +65,11 @@ def merged(
         subjects(blocks, TEN_MINUTES_MS, secret, np.int32),
         subjects(prefixes, TEN_MINUTES_MS, secret, np.int32),
         subjects(routes, TEN_MINUTES_MS, secret, np.int32),
-        np.zeros((callees, 7), np.int64),
-        np.zeros(1, np.int64),
+        np.zeros((callees, BURST_WORDS), np.int64),
+        np.zeros(trunks, np.int64),
+        np.zeros(blocks, np.int64),
+        np.zeros(routes, np.int64),
+        np.zeros(2, np.int64),
     )
 
 
@@ -91,18 +104,40 @@ def _in_burst(burst: Any, limits: Any, at_ms: int, trunk: int, callers: int, usu
     ):
         return 0
     begins = at_ms > burst[UNTIL]
+    if at_ms > burst[UNTIL] + TEN_MINUTES_MS:
+        burst[BEGAN] = at_ms
     burst[UNTIL] = at_ms + np.int64(1_000 * limits[_LASTS_S])
+    if at_ms - burst[BEGAN] > np.int64(1_000 * limits[_COUNT_S]):
+        return 0  # whoever is called so for longer is called so by everybody
     return together if begins else callers
 
 
 @loop
 def _is_crowd(callees: Subjects, row: int, limits: Any) -> bool:
-    """Whether own lines are among those who call a number as they are among people."""
-    own = callers = np.int64(0)
+    """Whether own lines are among those who call a number as they are among people, or more calls of a minute are talked through there
+    than one person can.
+    """
+    own = callers = calls = talks = np.int64(0)
     for step in range(callees.sums.shape[1]):
-        own += np.int64(callees.sums[row, step, OWN])
-        callers += np.int64(callees.sums[row, step, tallies.CALLER])
-    return bool(own >= limits[_CROWD] and own >= limits[_CROWD_SHARE] * callers)
+        sums = callees.sums[row, step]
+        own += np.int64(sums[OWN])
+        callers += np.int64(sums[tallies.CALLER])
+        calls += np.int64(sums[tallies.ATTEMPT])
+        talks += np.int64(sums[tallies.ANSWERED]) - np.int64(sums[tallies.BRIEF])
+    if own >= limits[_CROWD] and own >= limits[_CROWD_SHARE] * callers:
+        return True
+    return bool(talks >= limits[_TALKS] and talks >= limits[_TALKS_SHARE] * calls)
+
+
+@loop
+def _count_called(into: Subjects, row: int, step: int, last: Any, callee: int) -> None:
+    """Count a called number that a burst came to; two or more are counted where there are as many, however often they take turns."""
+    counted = np.int64(0)
+    for place in range(into.sums.shape[1]):
+        counted += np.int64(into.sums[row, place, VICTIMS])
+    if counted == 0 or last[row] != callee:
+        last[row] = callee
+        add(into, row, step, VICTIMS, 1, _U31)
 
 
 @loop
@@ -124,10 +159,10 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
     minute = into.callees.step_ms[0]
     ten = into.trunks.step_ms[0]
     found = 0
+    watched = clock - into.clock[1] >= 3_600_000.0 * limits[_WATCHED_H]
     for row in range(counts.shape[0]):
         callee, block = places[row, 0], places[row, 1]
         in_burst = 0
-        began = False
         if callee > 0:
             at = open_row(into.callees, callee, clock // minute)
             if at >= 0:
@@ -140,23 +175,20 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                 if callers > 0:
                     if block == 0:
                         add(into.callees, at, number // minute, OWN, callers, _U16)
-                    if block > NO_BLOCK and trunk[row] > 0 and not _is_crowd(into.callees, at, limits):
+                    if watched and block > NO_BLOCK and trunk[row] > 0 and not _is_crowd(into.callees, at, limits):
                         burst = into.bursts[at]
                         if burst[OWNER] != callee:
                             burst[:] = 0
                             burst[OWNER] = callee
-                        before = burst[UNTIL]
                         usual = usual_of(into.callees, at, clock)
                         in_burst = _in_burst(burst, limits, number, trunk[row], callers, usual)
-                        began = in_burst > 0 and number > before
         if trunk[row] > 0:
             at = open_row(into.trunks, trunk[row], clock // ten)
             if at >= 0:
                 _count(into.trunks, at, number // ten, counts[row], _U31)
                 if in_burst > 0:
                     add(into.trunks, at, number // ten, BURST, in_burst, _U31)
-                if began:
-                    add(into.trunks, at, number // ten, VICTIMS, 1, _U31)
+                    _count_called(into.trunks, at, number // ten, into.trunk_last, callee)
                 touched[found, 0], touched[found, 1] = 1, at
                 found += 1
         if block > NO_BLOCK:
@@ -165,12 +197,14 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
                 _count(into.blocks, at, number // ten, counts[row], _U31)
                 if in_burst > 0:
                     add(into.blocks, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
+                    _count_called(into.blocks, at, number // ten, into.block_last, callee)
                 touched[found, 0], touched[found, 1] = 2, at
                 found += 1
         if in_burst > 0:
             at = open_row(into.routes, route_of(block, trunk[row]), clock // ten)
             if at >= 0:
                 add(into.routes, at, number // ten, BURST, counts[row, tallies.CALLER], _U31)
+                _count_called(into.routes, at, number // ten, into.route_last, callee)
                 touched[found, 0], touched[found, 1] = 4, at
                 found += 1
         if (

@@ -76,3 +76,56 @@ def test_an_own_line_that_is_told_of_late_again_and_again_is_one_caller():
             told.append((at + 200, setup(f"o-{n}", at, caller, HOTLINE, "op-a", "subscriber")))
     held = Played(OPERATORS).play(told, 100)
     assert held.merger.total("callee", HOTLINE, "own") <= 2
+
+
+CITY = {"op-b": ["+7702"], "op-c": ["+77272"]}
+CLINIC = "+77025550001"
+DIRECT = (("op-b", "dc", "op-c"),)
+
+
+def test_a_clinic_that_opens_gets_nobody_blocked_on_the_trunk_that_its_patients_come_over():
+    """A city whose operator tells of no originations, behind one direct trunk; 20 calls a minute from there, 6 from own mobiles."""
+    draw, told = random.Random(5), []
+    for second in range(1_600):
+        at = NOW + 1_000 * second
+        for n in range(2):
+            city = f"+7727{2_000_000 + draw.randrange(20_000):07d}"
+            told.append(setup(f"c{second}-{n}", at, city, f"+7702{draw.randrange(10**7):07d}", "op-b", trunk="dc"))
+        if second < 1_000:
+            continue
+        if draw.random() < 0.33:
+            patient = f"+7727{2_000_000 + draw.randrange(20_000):07d}"
+            told.append(setup(f"p{second}", at + 1, patient, CLINIC, "op-b", trunk="dc"))
+        if draw.random() < 0.1:
+            told.append(setup(f"m{second}", at + 2, f"+7702{draw.randrange(10**7):07d}", CLINIC, "op-b", "subscriber"))
+    held = Played(CITY, DIRECT).play(told, 1_000)
+    assert len(held.of(callee=CLINIC)) > 200
+    assert "block" not in held.of()
+    assert held.opened() == set()
+
+
+def test_a_company_that_joins_a_conference_is_no_rotation_of_numbers():
+    told = ordinary("op-b")
+    for n in range(20):
+        at = THEN + 1_000 * n
+        call = setup(f"j{n}", at, f"+7727250{100 + 7 * n:04d}", "+77021110000", "op-b", trunk="dc")
+        told += [call, after(call, "answer", at + 500, ring_ms=500)]
+    told.append(setup("other", THEN + 60_000, "+77272500999", "+77025556677", "op-b", trunk="dc"))
+    held = Played({"op-b": ["+7702"], "op-c": ["+7727250"]}, DIRECT).play(told)
+    assert "block" not in held.of()
+    assert held.opened() == set()
+
+
+def test_numbers_that_rotate_from_one_victim_to_the_next_are_blocked():
+    """Six numbers of a block on each victim within five seconds: nobody after the second has to answer them."""
+    told = ordinary("op-b", seconds=1_160)
+    for n in range(60):
+        at = THEN + 15_000 * (n // 6) + 800 * (n % 6)
+        told.append(
+            setup(f"v{n}", at, f"+7727250{(n * 37) % 1_000:04d}", f"+7702{6_000_000 + n // 6:07d}", "op-b", trunk="dc")
+        )
+    held = Played({"op-b": ["+7702"], "op-c": ["+7727250"]}, DIRECT).play(told)
+    rotating = [one["action"] for one in held.said if one["call_id"].startswith("v")]
+    assert set(rotating[:6]) <= {"allow", "label"}
+    assert rotating[12:].count("block") >= 0.95 * len(rotating[12:])
+    assert ("number_rotation", "notify_partner") in held.opened()

@@ -20,8 +20,10 @@ VICTIM = 77272345678
 TRUNK = ("op-a", "igw-1")
 
 
-def merger():
-    return Merger(secret_words(b"test"))
+def merger(**limits):
+    held = Merger(secret_words(b"test"))
+    held.follow({"burst_watched_h": 0} | limits)
+    return held
 
 
 def sums(partition, number, rows, trunks=(TRUNK,)):
@@ -228,8 +230,7 @@ def test_a_crowd_of_own_lines_and_others_on_one_number_is_no_burst(own, victims)
     ({"crowd_own_lines": 7}, 0), ({"crowd_own_lines": 8}, 1), ({"crowd_own_lines": 7, "crowd_share": 0.9}, 1),
 ])  # fmt: skip
 def test_the_policy_says_what_a_crowd_is(limits, victims):
-    held = merger()
-    held.follow(limits)
+    held = merger(**limits)
     held.take(0, sums(3, NOW, [call(block=0, trunk=0, count=7)]))
     for offset in range(8):
         held.take(1 + offset, sums(offset % 3, NOW + 1_000 * (offset // 3), [call()]))
@@ -265,6 +266,46 @@ def test_what_is_no_burst(why):
         assert held.total("trunk", "op-a/igw-1", "victims") == before
     else:
         assert held.total("trunk", "op-a/igw-1", "victims") == 0
+
+
+def burst(held, callees, *, begin=NOW, block=44740012, **more):
+    """Six callers within two seconds on each of these numbers, one after another."""
+    for place, callee in enumerate(callees):
+        for n in range(6):
+            number = begin + 4_000 * place + 400 * n
+            held.take(number, sums(0, number, [call(callee, block, **more)]))
+
+
+def test_a_number_that_is_called_again_and_again_is_one_that_a_burst_came_to():
+    """A hotline that opens: no signal of its block over the trunk, and no case, however long it goes on."""
+    held = merger()
+    for begin in range(0, 300_000, 15_000):
+        burst(held, [VICTIM], begin=NOW + begin)
+    found = said(held)
+    assert found["trunk/op-a/igw-1"].values["victims_10m"] == 1
+    assert "block/op-a/igw-1/+44740012" not in found
+    assert found["block/+44740012"].values["victims_10m"] == 1
+    assert held.total("trunk", "op-a/igw-1", "burst") == 29  # of the minute from its fifth caller on
+    burst(held, [VICTIM + 1], begin=NOW + 301_000)
+    assert "block/op-a/igw-1/+44740012" in said(held)
+
+
+def test_nothing_is_a_burst_before_it_is_known_what_is_usual():
+    held = merger(burst_watched_h=0.25)
+    held.take(0, sums(1, NOW, [call(0, 0, 0)]))
+    burst(held, [VICTIM], begin=NOW + 800_000)
+    assert held.total("trunk", "op-a/igw-1", "victims") == 0
+    burst(held, [VICTIM + 1], begin=NOW + 900_000)
+    assert held.total("trunk", "op-a/igw-1", "victims") == 1
+
+
+@pytest.mark.parametrize(("answers", "brief", "victims"), [(2, 0, 1), (3, 0, 0), (3, 1, 1)])
+def test_a_number_at_which_more_calls_are_talked_through_than_one_person_can_is_in_no_burst(answers, brief, victims):
+    held = merger()
+    held.take(0, sums(1, NOW - 1_000, [call(count=4)]))
+    held.take(1, sums(1, NOW, [call(count=0, ANSWERED=answers, BRIEF=brief)]))
+    burst(held, [VICTIM])
+    assert held.total("trunk", "op-a/igw-1", "victims") == victims
 
 
 def test_callers_who_are_found_to_be_own_lines_are_counted_once():
@@ -361,14 +402,15 @@ BURSTS = st.fixed_dictionaries({
 @settings(deadline=None, max_examples=80)
 @given(st.lists(st.tuples(st.integers(0, 25), st.integers(1, 6), st.none() | st.none() | BURSTS), max_size=20), BURSTS)
 def test_what_a_burst_is_goes_by_the_policy(steps, first):
-    """Callers in a span of `burst_s` and the one before it, all over one trunk, of a number that has no usual ones."""
+    """Callers in a span of `burst_s` and the one before it, all over one trunk, of a number that has no usual ones; for a minute."""
+    always = {"burst_times_usual": 0, "burst_watched_h": 0}
     held, limits, at = merger(), first, NOW
-    counts, until, expected = Counter(), 0, Counter()
-    held.follow(limits | {"burst_times_usual": 0})
+    counts, until, began, expected = Counter(), 0, 0, Counter()
+    held.follow(limits | always)
     for offset, (later, callers, other) in enumerate(steps):
         at += 1_000 * later + 1
         if other is not None:
-            held.follow(other | {"burst_times_usual": 0})
+            held.follow(other | always)
             if other != limits:
                 counts, until = Counter(), 0
             limits = other
@@ -377,10 +419,12 @@ def test_what_a_burst_is_goes_by_the_policy(steps, first):
         counts[span] += callers
         together = counts[span] + counts[span - 1]
         if together >= limits["burst_callers"]:
-            expected += Counter(victims=int(at > until), burst=together if at > until else callers)
+            began = at if at > until + 600_000 else began
+            if at - began <= 60_000:
+                expected += Counter(burst=together if at > until else callers)
             until = at + 1_000 * limits["burst_lasts_s"]
-    for name in ("victims", "burst"):
-        assert held.total("trunk", "op-a/igw-1", name) == expected[name]
+    assert held.total("trunk", "op-a/igw-1", "burst") == expected["burst"]
+    assert held.total("trunk", "op-a/igw-1", "victims") == min(1, expected["burst"])
 
 
 def test_from_when_on_things_are_told_of_goes_by_the_policy():
