@@ -4,8 +4,11 @@ Sources: the domain page's row of the same name. The first six or seven digits o
 to the US FTC with a ten-digit caller its area code is the victim's in 41 %, where chance would make it 0.4 %). Neighbours do
 call each other, so that one call shows nothing by itself and is labelled; where many such calls come over one trunk, and are far more of its
 calls than neighbours make, those of callers that were never seen are blocked.
+Of such calls to one place, all but four of whose digits are the same, one after another, only the first counts of a trunk: whoever spoofs shows
+each victim a neighbour of his, and all calls between two operators of one village are those of neighbours.
 Exempt: own lines, numbers whose own operator said that they call, roamers with a fresh fact; callers that were seen before within a day are labelled at most.
-Fails before the trunk's count is known, and where the trunk carries so much else that the share stays low.
+Fails before the trunk's count is known, and where the trunk carries so much else that the share stays low; on
+victims that are all in one place.
 """
 
 from __future__ import annotations

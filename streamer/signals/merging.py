@@ -23,6 +23,8 @@ _CALLERS, _WITHIN_S, _LASTS_S, _TIMES_USUAL, _CROWD, _CROWD_SHARE, _TALKS, _TALK
 )
 MINUTE_MS: Final = 60_000
 TEN_MINUTES_MS: Final = 600_000
+_PLACE: Final = 10_000
+"""Called numbers that lie in one place have all but so many of their last digits in common: an exchange, or a village."""
 _U16: Final = 65_535
 _U31: Final = 2**31 - 1
 
@@ -35,7 +37,7 @@ came over and by how many votes, until when it is in a burst, and when the first
 class Merged(NamedTuple):
     """All that is counted: `callees` over a minute, `trunks`, `blocks`, `prefixes` and `routes` (of these the bursts alone) over ten;
     `bursts` int64[callees, BURST_WORDS]; `trunk_last`, `block_last`, `route_last` int64[rows]: the called number that was counted last among
-    those that bursts came to; `clock` int64[2]: the latest number of any message, and since when it is counted.
+    those that bursts came to; `trunk_place` int64[trunks]: the place of that which one like it called last over a trunk; `clock` int64[2]: the latest number of any message, and since when it is counted.
     """
 
     callees: Subjects
@@ -45,6 +47,7 @@ class Merged(NamedTuple):
     routes: Subjects
     bursts: Any
     trunk_last: Any
+    trunk_place: Any
     block_last: Any
     route_last: Any
     clock: Any
@@ -66,6 +69,7 @@ def merged(
         subjects(prefixes, TEN_MINUTES_MS, secret, np.int32),
         subjects(routes, TEN_MINUTES_MS, secret, np.int32),
         np.zeros((callees, BURST_WORDS), np.int64),
+        np.zeros(trunks, np.int64),
         np.zeros(trunks, np.int64),
         np.zeros(blocks, np.int64),
         np.zeros(routes, np.int64),
@@ -149,6 +153,18 @@ def _count(into: Subjects, row: int, step: int, counts: Any, most: int) -> None:
 
 
 @loop
+def _count_over_trunk(into: Subjects, row: int, step: int, counts: Any, last: Any, callee: int) -> None:
+    """Count what one row of a message says of a trunk; calls of numbers like the called one only where another place was called by such
+    before: neighbours over a trunk that two operators of one village share all call within it.
+    """
+    for column in range(COUNTS):
+        if counts[column] > 0 and (column != tallies.NEIGHBOUR or last[row] != callee // _PLACE):
+            add(into, row, step, column, counts[column], _U31)
+    if counts[tallies.NEIGHBOUR] > 0:
+        last[row] = callee // _PLACE
+
+
+@loop
 def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, counts: Any, touched: Any) -> int:
     """Count the rows of one message; `limits` as of `LIMITS`, `trunk` int64[n] holds the keys of trunks, 0 for none.
 
@@ -185,7 +201,7 @@ def merge(into: Merged, limits: Any, number: int, places: Any, trunk: Any, count
         if trunk[row] > 0:
             at = open_row(into.trunks, trunk[row], clock // ten)
             if at >= 0:
-                _count(into.trunks, at, number // ten, counts[row], _U31)
+                _count_over_trunk(into.trunks, at, number // ten, counts[row], into.trunk_place, callee)
                 if in_burst > 0:
                     add(into.trunks, at, number // ten, BURST, in_burst, _U31)
                     _count_called(into.trunks, at, number // ten, into.trunk_last, callee)

@@ -129,3 +129,27 @@ def test_numbers_that_rotate_from_one_victim_to_the_next_are_blocked():
     assert set(rotating[:6]) <= {"allow", "label"}
     assert rotating[12:].count("block") >= 0.95 * len(rotating[12:])
     assert ("number_rotation", "notify_partner") in held.opened()
+
+
+def villagers(place_of):
+    """A call every eight seconds over the trunk between two operators whose numbers share six digits with those they call."""
+    draw, told = random.Random(2), ordinary("op-b")
+    for n in range(120):
+        place = place_of(draw)
+        caller, callee = f"+7{place}2{draw.randrange(1_000):03d}", f"+7{place}9{draw.randrange(1_000):03d}"
+        told.append(setup(f"v{n}", NOW + 8_000 * n, caller, callee, "op-b", trunk="dc"))
+    return told
+
+
+def test_neighbours_in_a_village_that_two_operators_share_are_let_through():
+    held = Played({"op-b": ["+77103629"], "op-c": ["+77103622"]}, DIRECT).play(villagers(lambda draw: "710362"))
+    assert "block" not in held.of()
+    assert "neighbour_spoofing" not in {kind for kind, _ in held.opened()}
+
+
+def test_neighbours_of_victims_all_over_the_country_are_blocked():
+    held = Played({"op-b": [], "op-c": []}, DIRECT).play(
+        villagers(lambda draw: f"7{draw.randrange(10, 29)}2{draw.randrange(10, 99)}")
+    )
+    assert held.of().count("block") > 60
+    assert ("neighbour_spoofing", "notify_partner") in held.opened()
