@@ -225,8 +225,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "callee",
         "scam_centre",
         "alert_bank",
-        (Demand("callers", least=5), _FOUND, Demand("answered", least=1)),
-        "one person called from 5 numbers or more within a minute, most of the calls suspect, and he answered; 0.5 [BK]",
+        (Demand("callers", least=5), _FOUND, Demand("answered", least=1), _PEOPLE),
+        "one person called from 5 numbers or more within a minute, most of the calls suspect, and he answered; 0.5 [BK]; not by a crowd of own lines",
     ),
     Rule(
         "callee",

@@ -210,7 +210,9 @@ def _setup(
             costly.count_block(state.callers, slot, at_costly, costly.country_of(batch, row), at, now)
         costly.note_found(state.callers, at_costly, reasons)
         clock = _clock(state, world, record, at)
-        telling.tally(state, world, batch, row, clock, x, own_line, by_owner, first_of_pair, calls_anew, action)
+        telling.tally(
+            state, world, batch, row, clock, x, own_line, by_owner, first_of_pair, calls_anew, action, reasons
+        )
         verdict[columns.FLAGS] |= telling.flags_of(
             world, x, out.found[row], out.modes[row], own_line, first_of_pair, record[columns.REGISTERED], caller_lists
         )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from streamer import columns
 from streamer.columns import Columns, State, World
 from streamer.compiled import loop
 from streamer.detectors import DETECTORS
 from streamer.features import INDEX
 from streamer.policy import ALLOW, BLOCK, ENFORCE, OFF
+from streamer.reasons import CODING
 from streamer.registers import lists as number_lists
 from streamer.windows import calls as recent
 from streamer.windows import newcomers, table, tallies
@@ -19,20 +22,38 @@ _SIM_SWAP, _WANGIRI = (
 )
 _ALLOW_LIST: Final = number_lists.BIT["allow"]
 _OWN_LINE: Final = INDEX["own_line"]
+_ABOUT_OTHERS: Final = {f"{one.id}.{cause.name}" for one in DETECTORS for cause in one.causes if not cause.accuses}
+_FIELDS: Final = tuple(CODING.fields.values())
+_PLACES: Final = np.array([[field.at, field.mask] for field in _FIELDS], np.int64)
+_ACCUSES: Final = np.zeros((len(_FIELDS), 1 + max(len(field.names) for field in _FIELDS)), np.bool_)
+for _row, _field in enumerate(_FIELDS):
+    _ACCUSES[_row, 1 : 1 + len(_field.names)] = [name not in _ABOUT_OTHERS for name in _field.names]
+
+
+@loop
+def accuses(reasons: int) -> bool:
+    """Whether any of these reasons speaks against the caller."""
+    for field in range(_PLACES.shape[0]):
+        value = (reasons >> _PLACES[field, 0]) & _PLACES[field, 1]
+        if _ACCUSES[field, value]:
+            return True
+    return False
 
 
 @loop
 def tally(
     state: State, world: World, batch: Columns, row: int, clock: int, x: Any, own_line: bool, by_owner: bool,
-    first_of_pair: bool, calls_anew: bool, action: int,
+    first_of_pair: bool, calls_anew: bool, action: int, reasons: int,
 ) -> None:  # fmt: skip
     """Leave what a set-up that counts, with features `x`, adds to partial sums at the log's time `clock`; `by_owner`: the number's own
-    operator reports it; `calls_anew`: it is the first of its pair in a minute. Bursts are of callers who were not counted for some minutes, so that whoever is none leaves a row apart.
+    operator reports it; `calls_anew`: it is the first of its pair in a minute. Bursts are of callers who were not counted for some minutes,
+    so that whoever is none leaves a row apart.
     """
     record, callee = batch.records[row], batch.callee[row]
     partition = record[columns.PARTITION]
     is_caller = calls_anew if own_line else first_of_pair
-    bits = tallies.bits_of(x, world.rules.counting, is_caller, action != ALLOW, action == BLOCK)
+    suspect = action != ALLOW and accuses(reasons)
+    bits = tallies.bits_of(x, world.rules.counting, is_caller, suspect, action == BLOCK)
     block = tallies.from_block(batch.key[row], by_owner)
     tallies.note(state.tallies, partition, clock, callee, block, record[columns.REGISTERED], bits)
     if calls_anew and not is_caller:

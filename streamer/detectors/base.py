@@ -41,11 +41,15 @@ def unseen(x: Any, most: float) -> bool:
 
 
 class Cause(NamedTuple):
-    """One thing that a detector can find: its name in reasons, what it leads to by default, and in words."""
+    """One thing that a detector can find: its name in reasons, what it leads to by default, and in words.
+
+    `accuses`: it speaks against the caller; a call of which nothing else was found is not counted as suspect in signals and cases.
+    """
 
     name: str
     action: Action
     meaning: str
+    accuses: bool = True
 
 
 class Detector(NamedTuple):

@@ -71,11 +71,15 @@ DETECTOR = Detector(
             "domestic_from_abroad_unverified",
             "label",
             "a home number from abroad, or from another operator's enterprise trunk, whose owner's place is not known",
+            accuses=False,
         ),
         Cause(
-            "diversion_unverified_abroad", "withhold_cli", "a diverted call from abroad whose first leg was not seen"
+            "diversion_unverified_abroad",
+            "withhold_cli",
+            "a diverted call from abroad whose first leg was not seen",
+            accuses=False,
         ),
-        Cause("diversion_unverified", "label", "a diverted call whose first leg was not seen"),
+        Cause("diversion_unverified", "label", "a diverted call whose first leg was not seen", accuses=False),
         Cause("ambiguous", "label", "a bare number from abroad, a home one or a foreign one without its plus"),
     ),
     thresholds={},

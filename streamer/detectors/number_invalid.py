@@ -79,7 +79,9 @@ DETECTOR = Detector(
         Cause("malformed", "block", "the number is neither E.164 nor a short number"),
         Cause("not_in_plan", "block", "the number is not valid in the home country's plan"),
         Cause("caller_is_callee", "block", "calling and called number are the same, and it is no roamer's voicemail"),
-        Cause("not_in_foreign_plan", "label", "the number is not valid in its country's plan as we know it"),
+        Cause(
+            "not_in_foreign_plan", "label", "the number is not valid in its country's plan as we know it", accuses=False
+        ),
         Cause(
             "short_from_abroad", "label", "a short number from abroad, where such numbers mean nothing or another line"
         ),

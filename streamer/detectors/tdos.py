@@ -112,6 +112,7 @@ DETECTOR = Detector(
             "flood_known_caller",
             "label",
             "the same, from an own line or a caller that was seen before, or where many callers are own lines",
+            accuses=False,
         ),
         Cause(
             "one_line", "block", "calls of a line in a minute, all to one number; hardly any of its calls was answered"
@@ -120,6 +121,7 @@ DETECTOR = Detector(
             "withheld_callers",
             "label",
             "calls of withheld callers to the called number in a minute; hardly any was answered",
+            accuses=False,
         ),
         Cause(
             "few_lines",

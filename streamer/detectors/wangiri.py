@@ -48,7 +48,10 @@ DETECTOR = Detector(
             "one_ring_at_home", "label", "the same with a number of the home country, where calling back costs little"
         ),
         Cause(
-            "called_back", "label", "one-ring calls in ten minutes that the called number made, abroad, in the last day"
+            "called_back",
+            "label",
+            "one-ring calls in ten minutes that the called number made, abroad, in the last day",
+            accuses=False,
         ),
     ),
     thresholds={"distinct": 15, "answered_share": 0.05, "short_ring_share": 0.7, "short_rings": 8, "in_progress": 3},

@@ -78,6 +78,29 @@ def test_an_own_line_that_is_told_of_late_again_and_again_is_one_caller():
     assert held.merger.total("callee", HOTLINE, "own") <= 2
 
 
+def test_a_quiz_that_is_called_from_own_lines_is_no_case_of_swindlers():
+    told = ordinary()
+    for n in range(300):
+        at, own = THEN + 250 * n, n % 5 != 0
+        number = f"+7702{3_000_000 + n:07d}" if own else f"+77182{200_000 + 2_003 * n:06d}"
+        call = setup(f"q{n}", at, number, HOTLINE, "op-b", "subscriber" if own else "national")
+        told += [call, after(call, "answer", at + 100, ring_ms=100)] if n % 20 == 0 else [call]
+    held = Played(OPERATORS).play(told)
+    assert held.of(callee=HOTLINE).count("label") > 200
+    assert held.opened() == set()
+
+
+def test_card_holders_abroad_who_call_their_bank_make_no_case_of_it():
+    told = ordinary()
+    for n in range(30):
+        at = THEN + 5_000 * n
+        call = setup(f"r{n}", at, f"+7701{2_000_000 + n:07d}", HOTLINE, "op-b", "international")
+        told += [call, after(call, "answer", at + 2_000, ring_ms=2_000)]
+    held = Played(OPERATORS).play(told)
+    assert held.of(callee=HOTLINE).count("label") == 30
+    assert held.opened() == set()
+
+
 CITY = {"op-b": ["+7702"], "op-c": ["+77272"]}
 CLINIC = "+77025550001"
 DIRECT = (("op-b", "dc", "op-c"),)
