@@ -27,9 +27,9 @@ from streamer.features import INDEX
 from streamer.models.scorer import score_row
 from streamer.policy import ALLOW, BLOCK, LABEL, OFF, decide, governed
 from streamer.reach import reach
-from streamer.reasons import THROTTLED
 from streamer.registers import facts as line_facts
 from streamer.registers import lists as number_lists
+from streamer.repeats import repeat
 from streamer.settling import UNVERIFIED, settle
 from streamer.throttling import is_throttled, throttle
 from streamer.vector import fill_call, fill_signals, fill_windows
@@ -57,23 +57,6 @@ def _clock(state: State, world: World, record: Any, at: int) -> int:
 
 
 @loop
-def _repeat(calls: Any, cell: int, row: int, out: Verdicts) -> None:
-    """Say again what was said of a call."""
-    entry = calls.rows[cell]
-    verdict = out.columns[row]
-    verdict[columns.ACTION] = entry[recent.SAID] & 0xFF
-    verdict[columns.SHADOW] = (entry[recent.SAID] >> 8) & 0xFF
-    verdict[columns.CACHE_S] = entry[recent.SAID] >> 16
-    verdict[columns.VERSIONS] = entry[recent.VERSIONS]
-    verdict[columns.FLAGS] |= columns.REPEATED
-    verdict[columns.SAID_AT] = entry[recent.SETUP_MS]
-    out.reasons[row] = entry[recent.REASONS]
-    out.millionths[row] = entry[recent.SCORE]
-    if entry[recent.REASONS] & THROTTLED:
-        verdict[columns.FLAGS] |= columns.THROTTLED
-
-
-@loop
 def _setup(
     state: State, world: World, batch: Columns, row: int, said: Any, out: Verdicts, at: int, filled: Any, hashes: Any
 ) -> None:
@@ -93,7 +76,7 @@ def _setup(
     if cell >= 0 and table.flags_at(calls, cell) & recent.SETUP:
         first_ms = calls.rows[cell, recent.SETUP_MS]
         if now - first_ms <= recent.KEEP_MS and abs(at - first_ms) <= SAME_CALL_MS:
-            _repeat(calls, cell, row, out)
+            repeat(calls, cell, row, out)
             return
     if is_throttled(state, world, batch, row, said):
         throttle(state, world, batch, row, said, out, at, cell, hashes)

@@ -223,9 +223,7 @@ class Scoring:
             self.metrics.control.inc(applied)
         for change, error in refused:
             told = str(error)[:LONGEST_MESSAGE]  # it may have the whole of a key in it
-            if error.reason != "misplaced" or self._misplaced.due(
-                change.topic
-            ):  # of a whole base that was loaded so, one
+            if error.reason != "misplaced" or self._misplaced.due(change.topic):  # of a base that was loaded so, one
                 log.warning("%s[%d]@%d refused: %s", change.topic, change.partition, change.offset, told)
             self.metrics.dead.labels(change.topic, error.reason).inc()
             place = change.topic, change.partition, change.offset

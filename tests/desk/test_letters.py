@@ -152,6 +152,8 @@ def test_what_was_removed_is_not_put_back_once_its_tombstone_is_gone():
     assert planned(lie(TOPICS.lists, b"k", None), lasting={TOPICS.lists}).verdict == "ready", "no tombstone lasts"
     fact = {"number": "87011234567", "at": 1_000, "fact": "sim", "value": "changed", "operator": "op-a"}
     assert planned(lie(TOPICS.sim, b"87011234567", fact), lasting={TOPICS.sim}).verdict == "ready", "under another key"
+
+
 def test_a_misplaced_fact_never_takes_the_place_of_one_where_it_belongs():
     """It is buried whenever its partition is read anew: by then what is there may be newer, and was appended before."""
     fact = {"number": "+77011234567", "at": 1, "fact": "line", "value": "active", "operator": "op-a"}
