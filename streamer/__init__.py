@@ -18,6 +18,7 @@ COMPILED = (
     "features.py",
     "policy.py",
     "reasons.py",
+    "repeats.py",
     "columns.py",
     "compiled.py",
     "vector.py",

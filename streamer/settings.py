@@ -271,7 +271,7 @@ def _of_a_service(name: str) -> bool:
 
 def _content(file: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(file).read_bytes().decode("utf-8"))
     except OSError as error:
         raise SettingsError(f"STREAMER_CONFIG names {file}, which cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

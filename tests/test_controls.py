@@ -132,9 +132,9 @@ def test_what_would_have_been_let_through_was_not_where_the_switch_refused_it(ag
 def test_a_call_refused_from_the_cache_counts_as_any_other():
     plain, cached = under(), under()
     for made, more in ((plain, {}), (cached, {"cached": True})):
-        made.process(batch(probing(ids("a", 30), **more)), NOW)
+        made.process(batch(probing(ids("a", 60), **more)), NOW)
     assert [plain.export(partition) for partition in range(PARTITIONS)] != [b""] * PARTITIONS
-    log = batch(probing(ids("b", 1), 30))
+    log = batch(probing(ids("b", 1), 60))
     (one,), (other,) = (made.process(log, NOW).evidence for made in (plain, cached))
     names = "attempts_1h", "distinct_1h", "run_length"
     ours, theirs = (codec.decode_evidence(value).features for _, _, value in (one, other))

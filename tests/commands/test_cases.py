@@ -53,7 +53,7 @@ class Signals:
 def test_cases_are_listed_shown_closed_and_reopened_and_a_book_that_begins_anew_doubles_nothing(kafka_settings, desk):
     signals = Signals(kafka_settings)
     (box,) = signals.heed("imei", "35")
-    signals.heed("block", "+770112345", AT + DAY_MS, {"calls": 200, "burst": 150}, ["c7"], ["op-b"])
+    signals.heed("block", "+770112345", AT + DAY_MS, {"calls": 200, "burst": 150, "bursts": 2}, ["c7"], ["op-b"])
     send(kafka_settings, [Outgoing(signals.topic, b"x", b"{broken")])
 
     def listed(*asked):

@@ -122,7 +122,7 @@ MAPPING = (
 
 def test_the_report_on_records_says_what_it_rests_on(tmp_path, capsys):
     times = ["08:00:00", "08:00:10", "07:59:00", "08:00:20", "soon", "08:00:30", "08:00:40"]
-    talks = ["30", "0", "15", "0", "10", "", "none"]
+    talks = ["30", "0", "15", "0", "10", "-", "none"]
     rows = [
         f"2026-03-02T{at},+77010000001,+7727234567{n},{talk}\n"
         for n, (at, talk) in enumerate(zip(times, talks, strict=True))

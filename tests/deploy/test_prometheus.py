@@ -155,8 +155,11 @@ def provoke(settings, prometheus):
                 for number in range(1 if operator == "op-c" and line != lines[0] else 8):
                     name = f"{line}-{times}-{number}"
                     callee = f"+7727{2_000_000 + 8 * times + number}"
+                    call = setup(name, line, callee=callee, ingress="subscriber", trunk="t-1", operator=operator)
+                    calls.publish(call)
+                    dead = {"type": "end", "ring_ms": 0, "talk_ms": 0, "cause": 1}
                     calls.publish(
-                        setup(name, line, callee=callee, ingress="subscriber", trunk="t-1", operator=operator)
+                        {**{key: call[key] for key in ("call_id", "at", "operator", "caller", "callee")}, **dead}
                     )
                     asked.append(name)
         wrong = setup(f"wrong-{times}", "+77015550000", at=now - 30 * 60_000)

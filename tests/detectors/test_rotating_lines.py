@@ -34,7 +34,8 @@ def tell(held, kind, subject, values, at=NOW):
 
 
 def new(held, hours=100, fact="line", value="active"):
-    told = {"number": SIM, "at": NOW - hours * 3_600_000, "fact": fact, "value": value, "operator": "op-a"}
+    at = NOW - hours * 3_600_000
+    told = {"number": SIM, "at": at, "fact": fact, "value": value, "since": at, "operator": "op-a"}
     held.apply(f"subscribers.{fact}", SIM, orjson.dumps(told))
 
 

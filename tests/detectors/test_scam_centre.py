@@ -12,7 +12,8 @@ MORNING = MONDAY + 9 * HOUR
 
 
 def fact(held, name, days, value):
-    said = {"number": LINE, "at": MORNING - int(days * DAY), "fact": name, "value": value, "operator": "op-a"}
+    at = MORNING - int(days * DAY)
+    said = {"number": LINE, "at": at, "fact": name, "value": value, "since": at, "operator": "op-a"}
     held.apply(f"subscribers.{name}", LINE, orjson.dumps(said))
 
 

@@ -611,13 +611,13 @@ def test_no_batch_is_too_small():
 def test_what_a_spoofer_did_is_not_answered_from_a_cache_to_the_line_itself(held):
     """Spoofed calls to numbers in a row are blocked as what they do asks for, but no switch may repeat that to the owner."""
     said = []
-    for n in range(8):
-        told = come_in(f"s{n}", callee=f"+7705200000{n}", at=NOW + 3_000 * n)
+    for n in range(40):
+        told = come_in(f"s{n}", callee=f"+770520000{n:02}", at=NOW + 3_000 * n)
         said += [orjson.loads(value) for _, _, value in held.process(batch([told]), NOW + 3_000 * n).decisions]
     blocked = [one for one in said if one["action"] == "block"]
     assert blocked
     assert {one["cache_until"] for one in blocked} == {None}
-    calling = [own(f"o{n}", FIXED, f"+7705300000{n}", NOW + 3_000 * n) for n in range(8)]
+    calling = [own(f"o{n}", FIXED, f"+770530000{n:02}", NOW + 3_000 * n) for n in range(40)]
     shown = [orjson.loads(held.process(batch([one]), one["at"]).decisions[0][2]) for one in calling]
     assert any(one["action"] == "block" and one["cache_until"] for one in shown), "a line's own deeds may be"
 

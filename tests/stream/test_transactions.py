@@ -1,8 +1,11 @@
 """A publisher that uses transactions: what they leave at the end of a partition is no record that is waited for."""
 
+import itertools
+
 import orjson
 import pytest
 
+from streamer.calls.partitioner import partition_of
 from streamer.kafka.broker import free_port
 from streamer.kafka.clients import producer
 from streamer.kafka.topics import Topics
@@ -24,6 +27,9 @@ def test_the_clock_of_a_partition_goes_on_behind_the_marker_of_a_transaction(kaf
     client = producer(kafka_settings, **{"transactional.id": kafka_settings.prefix, "delivery.timeout.ms": 30_000})
     client.init_transactions(30)
 
+    def partition(line):
+        return partition_of(line.encode(), kafka_settings.partitions)
+
     def revised():
         calls.rest()
         return any(decision["revises"] for decision, _ in calls.decided["a"])
@@ -33,11 +39,13 @@ def test_the_clock_of_a_partition_goes_on_behind_the_marker_of_a_transaction(kaf
         client.begin_transaction()
         call = setup("a", "+77011234567", callee="+77051234567", operator="op-b", trunk="transit")
         client.produce(of.calls, orjson.dumps(call), call["caller"])
+        lines = (f"+7701{number:07d}" for number in itertools.count())
+        beside = next(line for line in lines if partition(line) == partition(call["caller"]))
+        client.produce(of.calls, orjson.dumps(setup("own", beside, ingress="subscriber")), beside)
         client.commit_transaction(30)
         assert not calls.until({"a"}), worker.log
         wait_until(revised, 15, tell=lambda: worker.log)
-        partition = calls.decided["a"][0][1].partition()
-        line = f'streamer_lag_records{{partition="{partition}"}} 0.0'.encode()
+        line = f'streamer_lag_records{{partition="{partition(call["caller"])}"}} 0.0'.encode()
         wait_until(lambda: line in get(page, "/metrics")[1], 10, tell=lambda: get(page, "/metrics"))
         client.begin_transaction()
         client.produce(of.calls, orjson.dumps(setup("b", "+77011234567")), call["caller"])

@@ -24,12 +24,20 @@ def burst(victim, at, calls=12):
 @pytest.mark.parametrize("batch_records", [1, 500])
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize(("after_ms", "heard"), [(1_300, False), (4_000, True)])
-def test_a_burst_on_a_second_number_is_blocked_once_the_first_one_was_heard_of(live, after_ms, heard, batch_records):
+def test_a_burst_on_a_third_number_is_blocked_once_those_before_were_heard_of(live, after_ms, heard, batch_records):
     settings = load(partitions=2, max_callers=50_000, max_calls=100_000)
-    judge = Judge(settings, "KZ", live=live, controls=[("trunks", "op-a/igw-1", orjson.dumps(TRUNK))])
-    second = BEGIN + after_ms
-    messages = [*burst("+77272345678", BEGIN), *burst("+77272345999", second, calls=3)]
+    policy = {"version": "t", "counting": {"burst_watched_h": 0}}
+    controls = [
+        ("policy", "policy@t", policy),
+        ("policy", "current", {"version": "t"}),
+        ("trunks", "op-a/igw-1", TRUNK),
+    ]
+    judge = Judge(
+        settings, "KZ", live=live, controls=[(kind, key, orjson.dumps(value)) for kind, key, value in controls]
+    )
+    second, third = BEGIN + 1_300, BEGIN + 1_300 + after_ms
+    messages = [*burst("+77272345678", BEGIN), *burst("+77272345777", second), *burst("+77272345999", third, calls=3)]
     found = [verdict for (verdict,) in recorded(messages, Side([judge], 2, batch_records))]
-    assert {verdict.action for verdict in found[:12]} == {"allow"}
-    reasons = [verdict.asking() for verdict in found[12:]]
+    assert "block" not in {verdict.action for verdict in found[:24]}
+    reasons = [verdict.asking() for verdict in found[24:]]
     assert reasons == ([["number_rotation.block_in_bursts"]] * 3 if heard else [[]] * 3)
