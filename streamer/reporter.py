@@ -23,7 +23,7 @@ from streamer.calls.compiled_decisions import (
     repeated,
 )
 from streamer.calls.decisions import ACTIONS
-from streamer.calls.events import REPEATED
+from streamer.calls.events import LONGEST_REPEATED
 from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR
 from streamer.columns import Verdicts
 from streamer.compiled import Straight, loop
@@ -156,7 +156,7 @@ def _count_ways(given: Read, lines: Any, by_operator: Any, counted: list[int], o
 def _tell(given: Read, out: Verdicts, known: InForce, told: list[tuple[Any, int, bytes]], outcomes: Outcomes) -> None:
     """The evidence that goes out now, and that of calls that wait, which may; `told`: their lines, rows and decisions."""
     batch = given.batch
-    keys = [given.numbers.key_of(at)[:REPEATED] for _, at, _ in told]
+    keys = [given.numbers.key_of(at)[:LONGEST_REPEATED] for _, at, _ in told]
     records = evidence_of([at for _, at, _ in told], [value for _, _, value in told], keys, given, out, known)
     for (line, at, value), key, record in zip(told, keys, records, strict=True):
         row = given.rows[at]

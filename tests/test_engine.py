@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamer.calls.codec import decode_decision, decode_evidence, encode
 from streamer.calls.decisions import ModelSnapshot
-from streamer.calls.events import LATEST_MS, REPEATED
+from streamer.calls.events import LATEST_MS, LONGEST_REPEATED
 from streamer.calls.numbers import caller_key, home_plan, normalise
 from streamer.calls.partitioner import partition_of
 from streamer.engine import Engine
@@ -571,9 +571,9 @@ def test_a_caller_of_any_length_is_judged_by_his_number(caller, action):
     ((_, _, value),) = outcomes.decisions
     said = decode_decision(value)
     assert (said.action, outcomes.rejected) == (action, [])
-    assert said.caller == (caller if len(caller) <= REPEATED else normalise(caller, PLAN)[:REPEATED])
+    assert said.caller == (caller if len(caller) <= LONGEST_REPEATED else normalise(caller, PLAN)[:LONGEST_REPEATED])
     ((_, key, record),) = outcomes.evidence
-    assert decode_evidence(record).caller_key == key == normalise(caller, PLAN)[:REPEATED]
+    assert decode_evidence(record).caller_key == key == normalise(caller, PLAN)[:LONGEST_REPEATED]
 
 
 def test_a_withheld_callers_key_is_cut_off_in_evidence_too():
@@ -581,7 +581,7 @@ def test_a_withheld_callers_key_is_cut_off_in_evidence_too():
     in_force(held, "all-evidence")
     outcomes = held.process(batch([setup("1", "anonymous", "x" * 60_000)]), NOW)
     ((_, key, record),) = outcomes.evidence
-    assert decode_evidence(record).caller_key == key == ("withheld:" + "x" * 60_000)[:REPEATED]
+    assert decode_evidence(record).caller_key == key == ("withheld:" + "x" * 60_000)[:LONGEST_REPEATED]
 
 
 @pytest.mark.parametrize("padding", ["", "a" * 300, "a" * 60_000])
@@ -589,7 +589,7 @@ def test_a_called_number_of_any_length_is_judged(padding):
     held, callee = engine(), f"sip:+77272345678;npdi;rn=+77010000000;x={padding}{IMS}"
     said, other = judge(held, [setup("1", "+77030000001", callee), setup("2", A, callee)])
     assert (said["action"], other["action"]) == ("block", "allow")
-    assert said["callee"] == ("+77272345678" if len(callee) > REPEATED else callee)
+    assert said["callee"] == ("+77272345678" if len(callee) > LONGEST_REPEATED else callee)
 
 
 def test_answers_and_ends_of_long_callers_are_their_calls():

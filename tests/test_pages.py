@@ -8,12 +8,15 @@ from pathlib import Path
 
 import orjson
 import pytest
+import typer
 
 from streamer import commands
 from streamer.kafka import topics
 from streamer.kafka.clients import producer
 from streamer.kafka.logs import read
 
+USAGE = typer.BadParameter.__base__
+"""What typer raises for options that there are not, for too many arguments and the like."""
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -44,9 +47,11 @@ def refused(line):
     until = next((at for at, word in enumerate(rest) if word in {">", "<", "&", "&&", "||", "2>"}), len(rest))
     try:
         command.make_context(command.name, list(rest[:until]))
-    except Exception as reason:  # typer has a click of its own, in a private module
-        if type(reason).__name__ in {"MissingParameter", "NoSuchOption"}:
+    except typer.BadParameter as reason:
+        if type(reason) is not typer.BadParameter:  # one that is missing; a placeholder has not the form of a value
             return reason.format_message()
+    except USAGE as reason:
+        return reason.format_message()
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from streamer.calls.events import REPEATED
+from streamer.calls.events import LONGEST_REPEATED
 from streamer.calls.numbers import HomePlan, normalise
 from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR, PADDING, Texts, specials
 from streamer.compiled import Straight, loop, lowest_bit, put_word, word_at
@@ -48,16 +48,16 @@ def score_of(millionths: int) -> float | None:
 
 
 def repeated(number: str, plan: HomePlan) -> str:
-    """A calling or called number as a decision repeats it: as it came; one of more than `REPEATED` characters in its one spelling, cut off
+    """A calling or called number as a decision repeats it: as it came; one of more than `LONGEST_REPEATED` characters in its one spelling, cut off
     after so many.
 
     >>> from streamer.calls.numbers import home_plan
     >>> repeated(f"sip:+77011234567;x={'a' * 300}@evil", home_plan("KZ"))
     '+77011234567'
     """
-    if len(number) <= REPEATED:
+    if len(number) <= LONGEST_REPEATED:
         return number
-    return normalise(number, plan)[:REPEATED] or number[:REPEATED]
+    return normalise(number, plan)[:LONGEST_REPEATED] or number[:LONGEST_REPEATED]
 
 
 def plain(
@@ -126,7 +126,7 @@ def _put(out: Any, at: int, text: Any) -> int:
 def _copy(out: Any, at: int, data: Any, spans: Any, which: int, row: int) -> int:
     """Where the copy of a text ends; `_UNKNOWN` for one that JSON would not take as it is, or that is too long to be repeated."""
     begin, end = spans[which, row, 0], spans[which, row, 1]
-    if end - begin > REPEATED:
+    if end - begin > LONGEST_REPEATED:
         return _UNKNOWN
     for place in range(begin, end, 8):
         word = word_at(data, place)

@@ -28,18 +28,18 @@ Duration = Annotated[int, Meta(ge=0, le=2_678_400_000, description="milliseconds
 Caller = Annotated[str, Meta(description="calling number as it came from the signalling, of any length; may be empty")]
 """Of any length, since whoever calls can write of it what he likes, and a call that is refused is not judged."""
 Callee = Annotated[str, Meta(min_length=1, description="called number as it came from the signalling, of any length")]
-REPEATED: Final = 255
+LONGEST_REPEATED: Final = 255
 """Characters at most of a calling and a called number, and of a caller key, where something is said of a call: that has its bounds."""
 RepeatedCaller = Annotated[
     str,
     Meta(
-        max_length=REPEATED,
+        max_length=LONGEST_REPEATED,
         description="calling number as it came; one of more than 255 characters in its one spelling, "
         "cut off after so many; may be empty",
     ),
 ]
 RepeatedCallee = Annotated[
-    str, Meta(min_length=1, max_length=REPEATED, description="called number, likewise; never empty")
+    str, Meta(min_length=1, max_length=LONGEST_REPEATED, description="called number, likewise; never empty")
 ]
 Operator = Annotated[str, Meta(min_length=1, max_length=64, description="who reports")]
 Opaque = str

@@ -133,10 +133,11 @@ def _flaws(file: Path, sample: Sample) -> Iterator[Placed]:
 
 def _live(operator: str, settings: Settings, seconds: float, wait: float) -> list[Finding]:
     from streamer.calls.numbers import home_plan
-    from streamer.doctor.calls_log import CallsLog
     from streamer.doctor.live import Watch
+    from streamer.doctor.topic_log import TopicLog
+    from streamer.kafka.topics import Topics
 
-    with CallsLog(settings, wait) as log:
+    with TopicLog(settings, Topics(settings).calls, wait) as log:
         watch = Watch(operator, home_plan(settings.home), log.partitions)
         for record in log.coming(seconds):
             watch.take(record)

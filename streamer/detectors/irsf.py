@@ -13,7 +13,7 @@ Exempt: one call after another to one range, however long or often redialled (tr
 calls spread over many ranges (traders, travel agencies); countries that the caller knows, unless the talk is too much for a few
 lines; callers on the list `allow`; withheld callers that nothing is known of.
 Cannot be told from an attack: where an operator publishes answers and no ends, one call after another. Each is then taken to go on for ten
-minutes, so that a person's seven calls within them to a line that one votes by are as good as seven at once: `streamer doctor --live`
+minutes, so that a person's seven calls within them to a line that one votes by are as good as seven at once: `streamer doctor --live OPERATOR`
 fails such an operator, whose mode for this detector is best `shadow` until ends come.
 Fails on a thief who uses one line and makes one call at a time; on a range that is not listed, called in office hours in no
 order (labelled); where an operator publishes neither answers nor ends in time; on a caller who spreads over ranges so that none

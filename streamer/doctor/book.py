@@ -39,8 +39,9 @@ class Book:
         The home country, since numbers are compared as lines.
     """
 
-    def __init__(self, plan: HomePlan) -> None:
+    def __init__(self, plan: HomePlan, most: int = MOST) -> None:
         self._plan = plan
+        self._most = most
         self.since_ms: int | None = None
         """A call that began before it may lack its set-up: watching began only then. None: every set-up should be there."""
         self._calls: dict[tuple[str, str, str, str], _Call] = {}
@@ -65,7 +66,7 @@ class Book:
         place = (event.operator, event.call_id)
         if isinstance(event, Setup):
             return self._take_setup(place, event)
-        numbers = self._numbers(event)
+        numbers = numbers_of(event, self._plan)
         call = self._calls.get((*place, *numbers))
         if call is None and place in self._last:
             call = self._calls[self._last[place]]
@@ -80,7 +81,7 @@ class Book:
         return flaws + _of_durations(call, event)
 
     def _take_setup(self, place: tuple[str, str], event: Setup) -> list[Flaw]:
-        key, callee = self._numbers(event)
+        key, callee = numbers_of(event, self._plan)
         before = self._calls.get((*place, key, callee))
         if before is not None and abs(event.at - before.at) <= SAME_CALL_MS:
             self.repeats += 1
@@ -120,7 +121,7 @@ class Book:
         self._calls.pop(place, None)
         self._calls[place] = call
         self._last[place[:2]] = place
-        if len(self._calls) > MOST:
+        if len(self._calls) > self._most:
             self._forgot = True
             oldest = next(iter(self._calls))
             del self._calls[oldest]
@@ -131,7 +132,7 @@ class Book:
         kind = str(event.__struct_config__.tag)
         if self._forgot:
             return []
-        if len(self._orphans) < MOST:
+        if len(self._orphans) < self._most:
             self._orphans[place] = (kind, event.at)
         if self.since_ms is not None and _began_ms(event) <= self.since_ms:
             return []
@@ -164,9 +165,6 @@ class Book:
             text = f"the {kind} of {_shown(event)} has another called number than the set-up"
             return [Flaw("callee", "other_callee", text, "repeat the set-up's, not where the call went", grave=False)]
         return []
-
-    def _numbers(self, event: CallEvent) -> tuple[str, str]:
-        return numbers_of(event, self._plan)
 
 
 def numbers_of(event: CallEvent, plan: HomePlan) -> tuple[str, str]:

@@ -12,11 +12,11 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from streamer.calls.codec import decode_call
 from streamer.calls.numbers import home_plan
 from streamer.doctor import installation, registers
-from streamer.doctor.calls_log import CallsLog
 from streamer.doctor.clocks import Clocks, own_clock
 from streamer.doctor.facts import Told
 from streamer.doctor.findings import Finding
 from streamer.doctor.placement import Placement
+from streamer.doctor.topic_log import TopicLog
 from streamer.errors import MessageError, StreamerError
 from streamer.kafka import clients, topic_changes
 from streamer.kafka.tables import TableReader
@@ -95,7 +95,7 @@ def _topics(settings: Settings, client: Any, wait_s: float) -> list[Finding]:
 
 def _calls(settings: Settings, wait_s: float, listen_s: float, operators: set[str]) -> list[Finding]:
     """Keys, partitions and clocks by a sample of the latest records; `operators` takes in who publishes."""
-    with CallsLog(settings, wait_s) as log:
+    with TopicLog(settings, Topics(settings).calls, wait_s) as log:
         placement, clocks = Placement(home_plan(settings.home), log.partitions), Clocks()
         newest = None
         for record in log.latest(_SAMPLE):
@@ -122,15 +122,13 @@ def _calls(settings: Settings, wait_s: float, listen_s: float, operators: set[st
 
 def _facts(settings: Settings, wait_s: float) -> list[Finding]:
     """Whether facts lie where their numbers' calls do, say what is understood, and of lines since when, by a sample of the latest."""
-    told, topics, lines = Told(home_plan(settings.home)), Topics(settings), list[bytes | None]()
-    for topic in topics.facts:
-        with CallsLog(settings, wait_s, topic) as log:
+    told = Told(home_plan(settings.home))
+    for topic in Topics(settings).facts:
+        with TopicLog(settings, topic, wait_s) as log:
             for record in log.latest(_SAMPLE):
                 place = f"{topic} partition {record.partition} offset {record.offset}"
                 told.take(record.key, record.value, record.partition, log.partitions, place)
-                if topic == topics.line:
-                    lines.append(record.value)
-    return [told.finding(), *registers.of_lines(lines)]
+    return told.findings()
 
 
 def _control(settings: Settings, wait_s: float, operators: set[str]) -> list[Finding]:
@@ -181,7 +179,7 @@ def _group_finding(settings: Settings, client: Any, wait_s: float) -> Finding:
         for place in member.assignment.topic_partitions
         if place.topic == calls
     )
-    with CallsLog(settings, wait_s) as log:
+    with TopicLog(settings, calls, wait_s) as log:
         bounds = log.bounds()
     asking = Consumer(clients.consumer_config(settings, settings.group, log_level=2))
     try:

@@ -29,6 +29,8 @@ class Told:
         self._facts = 0
         self._wrong: Counter[str] = Counter()
         self._first: dict[str, str] = {}
+        self._active: Counter[str] = Counter()
+        self._ageless: Counter[str] = Counter()
 
     def take(self, key: bytes | None, value: bytes | None, partition: int, partitions: int, place: str) -> None:
         """Count one record of a fact topic; `place` names it in words."""
@@ -43,13 +45,19 @@ class Told:
             self._note(_WHERE, place)
         elif fact is not None and fact.value not in FACT_VALUES.get(fact.fact, (fact.value,)):
             self._note(_WORD, place)
+        elif fact is not None and (fact.fact, fact.value) == ("line", "active"):
+            self._active[fact.operator] += 1
+            self._ageless[fact.operator] += fact.since is None
 
     def _note(self, what: str, place: str) -> None:
         self._wrong[what] += 1
         self._first.setdefault(what, place)
 
-    def finding(self) -> Finding:
-        """How they stand; what is worst is named."""
+    def findings(self) -> list[Finding]:
+        """How they stand; what is worst is named. And where active lines lack their `since`, that."""
+        return [self._finding(), *self._of_age()]
+
+    def _finding(self) -> Finding:
         for what, mend in _MENDS.items():
             if self._wrong[what]:
                 text = f"{share(self._wrong[what], self._facts)} facts {what}, first {self._first[what]}"
@@ -57,3 +65,20 @@ class Told:
         if not self._facts:
             return Finding("facts", "skipped", "no operator says anything of its lines")
         return Finding("facts", "ok", f"{self._facts:,} facts lie where their numbers' calls do")
+
+    def _of_age(self) -> list[Finding]:
+        told = ", ".join(
+            f"{operator} {share(count, self._active[operator])}"
+            for operator, count in self._ageless.most_common(5)
+            if count
+        )
+        if not told:
+            return []
+        return [
+            Finding(
+                "facts",
+                "warning",
+                f"active lines without `since`: {told}: none is known to be new, and none is in good standing before its fact is 30 days old",
+                "publish `line` facts with `since`, when the line became active: of `at` nobody takes it",
+            )
+        ]

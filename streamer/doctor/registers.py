@@ -18,7 +18,7 @@ from streamer.calls.ranges import ranges_of
 from streamer.desk.edits import unknown_members
 from streamer.desk.entries import ONE_SIDE
 from streamer.desk.rules import CURRENT, VERSIONED
-from streamer.doctor.findings import Finding, share
+from streamer.doctor.findings import Finding
 from streamer.errors import MessageError
 from streamer.in_force import InForce
 from streamer.models import snapshot
@@ -180,33 +180,6 @@ def _operators(held: dict[tuple[str, str], bytes], publishing: Iterable[str]) ->
             "warning",
             f"publish calls and are not registered: {', '.join(strangers[:5])}",
             "publish each on operators.v1, with its ranges; until then the defaults of an operator hold",
-        )
-    ]
-
-
-def of_lines(facts: Iterable[bytes | None]) -> list[Finding]:
-    """A finding on `line` facts that do not say since when a line is active, if there are some; what cannot be read is left out."""
-    active: Counter[str] = Counter()
-    ageless: Counter[str] = Counter()
-    for value in facts:
-        try:
-            fact = codec.decode_fact(value)
-        except MessageError:
-            continue
-        if fact.value == "active":
-            active[fact.operator] += 1
-            ageless[fact.operator] += fact.since is None
-    told = ", ".join(
-        f"{operator} {share(count, active[operator])}" for operator, count in ageless.most_common(5) if count
-    )
-    if not told:
-        return []
-    return [
-        Finding(
-            "facts",
-            "warning",
-            f"active lines without `since`: {told}: none is known to be new, and none is in good standing before its fact is 30 days old",
-            "publish `line` facts with `since`, when the line became active: of `at` nobody takes it",
         )
     ]
 

@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 from streamer.calls import numbers
 from streamer.calls.decisions import Evidence
-from streamer.calls.events import LATEST_MS, REPEATED, Feedback
+from streamer.calls.events import LATEST_MS, LONGEST_REPEATED, Feedback
 
 Origin = Literal["own_line", "interconnect"]
 
@@ -64,7 +64,7 @@ def claim(feedback: Feedback, plan: numbers.HomePlan) -> Claim | Refusal:
     elif withheld and (feedback.callee is None or not feedback.callee):
         return Refusal("no_call_named")
     else:
-        caller = numbers.caller_key(feedback.caller, None, feedback.callee or "", plan)[:REPEATED]
+        caller = numbers.caller_key(feedback.caller, None, feedback.callee or "", plan)[:LONGEST_REPEATED]
     if feedback.call_id is not None:
         from_ms, to_ms = feedback.from_ or 0, LATEST_MS if feedback.to is None else feedback.to
     else:

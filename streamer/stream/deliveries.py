@@ -17,7 +17,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from functools import partial
 from typing import Any, Final
 
@@ -76,20 +76,20 @@ class Parcel:
         newest: dict[Place, int],
         done: Callable[[], None],
         fail: Callable[[BaseException], None],
-        places: Collection[Place] = (),
+        places: Set[Place] = frozenset(),
     ) -> None:
         self._waiting = runs
         self._newest = newest
         self._done = done
         self._fail = fail
-        self.places = places
+        self.places: Set[Place] = places
         """Where it goes, until it is delivered or given up."""
         self.arrived: set[Place] = set()
         """Where some of it was delivered."""
 
     def give_up(self) -> None:
         """The rest of it is not sent: nobody waits for it any more."""
-        self.places = ()
+        self.places = frozenset()
 
     def delivered(self, messages: int, error: Any, last: Any) -> None:
         """Librdkafka's callback for the last message of a run of so many."""
@@ -110,7 +110,7 @@ class Parcel:
         self.arrived.add(place)
         self._waiting -= 1
         if not self._waiting:
-            self.places = ()
+            self.places = frozenset()
             self._done()
 
 
@@ -245,7 +245,7 @@ class Deliveries:
             self._late = None
         elif self._late is None:
             oldest = self._under_way[0]
-            places = set(oldest.places)
+            places = oldest.places
             if not places:  # it was delivered at this moment
                 return
             late = sorted(places - oldest.arrived or places)

@@ -12,19 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final, TypeVar
-
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from typing import Any, Final
 
 from streamer.calls.codec import decode_decision
 from streamer.checkpoint import Opened
 from streamer.errors import MessageError, StateError, TransportError
-from streamer.kafka.asking import Missing, is_end
 from streamer.kafka.clients import consumer
 from streamer.kafka.headers import headers_of, whole_in
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 from streamer.stream.edges import goes_on_at, later_than, tell, tell_of_decisions
+from streamer.stream.partition_logs import ANSWER_S, POLL_S, Logs
 from streamer.stream.parts import Emptied, Part, Piece, Restored, SaidSince, Wish
 from streamer.stream.pointers import Pointer, read, since
 from streamer.stream.state_log import BUCKETS_HEADER, NEWEST_HEADER, OFFSET_HEADER
@@ -34,21 +32,14 @@ log = logging.getLogger("streamer.restoring")
 
 _AHEAD: Final = 32
 """Pieces opened and not taken in yet."""
-_ANSWER_S: Final = 2.0
+_PIECES, _DECISIONS = 8, 500
+"""Records taken from the client at once."""
 _HEARS_S: Final = 5.0
 """Longest that a worker takes to notice that a partition is not its own any more."""
-_POLL_S: Final = 0.1
-_T = TypeVar("_T")
 
 
 class Restorer:
-    """`ask` for partitions, `take` what has come of them. What cannot be gone on after is given to `fail`.
-
-    Attributes
-    ----------
-    trouble : str | None
-        What librdkafka is retrying at the moment.
-    """
+    """`ask` for partitions, `take` what has come of them. What cannot be gone on after is given to `fail`."""
 
     def __init__(
         self,
@@ -64,10 +55,15 @@ class Restorer:
         self._arrived = arrived
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
         self._parts: queue.Queue[Part] = queue.Queue(_AHEAD)
-        self.trouble: str | None = None
         self._stop = threading.Event()
+        self._logs = Logs(self._goes_on)
         self._thread = threading.Thread(target=self._run, name="restore", daemon=True)
         self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """What librdkafka is retrying at the moment."""
+        return self._logs.trouble
 
     def ask(self, wish: Wish) -> None:
         """Read a partition back."""
@@ -90,12 +86,12 @@ class Restorer:
 
     def _run(self) -> None:
         try:
-            own = {"enable.partition.eof": True, "auto.offset.reset": "error", "error_cb": self._hear}
+            own = {"enable.partition.eof": True, "auto.offset.reset": "error", "error_cb": self._logs.hear}
             client = consumer(self._settings, f"{self._settings.group}-state", **own)
             try:
                 while not self._stop.is_set():
                     try:
-                        wish = self._wishes.get(timeout=_POLL_S)
+                        wish = self._wishes.get(timeout=POLL_S)
                     except queue.Empty:
                         client.poll(0)
                     else:
@@ -112,14 +108,9 @@ class Restorer:
             # Who slept through its session finds its state deleted by the next owner, a moment before it hears of that one.
             until = time.monotonic() + _HEARS_S
             while self._goes_on(wish) and time.monotonic() < until:
-                client.poll(_POLL_S)
+                client.poll(POLL_S)
             if self._goes_on(wish):
                 raise
-
-    def _hear(self, error: Any) -> None:
-        if self.trouble is None:
-            log.warning("trouble with the brokers, trying again: %s", error.str())
-        self.trouble = error.str()
 
     def _goes_on(self, wish: Wish) -> bool:
         return not (self._stop.is_set() or wish.given_up)
@@ -127,7 +118,7 @@ class Restorer:
     def _hand_over(self, part: Part) -> None:
         while not self._stop.is_set():
             try:
-                self._parts.put(part, timeout=_POLL_S)
+                self._parts.put(part, timeout=POLL_S)
             except queue.Full:
                 continue
             self._arrived()
@@ -162,9 +153,9 @@ class Restorer:
                 partition,
                 wish.origin.offset,
             )
-        low, high = self._ends(client, self._topics.decisions, wish)
+        low, high = self._logs.ends(client, self._topics.decisions, wish)
         # Asked after the end of decisions, so that these answer no record beyond it.
-        first, end = self._ends(client, self._topics.calls, wish)
+        first, end = self._logs.ends(client, self._topics.calls, wish)
         begin = self._begin(client, wish, first, end, newest_ms)
         said = since(wish.origin.metadata, pointer, low, high)
         if pointer is not None and not low <= pointer.said <= high and begin < end and self._goes_on(wish):
@@ -176,14 +167,18 @@ class Restorer:
             self._hand_over(Restored(wish, spans, everything, said, end, begin, newest_ms))
             log.info(
                 "partition %d restored at %d in %.2f s: %d records, %d rows of callers",
-                *(partition, wish.origin.offset, time.monotonic() - begun, records, callers),
+                partition,
+                wish.origin.offset,
+                time.monotonic() - begun,
+                records,
+                callers,
             )
 
     def _begin(self, client: Any, wish: Wish, first: int, end: int, newest_ms: int) -> int:
         """Where the records of a partition come from, of which there is what lies from `first` to before `end`."""
         topic, due = self._topics.calls, wish.origin.offset
-        asked = partial(later_than, client, topic, wish.partition, newest_ms, end, _ANSWER_S)
-        begin = goes_on_at(due, first, end, self._answer(topic, wish, asked) if newest_ms >= 0 else None)
+        asked = partial(later_than, client, topic, wish.partition, newest_ms, end, ANSWER_S)
+        begin = goes_on_at(due, first, end, self._logs.answered(topic, wish, asked) if newest_ms >= 0 else None)
         if self._goes_on(wish):
             tell(wish.partition, due, begin)
         return begin
@@ -197,14 +192,14 @@ class Restorer:
         if pointer is None or not pointer.state:
             return
         topic, first, last = self._topics.state, pointer.state[0][0], pointer.state[-1][1]
-        low, high = self._ends(client, topic, wish)
+        low, high = self._logs.ends(client, topic, wish)
         if self._goes_on(wish) and not low <= first <= last < high:
             raise StateError(
                 f"partition {wish.partition}: {topic} holds offsets {low} to {high - 1}, the state lies in {first} to {last}: "
                 "it was deleted; restore the topic, or set begin_empty"
             )
         found, at = 0, b""
-        for message in self._log(client, wish, topic, first, last + 1):
+        for message in self._logs.read(client, wish, topic, first, last + 1, _PIECES):
             offset = message.offset()
             if offset in pointer:
                 found += 1
@@ -231,7 +226,7 @@ class Restorer:
         was said of any before.
         """
         topic = self._topics.decisions
-        for message in self._log(client, wish, topic, first, high):
+        for message in self._logs.read(client, wish, topic, first, high, _DECISIONS):
             source = whole_in(dict(headers_of(message)).get("source.offset"))
             if source is None or source >= end:
                 continue
@@ -244,57 +239,3 @@ class Restorer:
             else:
                 if source >= begin or decision.revises:
                     self._hand_over(SaidSince(wish, source, decision))
-
-    def _ends(self, client: Any, topic: str, wish: Wish) -> tuple[int, int]:
-        """The first offset of a partition and the one after its last; nothing that counts once the wish is given up."""
-        asked = partial(client.get_watermark_offsets, TopicPartition(topic, wish.partition), timeout=_ANSWER_S)
-        return self._answer(topic, wish, asked) or (0, 0)
-
-    def _answer(self, topic: str, wish: Wish, question: Callable[[], _T]) -> _T | None:
-        """What the brokers answer, asked until they do; None once the wish is given up."""
-        missing = Missing()
-        while True:
-            try:
-                found = question()
-            except KafkaException as reason:
-                if missing.is_final(reason.args[0], time.monotonic()):
-                    raise TransportError(
-                        f"{topic}[{wish.partition}] cannot be read: {reason.args[0].str()}"
-                    ) from reason
-                self.trouble = reason.args[0].str()
-                if not self._goes_on(wish):
-                    return None
-                time.sleep(_POLL_S)
-            else:
-                self.trouble = None
-                return found
-
-    def _log(self, client: Any, wish: Wish, topic: str, begin: int, end: int) -> Iterator[Any]:
-        """The records of a partition from `begin` to before `end`, as far as they are there."""
-        if begin >= end:
-            return
-        place = TopicPartition(topic, wish.partition, begin)
-        client.incremental_assign([place])
-        missing = Missing()
-        try:
-            reached = begin
-            while reached < end and self._goes_on(wish):
-                first = client.poll(_POLL_S)  # `consume` would wait until as many have come as it is asked for
-                if first is None:
-                    continue
-                for message in (first, *client.consume(500 if topic == self._topics.decisions else 8, 0)):
-                    error = message.error()
-                    if error is None:
-                        missing.found()
-                        self.trouble = None
-                        reached = message.offset() + 1
-                        if reached <= end:
-                            yield message
-                    elif is_end(error):
-                        reached = max(reached, message.offset())
-                    elif missing.is_final(error, time.monotonic()) or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - so librdkafka names it
-                        raise TransportError(f"{topic}[{wish.partition}] cannot be read: {error.str()}")
-                    else:
-                        self._hear(error)
-        finally:
-            client.incremental_unassign([TopicPartition(topic, wish.partition)])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamer.calls import compiled_decisions as written
 from streamer.calls.codec import decode_decision
-from streamer.calls.events import REPEATED
+from streamer.calls.events import LONGEST_REPEATED
 from streamer.calls.texts import CALL_ID, CALLEE, CALLER, OPERATOR, laid_out
 
 CLOSING = b',"action":"allow","reasons":[],"shadow_action":"allow","sip_code":null,"sip_reason":null,"q850":null,"revises":false,"policy":"p","model":null}'
@@ -45,7 +45,7 @@ def test_what_is_written_is_what_orjson_writes(calls):
             assert orjson.loads(value) == orjson.loads(plain)
             decode_decision(value)
         else:
-            assert max(map(len, (caller, callee))) > REPEATED or any(
+            assert max(map(len, (caller, callee))) > LONGEST_REPEATED or any(
                 ord(char) < 32 or ord(char) > 126 or char in '"\\' for char in call_id + operator + caller + callee
             )
 

@@ -11,6 +11,7 @@ from streamer.calls.partitioner import partition_of
 from streamer.desk import recalling
 from streamer.desk.recalling import MOST_RECORDS
 from streamer.kafka.logs import LogRecord
+from streamer.kafka.sending import Outgoing, send
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 
@@ -71,11 +72,13 @@ def test_what_was_cut_is_told(logs, capsys, options, many, cut):
     assert not options or orjson.loads(said.out)["cut"] == cut
 
 
-def test_calls_of_a_withheld_number_are_looked_for_where_they_lie(logs, monkeypatch):
-    monkeypatch.setattr(recalling, "partition_count", lambda *_: 24)
-    decisions, _ = logs
+@pytest.mark.broker
+def test_calls_of_a_withheld_number_are_looked_for_where_they_lie(kafka_settings):
     key = caller_key("anonymous", None, "+77272345678", home_plan("KZ"))
-    decisions.append(proof(7, partition=partition_of(utf8(key), 24)))
+    lies_in = partition_of(utf8(key), kafka_settings.partitions)
+    decision = lie(Topics(SETTINGS).decisions, proof(7, partition=lies_in))
+    topic = Topics(kafka_settings).decisions
+    send(kafka_settings, [Outgoing(topic, decision.key, decision.value, decision.headers, lies_in)])
     for caller in ("anonymous", "", key, "withheld:8 727 234 56 78"):
-        found = recalling.recall(SETTINGS, "c", caller, None, None, AT)
+        found = recalling.recall(kafka_settings, "c", caller, None, None, AT)
         assert len(found.calls) == 1, caller

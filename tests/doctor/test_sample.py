@@ -136,9 +136,8 @@ def test_an_id_that_two_calls_have_is_an_oddity_and_each_has_its_own_answer_and_
     assert reasons(SETUP, other, END | {"caller": "+77011234599"})[-1] == (3, "caller", "other_caller")
 
 
-def test_calls_that_are_forgotten_are_forgotten_whole(monkeypatch):
-    monkeypatch.setattr(book, "MOST", 3)
-    held = book.Book(PLAN)
+def test_calls_that_are_forgotten_are_forgotten_whole():
+    held = book.Book(PLAN, most=3)
     for number in range(20):
         for called in ("112", "+77272345678"):
             held.take(

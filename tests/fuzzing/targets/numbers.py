@@ -8,7 +8,7 @@ import orjson
 from streamer.calls import compiled_decisions as written
 from streamer.calls.codec import decode_decision
 from streamer.calls.compiled_numbers import Numbers
-from streamer.calls.events import REPEATED
+from streamer.calls.events import LONGEST_REPEATED
 from streamer.calls.numbers import caller_key, home_plan, is_withheld, normalise, number_id, utf8, written_bare
 from streamer.calls.partitioner import partition_of
 from streamer.calls.plan import VALID, classify
@@ -100,7 +100,7 @@ def write(data):
             decode_decision(value)
     else:
         said = call_id, operator, caller, callee
-        assert max(map(len, said)) > REPEATED or any(
+        assert max(map(len, said)) > LONGEST_REPEATED or any(
             ord(char) < 32 or ord(char) > 126 or char in '"\\' for char in "".join(said)
         )
     return bool(value), score < 0, cache > 0, late, len(str(cache)), len(value) // 64 if len(value) < 640 else 10

@@ -1,4 +1,4 @@
-"""Records of `calls`, or of another topic, read without a group: the latest of each partition, and those that come from now on."""
+"""Records of a topic read without a group: the latest of each partition, and those that come from now on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from streamer.errors import TransportError
 from streamer.kafka import clients
 from streamer.kafka.asking import answered, is_final, partition_count
 from streamer.kafka.headers import headers_of
-from streamer.kafka.topics import Topics
 from streamer.settings import Settings
 
 _REKEYED: Final = "rekeyed"
@@ -23,13 +22,13 @@ _BATCH: Final = 2_000
 _POLL_S: Final = 0.1
 
 
-class CallsLog:
-    """A reader of `calls`, or of the `topic` that is named; one thread may use it. Raises `TopicError` when the topic is not there,
-    `TransportError` when the brokers do not answer within `wait_s` or refuse this user.
+class TopicLog:
+    """A reader of a topic; one thread may use it. Raises `TopicError` when the topic is not there, `TransportError` when the
+    brokers do not answer within `wait_s` or refuse this user.
     """
 
-    def __init__(self, settings: Settings, wait_s: float = 10.0, topic: str | None = None) -> None:
-        self._topic = topic or Topics(settings).calls
+    def __init__(self, settings: Settings, topic: str, wait_s: float = 10.0) -> None:
+        self._topic = topic
         self._wait_s = wait_s
         # A group's name is asked for even where none is joined.
         self._client = clients.consumer(settings, f"{settings.group}-doctor", log_level=2, error_cb=clients.Heard())
