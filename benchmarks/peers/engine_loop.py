@@ -29,21 +29,15 @@ def main() -> None:
         engine.adopt(partition)
     consumer, producer = Consumer(TASK["consumer"]), Producer(TASK["producer"])
     consumer.subscribe([TASK["input"]])
-    most, linger_s, produce = TASK["batch"], settings.linger_ms / 1000, producer.produce
-    pace = Pace(linger_s)
+    produce = producer.produce
+    pace = Pace(settings.linger_ms / 1000)
     gc.collect()
     gc.freeze()  # as the worker does after its start
     while True:
-        first = consumer.poll(0.1)
-        if first is None:
+        polled = pace.poll(consumer, 0.1, TASK["batch"])
+        if not polled:
             producer.poll(0)
             continue
-        polled = [first, *consumer.consume(most - 1, 0)]
-        wanted = min(pace.company(time.monotonic()), most // 2)
-        if len(polled) < wanted:
-            polled += consumer.consume(wanted - len(polled), linger_s)
-            polled += consumer.consume(most - len(polled), 0)
-        pace.arrived(len(polled))
         spans: dict[int, list[Message]] = {}
         for number, run in groupby(polled, Message.partition):
             spans.setdefault(number, []).extend(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated, Any
 
@@ -46,16 +45,15 @@ def worker(
 
 def run(settings: Settings, judge: Any = None, *, child: bool = False) -> None:
     """One worker in this process; raises what made it stop."""
-    import uvloop
-
     from streamer.kafka import topics
     from streamer.stream.app import create_app
+    from streamer.stream.event_loop import install
     from streamer.stream.logs import configure
     from streamer.stream.processes import stop_with_parent
 
     configure(settings.log_format, settings.log_level)
     topics.ensure(settings)
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    install()
     app = create_app(settings, judge)
     faust_worker = app.Worker(loglevel="warning", override_logging=False, redirect_stdouts=False, quiet=True)
     faust_worker.spinner = None  # it would write to standard output, whoever reads that

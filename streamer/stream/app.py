@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from streamer.errors import TransportError
 from streamer.kafka.topics import Topics
 from streamer.settings import Settings, load
 from streamer.stream import compiling
+from streamer.stream.event_loop import install
 from streamer.stream.health import Health
 from streamer.stream.judge import Judge, KeepsState
 from streamer.stream.offsets import Offsets
@@ -139,6 +141,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
             log.info("metrics on http://%s:%d/metrics", settings.metrics_host, made.health.port)
             gc.collect()
             gc.freeze()
+            sys.setswitchinterval(0.0005)
             made.scoring = scoring
         except Exception as reason:
             made.fail(reason)
@@ -171,6 +174,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
         async for event in stream.noack().events():
             if made.failure is None:  # nothing may leave after a failure; offsets stay where they were
                 await guarded(partial(Scoring.handle, batch=event.value))
+                event.value.judged = True
 
     return made
 
@@ -178,6 +182,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
 def __getattr__(name: str) -> Any:
     """`app`, made on first use, so that importing this module starts nothing."""
     if name == "app":
+        install()
         made = globals()["app"] = create_app(load())
         return made
     raise AttributeError(name)

@@ -1,6 +1,6 @@
 """Partitions that have just been gained: they rest, so that no record of them comes before their state does.
 
-Belongs to the polling thread, but for `wake`.
+Belongs to the event loop, but for `wake`.
 """
 
 from __future__ import annotations

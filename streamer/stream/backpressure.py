@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from confluent_kafka import Consumer as Client
@@ -19,27 +18,26 @@ _TURN_S: Final = 0.001
 
 
 class Backpressure:
-    """Of one membership in the group; belongs to the polling thread."""
+    """Of one membership in the group; belongs to the event loop."""
 
     def __init__(self) -> None:
         self._since = 0.0
         self.paused = False
         """Whether all partitions are paused that do not rest anyway."""
 
-    def holds(self, client: Client, owned: Callable[[], Iterable[Place]], waiting: int, now: float) -> bool:
-        """Whether to take nothing for the moment (it waits a little then); what librdkafka prefetched stays where it is."""
+    def holds(self, client: Client, owned: Iterable[Place], waiting: int, now: float) -> bool:
+        """Whether to take nothing for the moment; what librdkafka prefetched stays where it is."""
         if waiting < HOLD_AT:
             self._since = 0.0
             if self.paused and waiting <= HOLD_AT // 2:
-                client.resume([TopicPartition(*place) for place in owned()])
+                client.resume([TopicPartition(*place) for place in owned])
                 self.paused = False
             return False
         if not self._since:
             self._since = now
         if now - self._since < HOLD_S:
-            time.sleep(_TURN_S)
             return True
         if not self.paused:
-            client.pause([TopicPartition(*place) for place in owned()])
+            client.pause([TopicPartition(*place) for place in owned])
             self.paused = True
         return False

@@ -1,4 +1,4 @@
-"""What travels from the polling thread to the agent: whole polls, and partitions that come and go, in order."""
+"""What travels from the poller to the agent: whole polls, and partitions that come and go, in order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Batch:
     membership of the group that it was taken in; `origins` says where each partition that is assigned goes on.
     """
 
-    __slots__ = ("epoch", "finished", "handed_at", "kind", "origins", "spans", "topic")
+    __slots__ = ("epoch", "finished", "handed_at", "judged", "kind", "origins", "spans", "topic")
 
     def __init__(self, kind: str, topic: str, spans: dict[int, list[Any]], epoch: int, now: float) -> None:
         self.kind = kind
@@ -41,6 +41,7 @@ class Batch:
         self.epoch = epoch
         self.handed_at = now
         self.finished = False
+        self.judged = False
         self.origins: dict[int, Origin] = {}
 
     def finish(self) -> None:

@@ -11,7 +11,7 @@ from streamer.kafka.topics import Place
 
 
 class Gaps:
-    """Belongs to the polling thread, but for `behind`."""
+    """Belongs to the event loop, but for `behind`."""
 
     def __init__(self) -> None:
         self._found: dict[Place, tuple[int, int]] = {}

@@ -1,4 +1,4 @@
-"""Offsets of finished batches, and what of them the broker knows. Only the thread that owns the consumer uses them."""
+"""Offsets of finished batches, and what of them the broker knows. Only the event loop uses them, but for `offer`."""
 
 from __future__ import annotations
 

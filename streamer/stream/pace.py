@@ -1,8 +1,11 @@
-"""When a poll waits a moment for more records, and when it does not."""
+"""Polls, and when one waits a moment for more records, and when it does not."""
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from typing import Any, Final
+
+from confluent_kafka import Consumer as Client
 
 COMPANY: Final = 2
 """Records that have to be expected within the linger for a poll to wait for them."""
@@ -21,6 +24,19 @@ class Pace:
         self._since = 0.0
         self._arrived = 0
         self._a_second = 0.0
+
+    def poll(self, client: Client, wait_s: float, most: int) -> list[Any]:
+        """At most so many records, after waiting so long for the first of them."""
+        first = client.poll(wait_s)
+        if first is None:
+            return []
+        taken = [first, *client.consume(most - 1, 0)]
+        wanted = min(self.company(time.monotonic()), most // 2)
+        if len(taken) < wanted:
+            taken += client.consume(wanted - len(taken), self._linger_s)
+            taken += client.consume(most - len(taken), 0)
+        self.arrived(len(taken))
+        return taken
 
     def arrived(self, records: int) -> None:
         """Count what a poll brought."""

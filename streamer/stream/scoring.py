@@ -196,7 +196,7 @@ class Scoring:
 
     def _show_gauges(self) -> None:
         if self._app.consumer.poller is not None:
-            self.metrics.in_flight.set(self._poller.in_flight)
+            self.metrics.in_flight.set(len(self._poller.in_flight))
             for (_, partition), lag in self._poller.lags.items():
                 if partition in self._owned:
                     self.metrics.lag(partition, lag)

@@ -6,7 +6,7 @@ import time
 
 
 class Session:
-    """Of one consumer, by the monotonic clock.
+    """Of one consumer, by the monotonic clock. From any thread.
 
     Attributes
     ----------
@@ -26,9 +26,19 @@ class Session:
         """When it ends, unless the worker is alive before."""
         return self.alive_at + self._seconds
 
+    def look(self, now: float) -> None:
+        """The worker is alive, unless it ran out: only whoever starts over is alive again then."""
+        if not self.ran_out(now):
+            self.alive_at = now
+
     def ran_out(self, now: float) -> bool:
         """Whether it ended unnoticed; if so, that is why the group has to be joined anew."""
         if now < self.until:
             return False
         self.anew = f"silent for {now - self.alive_at:.1f} s, longer than the session of {self._seconds:.1f} s"
         return True
+
+    def renew(self) -> None:
+        """What was held is forgotten: a new one begins."""
+        self.alive_at = time.monotonic()
+        self.anew = None

@@ -1,7 +1,7 @@
 """What is written to `state.v1`, by a thread and a producer of its own, beside the hot path.
 
-Each checkpoint of a partition is some records. Once all of them are delivered the partition's `Pointer` is offered to the
-thread that commits. What lies before the oldest record of a committed pointer is deleted from the log.
+Each checkpoint of a partition is some records. Once all of them are delivered the partition's `Pointer` is offered to
+whoever commits. What lies before the oldest record of a committed pointer is deleted from the log.
 
 Calls must not wait for this: the threads of its producer, which compress and send, give way to all others, and a checkpoint
 leaves piece by piece with a pause after each, unless the next one waits already or somebody waits for this one.

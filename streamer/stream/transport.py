@@ -13,6 +13,7 @@ import collections
 import os
 import threading
 import time
+from functools import partial
 from typing import Any, Final
 
 import faust
@@ -25,6 +26,7 @@ from faust.types import TP, ConsumerMessage
 from streamer.errors import TransportError
 from streamer.settings import Settings, load
 from streamer.stream.batches import Batch
+from streamer.stream.event_loop import EventLoop
 from streamer.stream.polling import Poller
 
 _LOOP_S: Final = 5.0
@@ -49,16 +51,27 @@ class Consumer(FaustConsumer):
         self._serial = 0
 
     async def on_start(self) -> None:
-        """Nothing is read before `subscribe`."""
-        self._home = asyncio.get_running_loop()
+        """Nothing is read before `subscribe`. Raises `TransportError` on an event loop that takes no turns."""
+        home = asyncio.get_running_loop()
+        if not isinstance(home, EventLoop):
+            raise TransportError(
+                f"records are polled by the event loop itself, and {type(home).__name__} cannot: call "
+                "streamer.stream.event_loop.install() before the app is made"
+            )
+        self._home = home
+        self._thread = threading.get_ident()
+        self._ended: asyncio.Future[None] = home.create_future()
 
     async def subscribe(self, topics: Any) -> None:
-        """Join the group and start the polling thread."""
+        """Join the group and begin to poll."""
         if self.poller is not None:
             return
         self._shown = list(topics)
         offsets = getattr(self.app, "offsets", None)
-        self.poller = Poller(self.settings, self._shown, self._take, self._fail, self.app.held_up, offsets)
+        self.poller = Poller(
+            self.settings, self._shown, self._take, self._fail, self.app.held_up, self._home.step, offsets
+        )
+        self._home.take_turns(partial(self._turn, self.poller))
         self.app.consumer_generation_id = 1
         self.app.on_rebalance_start()
         self._introduced = self.app.loop.create_task(self.on_partitions_assigned(self.assignment(), 1))
@@ -71,23 +84,31 @@ class Consumer(FaustConsumer):
         if self.poller is None:
             return True
         self.poller.stop()
-        return await self._home.run_in_executor(None, self.poller.join)
+        await asyncio.wait([self._ended], timeout=2 * self.settings.drain_s + 5)
+        return self.poller.ended
 
     def abandon(self) -> None:
         """Leave the group without waiting for what is in flight; its offsets stay where they were."""
         if self.poller is not None:
             self.poller.stop(abandon=True)
 
+    def _turn(self, poller: Poller, wait_s: float) -> bool:
+        waited = poller.turn(wait_s)
+        if poller.ended:
+            self._home.take_turns(None)
+            self._ended.set_result(None)
+        return waited
+
     def _take(self, batch: Batch) -> None:
         self._queue.append(batch)
-        self._home.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
     def _fail(self, reason: BaseException) -> None:
-        """End the worker; called by the polling thread. An event loop that does not answer any more is not waited for."""
+        """End the worker; called from any thread. An event loop that does not answer any more is not waited for."""
+        if threading.get_ident() == self._thread:
+            self.app.fail(reason)
+            return
         told = threading.Event()
 
         def tell() -> None:
@@ -158,11 +179,11 @@ class Consumer(FaustConsumer):
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None: ...
 
     async def commit(self, *args: Any, **kwargs: Any) -> bool:
-        """The polling thread commits."""
+        """The poller commits."""
         return True
 
     async def force_commit(self, *args: Any, **kwargs: Any) -> bool:
-        """The polling thread commits."""
+        """The poller commits."""
         return True
 
     async def _commit(self, offsets: Any) -> bool:
