@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import faust
 from faust.app.base import BootStrategy
@@ -29,6 +29,10 @@ from streamer.stream.transport import AsItIs, Transport
 from streamer.warming import warm
 
 log = logging.getLogger("streamer.app")
+
+_SWITCH_S: Final = 0.0005
+"""After which another thread has to let the event loop's go on: calls wait for that one, and it lets the interpreter go with each poll
+and message; with Python's 5 ms each checkpoint that was being packed cost some calls as much."""
 
 
 class Boot(BootStrategy):
@@ -141,7 +145,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
             log.info("metrics on http://%s:%d/metrics", settings.metrics_host, made.health.port)
             gc.collect()
             gc.freeze()
-            sys.setswitchinterval(0.0005)
+            sys.setswitchinterval(_SWITCH_S)
             made.scoring = scoring
         except Exception as reason:
             made.fail(reason)

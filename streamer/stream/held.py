@@ -10,7 +10,7 @@ from streamer.stream.parts import Restored, Wish
 from streamer.stream.state_log import Order
 
 COPY_AFTER: Final = 1_000
-"""Records after which a partition is copied before its time: so many cost the hot path about two milliseconds."""
+"""Records after which a partition is copied before its time: so many cost the hot path about one millisecond."""
 COPY_AFTER_BEHIND: Final = 20_000
 """The same while a backlog is caught up, when a wait of ten milliseconds makes nobody wait and what is copied seldom costs less."""
 
