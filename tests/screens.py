@@ -4,6 +4,7 @@
 happen between two commands (calls that are published, a worker that runs) stands here, in the scene of each page.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -273,7 +274,9 @@ def shape(text):
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or SCENES:
+    asked = argparse.ArgumentParser(description=__doc__, epilog="Example: python -m tests.screens desk")
+    asked.add_argument("pages", nargs="*", choices=[[], *SCENES], metavar="page", help=f"of {', '.join(SCENES)}")
+    for name in asked.parse_args().pages or SCENES:
         text = made_anew(name)
         (ROOT / f"docs/{name}.md").write_text(text, "utf-8")
         print(f"docs/{name}.md: {len(BLOCK.findall(text))} screens")

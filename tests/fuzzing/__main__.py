@@ -3,6 +3,7 @@
 Prints a table; ends with an error when anything was found. `--keep` adds what is worth keeping to the corpus.
 """
 
+import argparse
 import contextlib
 import json
 import random
@@ -99,6 +100,14 @@ def main(count, names, *, keep):
     return findings
 
 
+def _asked():
+    asked = argparse.ArgumentParser(description=__doc__, epilog="Example: python -m tests.fuzzing 100000 calls")
+    asked.add_argument("inputs", type=int, help="so many, over all targets together")
+    asked.add_argument("targets", nargs="*", choices=[[], *TARGETS], metavar="target", help=f"of {', '.join(TARGETS)}")
+    asked.add_argument("--keep", action="store_true", help="add what is worth keeping to the corpus")
+    return asked.parse_args()
+
+
 if __name__ == "__main__":
-    given = [argument for argument in sys.argv[1:] if argument != "--keep"]
-    sys.exit(1 if main(int(given[0]), given[1:], keep="--keep" in sys.argv) else 0)
+    given = _asked()
+    sys.exit(1 if main(given.inputs, given.targets, keep=given.keep) else 0)

@@ -1,7 +1,7 @@
 """Broken records for `calls.v1`, and the long run of them: ``python -m tests.fuzzing.records 1000000`` sends them through a real worker."""
 
+import argparse
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -104,4 +104,6 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    asked = argparse.ArgumentParser(description=__doc__, epilog="Example: python -m tests.fuzzing.records 1000000")
+    asked.add_argument("records", type=int, help="broken ones, through a worker on a broker of its own")
+    main(asked.parse_args().records)

@@ -4,13 +4,13 @@ An import is refused and changes nothing, or the engine goes on judging with its
 ``NUMBA_BOUNDSCHECK=1`` (and a ``NUMBA_CACHE_DIR`` of its own) the compiled loops also say when they look past an array.
 """
 
+import argparse
 import hashlib
 import hmac
 import math
 import os
 import random
 import struct
-import sys
 
 import numpy as np
 import orjson
@@ -241,5 +241,9 @@ def bounds_are_checked():
 
 
 if __name__ == "__main__":
+    asked = argparse.ArgumentParser(description=__doc__, epilog="Example: python -m tests.fuzzing.state 20000")
+    asked.add_argument("inputs", type=int, help="damaged states")
+    asked.add_argument("seed", type=int, nargs="?", default=1, help="makes a run again")
+    given = asked.parse_args()
     assert bounds_are_checked() == ("NUMBA_BOUNDSCHECK" in os.environ)
-    print("{} refused, {} taken in".format(*run(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)))
+    print("{} refused, {} taken in".format(*run(given.inputs, given.seed)))
