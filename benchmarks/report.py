@@ -28,7 +28,7 @@ CAUSES: Final = {
     ),
     2: (
         "in a catch-up of trivial work the interpreter is what is full: 92 % of the time one thread or another holds its lock. Of 5.8 µs a set-up "
-        "1.7 go into handing the decision to librdkafka's queue, 1.9 into the work that all peers do, 0.8 into the thread that polls, "
+        "1.7 go into handing the decision to librdkafka's queue, 1.9 into the work that all peers do, 0.8 into polling, "
         "the rest into records becoming columns and decisions messages. On a broker that has compiled its own code all peers gain more than "
         "that: Bytewax' source and sink are compiled, it waits for no delivery, and its two cores are never one interpreter's. The ratios to it, to "
         "Quix Streams and to the agent per event differ by 10 % between rounds."

@@ -103,7 +103,7 @@ class Arrivals:
     def forget(self, places: Collection[Place]) -> None:
         """They are gone, and who woke them meant a tenure that is over: they may be gained again within the same epoch."""
         self.resting -= set(places)
-        for _ in range(len(self._woken)):  # other threads may add to it meanwhile
+        for _ in range(len(self._woken)):
             woken = self._woken.popleft()
             if woken[1] not in places:
                 self._woken.append(woken)

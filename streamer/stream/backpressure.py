@@ -14,7 +14,6 @@ HOLD_AT: Final = 64
 """Batches in flight at which nothing more is taken out of librdkafka's queue."""
 HOLD_S: Final = 1.0
 """A hold that lasts longer pauses the partitions, so that polling goes on; a pause throws prefetched records away."""
-_TURN_S: Final = 0.001
 
 
 class Backpressure:

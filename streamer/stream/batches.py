@@ -29,7 +29,8 @@ class Batch:
     """What one poll brought of a topic.
 
     `kind` is records, assigned, revoked or lost; `spans` maps each partition to its records, in order; `epoch` is the
-    membership of the group that it was taken in; `origins` says where each partition that is assigned goes on.
+    membership of the group that it was taken in; `origins` says where each partition that is assigned goes on; `judged` that
+    the agent is done with it, though its deliveries may be under way.
     """
 
     __slots__ = ("epoch", "finished", "handed_at", "judged", "kind", "origins", "spans", "topic")

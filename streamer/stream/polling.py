@@ -2,7 +2,7 @@
 
 The event loop polls it in the thread that judges (`streamer.stream.event_loop` says why): a turn waits for records, a moment
 for company, and hands over what came as one `Batch` a topic; partitions gained, drained and lost are batches too, in order
-with the records. Nothing more is taken while a batch waits to be judged. An offset is committed only behind a contiguous run
+with the records. Nothing more is taken while a batch waits to be judged, unless that is held up. An offset is committed only behind a contiguous run
 of finished batches, where state is kept with the state that goes with it. Gained partitions rest until their state is there.
 
 A worker that was stopped (SIGSTOP, a paused machine) for longer than its session has lost its partitions without knowing
@@ -45,10 +45,8 @@ _PATIENCE_S: Final = 0.05
 
 class Poller:
     """Polls `topics` and gives each batch to `hand_over`. `fail` hears, from any thread, of what it cannot go on after; then, and
-    after `stop`, it has `ended`.
-
-    `held_up` says whether finishing waits for the brokers; `step` goes on with whatever else the event loop has to do; `offsets`
-    decides what is committed.
+    after `stop`, it has `ended`. `held_up` says whether finishing waits for the brokers; `step` goes on with whatever else the
+    event loop has to do; `offsets` decides what is committed.
 
     Attributes
     ----------
@@ -110,15 +108,14 @@ class Poller:
         return self._lookout.trouble
 
     def held_until(self, epoch: int) -> float:
-        """Until when by the monotonic clock what came of that membership may be sent, to be asked again then: not after this
-        worker was silent beyond its session; 0 where the group went on without it.
-        """
+        """Until when (monotonic clock) what came of that membership may be sent, to be asked again then; 0 where that is over."""
         return self._session.until if epoch == self.epoch else 0.0
 
     def stop(self, *, abandon: bool = False) -> None:
         """Begin to drain; with `abandon` what is in flight is not waited for."""
         self._abandoned = self._abandoned or abandon
-        self._draining = True
+        if not self._draining:
+            self._draining, self._watchdog.end_by = True, time.monotonic() + 2 * self._settings.drain_s + 5
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
@@ -133,7 +130,7 @@ class Poller:
     def turn(self, wait_s: float) -> bool:
         """Wait at most so long for records, and hand over what came. Gives false where nothing was waited for."""
         waits = self._last is not None and not self._last.judged
-        if waits and time.monotonic() - self._handed_at < _PATIENCE_S:
+        if waits and not self._session.is_over() and time.monotonic() - self._handed_at < _PATIENCE_S:
             return False
         try:
             if not self._draining:
@@ -157,9 +154,10 @@ class Poller:
 
     def _turn(self, wait_s: float) -> bool:
         now = time.monotonic()
+        self._watchdog.turned_at = now
         self._session.look(now)
-        if self._session.anew is not None or self._lookout.astray:
-            (self._start_over if self._session.anew is not None else self._rejoin)()
+        if self._session.is_over() or self._lookout.astray:
+            (self._start_over if self._session.is_over() else self._rejoin)()
             return True
         self._settle()
         if now - self._second_at >= COMMIT_EVERY_S:
@@ -173,6 +171,8 @@ class Poller:
         wait_s = min(wait_s, _BUSY_POLL_S) if self.in_flight else wait_s
         batch = self._pace.poll(self._client, wait_s, self._settings.batch_records)
         self._lookout.check()
+        if self._session.is_over():  # a rebalance within the poll: what it brought comes again
+            return True
         found = by_place(batch, self.positions, self._end_of, self._lookout.hear)
         if found:
             self._lookout.trouble = None
@@ -215,7 +215,7 @@ class Poller:
             now = time.monotonic()
             if self._session.ran_out(now):
                 self._forget()  # partitions that stay have to be read again too
-            self._session.alive_at = now
+            self._session.alive_at = self._watchdog.turned_at = now
             self._settle()
             if not self.in_flight:
                 break
@@ -287,7 +287,7 @@ class Poller:
         places = self.positions.keys() & {(p.topic, p.partition) for p in partitions}
         if places:
             self._finish_all()  # the partitions that stay are only delayed
-            self._announce("revoked" if self._session.anew is None else "lost", places)
+            self._announce("lost" if self._session.is_over() else "revoked", places)
             self._finish_all()  # the agent has put their state away
             self._drop(places)
         client.incremental_unassign(partitions)

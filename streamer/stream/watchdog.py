@@ -1,7 +1,8 @@
-"""A thread that looks at the event loop from beside: whether this process is alive at all, and whether batches finish."""
+"""A thread that looks at the event loop from beside: whether this process is alive at all, and whether the loop gets on."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +13,19 @@ from streamer.stream.batches import Batch
 from streamer.stream.session import Session
 
 _LOOK_S: Final = 0.1
+_SLEPT_S: Final = 1.0
+"""A look that comes so late says nothing of the loop: the whole process was stopped, or had no processor."""
 
 
 class Watchdog:
-    """Keeps `session` alive as long as the process runs, whatever the event loop is at; lets a batch take `timeout_s` (setting
-    batch_timeout_s), unless it is the brokers it waits for, as `held_up` says, and calls `fail` when the oldest of
-    `in_flight` takes longer.
+    """Keeps `session` alive as long as the process runs, whatever the event loop is at, and calls `fail` when that takes no
+    turn, or does not finish the oldest of `in_flight`, for `timeout_s` (setting batch_timeout_s), unless it is the brokers it
+    waits for, as `held_up` says; and when it has not ended by `end_by`, brokers or not.
+
+    Attributes
+    ----------
+    turned_at, end_by : float
+        When the loop took its last turn, and when it has to have ended, monotonic clock; whoever turns writes them.
     """
 
     def __init__(
@@ -33,7 +41,8 @@ class Watchdog:
         self._timeout_s = timeout_s
         self._held_up = held_up
         self._fail = fail
-        self._held_up_at = 0.0
+        self.turned_at = self._excused_at = self._looked_at = time.monotonic()
+        self.end_by = math.inf
         self._stop = threading.Event()
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
@@ -51,15 +60,17 @@ class Watchdog:
             self._fail(reason)
 
     def look(self, now: float) -> None:
-        """Raises `TransportError` when the oldest batch in flight takes too long, counted from when it was last held up."""
-        if self._held_up():
-            self._held_up_at = now
-        try:
-            stuck = self._in_flight[0]
-        except IndexError:
-            return
-        if now - max(stuck.handed_at, self._held_up_at) > self._timeout_s:
+        """Raises `TransportError` when something takes too long, counted from when it was last held up."""
+        slept, self._looked_at = now - self._looked_at > _SLEPT_S, now
+        if slept or self._held_up():
+            self._excused_at = now
+        stuck = next((batch for batch in tuple(self._in_flight) if not batch.finished), None)
+        if stuck is not None and now - max(stuck.handed_at, self._excused_at) > self._timeout_s:
             raise TransportError(
                 f"a batch of {stuck.topic} ({stuck.kind}, partitions {sorted(stuck.spans)}) was not finished within "
                 f"{self._timeout_s:g} s; its offsets stay where they were"
             )
+        if now - max(self.turned_at, self._excused_at) > self._timeout_s:
+            raise TransportError(f"the event loop has been at something for {self._timeout_s:g} s and takes no records")
+        if now > self.end_by and not slept:
+            raise TransportError("the consumer did not leave its group in time")

@@ -19,20 +19,20 @@ def loop():
 
 
 def test_turns_wait_in_place_of_the_loop_and_no_longer_than_until_its_next_timer(loop):
-    waits = []
+    waits, waited = [], []
 
     def turn(wait_s):
+        began = time.monotonic()
         waits.append(wait_s)
         time.sleep(wait_s)
+        waited.append(time.monotonic() - began)
         return True
 
     loop.take_turns(turn)
-    began = time.monotonic()
-    loop.run_until_complete(asyncio.sleep(0.12))
-    assert time.monotonic() - began < 1.0
-    assert len(waits) <= 10, "it turns round and round"
+    loop.run_until_complete(asyncio.sleep(0.4))
+    assert len(waits) <= 20, "it turns round and round"
     assert max(waits) <= 0.05
-    assert sum(waits) > 0.1
+    assert sum(waited) > 0.3
 
 
 def test_a_turn_that_waits_for_nothing_does_not_make_the_loop_spin(loop):
@@ -74,7 +74,6 @@ def test_within_a_turn_all_else_goes_on_and_no_other_turn_is_taken(loop):
         await turned.wait()
         loop.take_turns(None)
         assert done == [task]
-        assert asyncio.current_task() is not task
 
     loop.run_until_complete(main())
 
