@@ -13,7 +13,7 @@ from streamer.kafka import clients
 from streamer.kafka.topics import Topics
 from tests.chaos.field import ready
 from tests.stream import undisturbed
-from tests.stream.live import Worker, setup
+from tests.stream.live import Worker, setup, wait_until
 
 
 def kills(field, broker, times):
@@ -186,6 +186,8 @@ def mergers(field, broker, times):
             else:
                 held.remove(victim)
                 if turn % 4:
+                    # One that has not begun cannot be told to end in order.
+                    wait_until(lambda asked=victim: " active: " in asked.log or "stands by" in asked.log)
                     assert victim.stop() == 0, victim.log
                 else:
                     victim.kill()
