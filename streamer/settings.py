@@ -76,7 +76,10 @@ class Settings(BaseSettings):
         1, ge=0, le=100, description="how long a poll waits for company at most, when many records come, ms"
     )
     batch_timeout_s: float = Field(
-        60.0, gt=0, le=3_600, description="a batch that is not finished by then stops the worker"
+        60.0,
+        gt=0,
+        le=3_600,
+        description="a batch that is not finished by then, or an event loop that hangs for so long, stops the worker",
     )
     drain_s: float = Field(
         10.0, gt=0, le=3_600, description="how long a leaving worker may take to finish what is in flight"
