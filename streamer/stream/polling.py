@@ -2,8 +2,8 @@
 
 The event loop polls it in the thread that judges (`streamer.stream.event_loop` says why): a turn waits for records, a moment
 for company, and hands over what came as one `Batch` a topic; partitions gained, drained and lost are batches too, in order
-with the records. Nothing more is taken while a batch waits to be judged, unless that is held up. An offset is committed only behind a contiguous run
-of finished batches, where state is kept with the state that goes with it. Gained partitions rest until their state is there.
+with the records. Nothing more is taken while a batch waits to be judged, unless that is held up. An offset is committed only
+behind a contiguous run of finished batches, together with the state where that is kept. Gained partitions rest until it is there.
 
 A worker that was stopped (SIGSTOP, a paused machine) for longer than its session has lost its partitions without knowing
 it. Every turn, and every send (`Poller.held_until`), looks at the monotonic clock: such a worker forgets what it held and joins
@@ -58,6 +58,8 @@ class Poller:
         What was handed over and is not finished.
     epoch : int
         Grows whenever what was held before is no longer ours.
+    ended : bool
+        Whether the client left its group: there are no more turns.
     """
 
     def __init__(
@@ -84,7 +86,6 @@ class Poller:
         self.arrivals = Arrivals(settings)
         self._lookout = Lookout(topics)
         self._last: Batch | None = None
-        self._handed_at = 0.0
         self.ended = False
         self._draining = False
         self._abandoned = False
@@ -95,11 +96,7 @@ class Poller:
         self._client = self._join()
         self._session = Session(settings.session_timeout_ms / 1000)
         self._watchdog = Watchdog(
-            self._session,
-            self.in_flight,
-            settings.batch_timeout_s,
-            lambda: self.trouble is not None or held_up(),
-            fail,
+            self._session, self.in_flight, settings.batch_timeout_s, self._waits_for_brokers, fail
         )
 
     @property
@@ -115,7 +112,11 @@ class Poller:
         """Begin to drain; with `abandon` what is in flight is not waited for."""
         self._abandoned = self._abandoned or abandon
         if not self._draining:
-            self._draining, self._watchdog.end_by = True, time.monotonic() + 2 * self._settings.drain_s + 5
+            self._draining = True
+        self._watchdog.end_within(2 * self._settings.drain_s + 5)
+
+    def _waits_for_brokers(self) -> bool:
+        return self.trouble is not None or self._held_up()
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
@@ -129,12 +130,12 @@ class Poller:
 
     def turn(self, wait_s: float) -> bool:
         """Wait at most so long for records, and hand over what came. Gives false where nothing was waited for."""
-        waits = self._last is not None and not self._last.judged
-        if waits and not self._session.is_over() and time.monotonic() - self._handed_at < _PATIENCE_S:
+        waiting = self._last if self._last and not self._last.judged else None
+        if waiting and not self._session.is_over() and time.monotonic() - waiting.handed_at < _PATIENCE_S:
             return False
         try:
             if not self._draining:
-                return self._turn(0.0 if waits else wait_s) and not waits
+                return self._poll(0.0 if waiting else wait_s) and not waiting
             self._finish_all()
         except BaseException as reason:  # whatever it is, the worker must not go on without its consumer
             self._abandoned = True
@@ -152,16 +153,18 @@ class Poller:
             self._watchdog.stop()
             self.ended = True
 
-    def _turn(self, wait_s: float) -> bool:
+    def _poll(self, wait_s: float) -> bool:
         now = time.monotonic()
         self._watchdog.turned_at = now
         self._session.look(now)
-        if self._session.is_over() or self._lookout.astray:
-            (self._start_over if self._session.is_over() else self._rejoin)()
+        if self._session.is_over():
+            self._start_over()
+            return True
+        if self._lookout.astray:
+            self._rejoin()
             return True
         self._settle()
         if now - self._second_at >= COMMIT_EVERY_S:
-            self._second_at = now
             self._each_second(now)
         self._go_on(self.arrivals.resume(self._client, self.epoch, held=self._backpressure.paused))
         if self._backpressure.holds(
@@ -183,8 +186,7 @@ class Poller:
     def _hand_over(
         self, kind: str, topic: str, spans: dict[int, list[Any]], origins: dict[int, Origin] | None = None
     ) -> None:
-        self._handed_at = time.monotonic()
-        self._last = batch = Batch(kind, topic, spans, self.epoch, self._handed_at)
+        self._last = batch = Batch(kind, topic, spans, self.epoch, time.monotonic())
         batch.origins = origins or {}
         self.in_flight.append(batch)
         self._give(batch)
@@ -198,6 +200,7 @@ class Poller:
             self.offsets.finished(self.in_flight.popleft())
 
     def _each_second(self, now: float) -> None:
+        self._second_at = now
         self.offsets.commit(self._client, self.positions, self.epoch)
         self._lookout.look(self._client, now)
         self.offsets.gaps.look(self._client, self.positions)
@@ -220,7 +223,7 @@ class Poller:
             if not self.in_flight:
                 break
             if now > until:
-                if not self._draining and (self.trouble is not None or self._held_up()):
+                if not self._draining and self._waits_for_brokers():
                     self._session.anew = f"the brokers did not take what was sent within {self._settings.drain_s:g} s"
                     self._forget()
                     break
@@ -274,8 +277,7 @@ class Poller:
     def _on_assign(self, client: Client, partitions: list[TopicPartition]) -> None:
         if not partitions or self._closing:  # a client that closes is not told any more where they go on
             return
-        origins = self.arrivals.begin(client, partitions)
-        self.offsets.forget(origins)
+        self.offsets.forget(origins := self.arrivals.begin(client, partitions))
         self._go_on({place: origin.offset for place, origin in origins.items()})
         self._announce("assigned", origins, origins)
 
@@ -284,8 +286,7 @@ class Poller:
         self.positions |= offsets
 
     def _on_revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
-        places = self.positions.keys() & {(p.topic, p.partition) for p in partitions}
-        if places:
+        if places := self.positions.keys() & {(p.topic, p.partition) for p in partitions}:
             self._finish_all()  # the partitions that stay are only delayed
             self._announce("lost" if self._session.is_over() else "revoked", places)
             self._finish_all()  # the agent has put their state away

@@ -20,12 +20,12 @@ _SLEPT_S: Final = 1.0
 class Watchdog:
     """Keeps `session` alive as long as the process runs, whatever the event loop is at, and calls `fail` when that takes no
     turn, or does not finish the oldest of `in_flight`, for `timeout_s` (setting batch_timeout_s), unless it is the brokers it
-    waits for, as `held_up` says; and when it has not ended by `end_by`, brokers or not.
+    waits for, as `held_up` says; and when it has not ended in the time that `end_within` gives it, brokers or not.
 
     Attributes
     ----------
-    turned_at, end_by : float
-        When the loop took its last turn, and when it has to have ended, monotonic clock; whoever turns writes them.
+    turned_at : float
+        When the loop took its last turn, monotonic clock; whoever turns writes it.
     """
 
     def __init__(
@@ -42,9 +42,13 @@ class Watchdog:
         self._held_up = held_up
         self._fail = fail
         self.turned_at = self._excused_at = self._looked_at = time.monotonic()
-        self.end_by = math.inf
+        self._end_by = math.inf
         self._stop = threading.Event()
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def end_within(self, seconds: float) -> None:
+        """From now on; later calls give no more time."""
+        self._end_by = min(self._end_by, time.monotonic() + seconds)
 
     def stop(self) -> None:
         """Look no more."""
@@ -72,5 +76,5 @@ class Watchdog:
             )
         if now - max(self.turned_at, self._excused_at) > self._timeout_s:
             raise TransportError(f"the event loop has been at something for {self._timeout_s:g} s and takes no records")
-        if now > self.end_by and not slept:
+        if now > self._end_by and not slept:
             raise TransportError("the consumer did not leave its group in time")

@@ -54,6 +54,14 @@ class Client:
         self.closed = True
 
 
+def judged(turning):
+    """The batch that one poll brought, of one record, with which the agent is done."""
+    turning.clients[0].happens = [lambda _: record(0, 10)]
+    turning.poller.turn(0.01)
+    turning.handed[0].judged = True
+    return turning.handed[0]
+
+
 @pytest.fixture
 def turning(monkeypatch):
     """Gives a poller that owns partitions 0 and 1 from offset 10 on, what it handed over, its failures, and what `held_up` looks into."""
@@ -88,7 +96,7 @@ def test_nothing_is_polled_while_a_batch_waits_to_be_judged_unless_it_is_held_up
     polls = client.polls
     assert not poller.turn(0.01)
     assert client.polls == polls
-    time.sleep(0.06)
+    turning.handed[0].handed_at -= 1
     assert not poller.turn(0.01), "who judges must not wait for a poll"
     assert client.polls == polls + 1
     turning.handed[0].judged = True
@@ -99,9 +107,7 @@ def test_nothing_is_polled_while_a_batch_waits_to_be_judged_unless_it_is_held_up
 def test_what_a_poll_brings_in_which_the_membership_ended_is_not_judged(turning):
     """It would be judged under the new one, then read and judged again; and whatever waits to be judged, the worker starts over at once."""
     poller, client = turning.poller, turning.clients[0]
-    client.happens = [lambda _: record(0, 10)]
-    poller.turn(0.01)
-    turning.handed[0].judged = True
+    batch = judged(turning)
     turning.held_up.append(True)
 
     def revoked(client):
@@ -111,7 +117,7 @@ def test_what_a_poll_brings_in_which_the_membership_ended_is_not_judged(turning)
     client.happens = [revoked]
     poller.turn(0.01)
     assert told(turning.handed)[1:] == [("lost", {1: []})]
-    assert poller.held_until(turning.handed[0].epoch) == 0.0
+    assert poller.held_until(batch.epoch) == 0.0
     poller.turn(0.01)
     assert told(turning.handed)[2:] == [("lost", {0: []})]
     assert client.closed
@@ -122,10 +128,7 @@ def test_what_a_poll_brings_in_which_the_membership_ended_is_not_judged(turning)
 
 def test_whoever_stops_finishes_commits_and_leaves(turning):
     poller, client = turning.poller, turning.clients[0]
-    client.happens = [lambda _: record(0, 10)]
-    poller.turn(0.01)
-    turning.handed[0].judged = True
-    turning.handed[0].finish()
+    judged(turning).finish()
     poller.stop()
     poller.turn(0.01)
     assert poller.ended
@@ -136,9 +139,7 @@ def test_whoever_stops_finishes_commits_and_leaves(turning):
 
 def test_what_is_not_finished_in_time_is_told_and_not_committed(turning):
     poller, client = turning.poller, turning.clients[0]
-    client.happens = [lambda _: record(0, 10)]
-    poller.turn(0.01)
-    turning.handed[0].judged = True
+    judged(turning)
     poller.stop()
     poller.turn(0.01)
     assert poller.ended

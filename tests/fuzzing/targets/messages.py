@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import sys
 from pathlib import Path
 
 import msgspec
@@ -56,7 +57,7 @@ def plainly(data):
 
 
 def _whole(digits):
-    return int(digits) if len(digits) < 1_000 else float(digits)  # Python reads no longer ones
+    return int(digits) if len(digits) <= sys.get_int_max_str_digits() else float(digits)
 
 
 def _same(said, taken):
