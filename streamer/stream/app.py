@@ -24,7 +24,7 @@ from streamer.stream.health import Health
 from streamer.stream.judge import Judge, KeepsState
 from streamer.stream.offsets import Offsets
 from streamer.stream.scoring import Scoring
-from streamer.stream.transport import AsItIs, Transport
+from streamer.stream.transport import Transport
 from streamer.warming import warm
 
 log = logging.getLogger("streamer.app")
@@ -125,7 +125,7 @@ def create_app(settings: Settings, judge: Judge | None = None) -> App:
         warm()  # a compiler at work on the first call would make it wait
     judging = judge if judge is not None else Engine.of(settings)
     made.offsets = Offsets(checkpointed=isinstance(judging, KeepsState))
-    calls = made.topic(Topics(settings).calls, schema=AsItIs())
+    calls = made.topic(Topics(settings).calls, acks=False)
 
     begun = asyncio.Event()
 

@@ -30,10 +30,11 @@ class Pace:
         first = client.poll(wait_s)
         if first is None:
             return []
-        taken = [first, *client.consume(most - 1, 0)]
+        taken = [first]
         wanted = min(self.company(time.monotonic()), most // 2)
         if len(taken) < wanted:
-            taken += client.consume(wanted - len(taken), self._linger_s)
+            taken += client.consume(wanted - 1, self._linger_s)
+        if len(taken) >= wanted:  # else there were no more when the linger was over
             taken += client.consume(most - len(taken), 0)
         self.arrived(len(taken))
         return taken

@@ -74,6 +74,7 @@ class Poller:
     ) -> None:
         self._settings = settings
         self._topics = topics
+        self._only = topics[0] if len(topics) == 1 else None
         self._give = hand_over
         self._fail = fail
         self._held_up = held_up
@@ -87,9 +88,7 @@ class Poller:
         self._lookout = Lookout(topics)
         self._last: Batch | None = None
         self.ended = False
-        self._draining = False
-        self._abandoned = False
-        self._closing = False
+        self._draining = self._abandoned = self._closing = False
         self._backpressure = Backpressure()
         self._second_at = 0.0
         self._pace = Pace(settings.linger_ms / 1000)
@@ -176,7 +175,7 @@ class Poller:
         self._lookout.check()
         if self._session.is_over():  # a rebalance within the poll: what it brought comes again
             return True
-        found = by_place(batch, self.positions, self._end_of, self._lookout.hear)
+        found = by_place(batch, self.positions, self._end_of, self._lookout.hear, self._only)
         if found:
             self._lookout.trouble = None
         for topic, spans in found.items():

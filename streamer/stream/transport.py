@@ -1,15 +1,16 @@
 """A Faust transport on confluent-kafka that hands a whole poll of a topic to an agent as one message.
 
-Faust costs about 200 microseconds a message by itself and some fifty as it is used here, so a message is a whole poll
-(`streamer.stream.polling`). Faust is shown one lasting partition a topic and never a rebalance, since its own handling stops
-every partition and clears queues. Agents must read ``stream.noack().events()``: Faust's compiled stream bypasses an overridden `ack`; a batch is finished by
-`Batch.finish` instead, when all that came of it was delivered.
+Faust costs about 200 microseconds a message by itself, so a message is a whole poll (`streamer.stream.polling`), and it goes
+straight into the queues of the agents' streams: Faust's conductor would take a lock, four coroutines and two turns of the event
+loop of each, to heed a flow, codecs and full queues that there are none of here. Faust is shown one lasting partition a topic and
+never a rebalance, since its own handling stops every partition and clears queues. Agents must read
+``stream.noack().events()``: Faust's compiled stream bypasses an overridden `ack`; a batch is finished by `Batch.finish`
+instead, when all that came of it was delivered.
 """
 
 from __future__ import annotations
 
 import asyncio
-import collections
 import os
 import threading
 import time
@@ -20,7 +21,6 @@ import faust
 from faust.transport.base import Producer as FaustProducer
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka
-from faust.transport.producer import ProducerBuffer
 from faust.types import TP, ConsumerMessage
 
 from streamer.errors import TransportError
@@ -32,7 +32,7 @@ from streamer.stream.polling import Poller
 _LOOP_S: Final = 5.0
 """An event loop that does nothing for so long after a failure hangs."""
 
-__all__ = ["AsItIs", "Batch", "Consumer", "Producer", "Transport"]
+__all__ = ["Batch", "Consumer", "Producer", "Transport"]
 
 
 class Consumer(FaustConsumer):
@@ -44,8 +44,7 @@ class Consumer(FaustConsumer):
         super().__init__(*args, **kwargs)
         self.settings: Settings = getattr(self.app, "streamer_settings", None) or load()
         self.poller: Poller | None = None
-        self._queue: collections.deque[Batch] = collections.deque()
-        self._waiting: asyncio.Future[None] | None = None
+        self._early: list[Batch] | None = []
         self._introduced: asyncio.Task[None] | None = None
         self._shown: list[str] = []
         self._serial = 0
@@ -74,7 +73,7 @@ class Consumer(FaustConsumer):
         self._home.take_turns(partial(self._turn, self.poller))
         self.app.consumer_generation_id = 1
         self.app.on_rebalance_start()
-        self._introduced = self.app.loop.create_task(self.on_partitions_assigned(self.assignment(), 1))
+        self._introduced = self.app.loop.create_task(self._introduce())
 
     async def drain(self) -> None:
         """Take nothing in any more, wait until what is in flight is finished and committed, leave the group.
@@ -97,10 +96,28 @@ class Consumer(FaustConsumer):
             self._ended.set_result(None)
         return waited
 
+    async def _introduce(self) -> None:
+        """Let Faust know its partitions. It opens its flow some time after, until when streams pass everything over and queues
+        are cleared: what came meanwhile is shown then.
+        """
+        try:
+            await self.on_partitions_assigned(self.assignment(), 1)
+            await self.app.flow_control.acquire()
+        except Exception as reason:
+            self._fail(reason)
+            return
+        early, self._early = self._early or [], None
+        for batch in early:
+            self._take(batch)
+
     def _take(self, batch: Batch) -> None:
-        self._queue.append(batch)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if self._early is not None:
+            self._early.append(batch)
+            return
+        place = TP(batch.topic, 0)
+        message = self._to_message(place, batch)
+        for channel in self.app.topics._tp_index[place]:  # noqa: SLF001
+            channel.queue.put_nowait(faust.Event(self.app, None, batch, None, message))
 
     def _fail(self, reason: BaseException) -> None:
         """End the worker; called from any thread. An event loop that does not answer any more is not waited for."""
@@ -124,23 +141,11 @@ class Consumer(FaustConsumer):
     # -- the event loop ------------------------------------------------------------------------------------
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Show Faust every batch as it comes; ends when Faust stops `fetcher`, which calls this.
-
-        Faust's own loop makes two tasks, a timer and five turns of the event loop of each message, to heed rebalances and
-        offsets that it is not shown here. Nothing comes before Faust knows its partitions.
-        """
-        while not (self.should_stop or fetcher.should_stop):
-            if not self._queue:
-                self._waiting = self._home.create_future()
-                await self._waiting
-            if self._introduced is not None and not self._introduced.done():
-                await asyncio.shield(self._introduced)
-            while self._queue:
-                batch = self._queue.popleft()
-                await self.callback(self._to_message(TP(batch.topic, 0), batch))
+        """Nothing is left to do for Faust's fetcher, which calls this: the turns of the event loop show each batch as it comes."""
+        await fetcher.wait_until_stopped()
 
     async def _getmany(self, *args: Any, **kwargs: Any) -> dict[TP, list[Batch]]:
-        """Asked by nobody: `_drain_messages` takes what comes."""
+        """Asked by nobody: what comes is shown at once."""
         return {}
 
     def _to_message(self, tp: TP, batch: Any) -> ConsumerMessage:
@@ -218,32 +223,8 @@ class Consumer(FaustConsumer):
         """Topics are made by `streamer.kafka.topics`."""
 
 
-class AsItIs(faust.Schema[Any, Any]):
-    """The schema of a topic whose messages are `Batch`es: nothing is decoded."""
-
-    def compile(self, app: Any, **_: Any) -> Any:
-        """What makes an event of a message."""
-
-        async def decode(message: Any, **_: Any) -> faust.Event:
-            return faust.Event(app, None, message.value, None, message)
-
-        return decode
-
-
-class _NothingWaits(ProducerBuffer):
-    """The buffer of a producer that sends nothing."""
-
-    async def wait_until_ebb(self) -> None:
-        """It is never full; asked before each message."""
-
-
 class Producer(FaustProducer):
     """Faust's producer, which refuses: everything leaves by `streamer.stream.deliveries`, the one client that sends."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.buffer = _NothingWaits(loop=self.loop, beacon=self.beacon)
-        self.buffer.app = self.app
 
     async def send(self, topic: str, *args: Any, **kwargs: Any) -> Any:
         """Always raises `TransportError`."""

@@ -4,7 +4,7 @@ from confluent_kafka import KafkaError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.stream.batches import by_place
+from streamer.stream.batches import Batch, by_place
 from streamer.stream.gaps import Gaps
 
 
@@ -16,13 +16,16 @@ def offsets(found):
     return {partition: [one.offset() for one in of] for partition, of in found.get("calls", {}).items()}
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 20), st.integers(1, 8)), max_size=12))
-def test_whatever_is_given_again_is_taken_once_and_in_order(runs):
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 20), st.integers(1, 8)), max_size=12),
+    st.sampled_from([None, "calls"]),
+)
+def test_whatever_is_given_again_is_taken_once_and_in_order(runs, topic):
     """Librdkafka gives runs that may go back, but leaves nothing out: partition, steps back, records."""
     positions, given_to, taken = {("calls", 0): 0, ("calls", 1): 5}, {0: 0, 1: 5, 2: 0}, {0: [], 1: []}
     for partition, back, n in runs:
         first = max(given_to[partition] - back, 0)
-        found = by_place([record(partition, first + i) for i in range(n)], positions, lambda _: 1_000, print)
+        found = by_place([record(partition, first + i) for i in range(n)], positions, lambda _: 1_000, print, topic)
         for number, of in offsets(found).items():
             taken[number] += of
         given_to[partition] = max(given_to[partition], first + n)
@@ -45,6 +48,15 @@ def test_an_error_between_records_is_told_and_no_record():
     assert offsets(found) == {0: [1, 2, 4]}
     assert told == [error]
     assert positions == {("calls", 0): 5}
+
+
+def test_a_batch_in_parts_is_finished_by_the_last_of_them():
+    batch = Batch("records", "calls", {0: [record(0, 1)]}, 0, 0.0)
+    part = batch.in_parts(2)
+    part()
+    assert not batch.finished
+    part()
+    assert batch.finished
 
 
 def test_a_gap_ends_with_the_next_record():
