@@ -13,18 +13,18 @@ from typing import Self
 import numpy as np
 
 from streamer import checkpoint, columns, kernel, sealed, settling, summing
-from streamer.calls.codec import rescue
 from streamer.calls.compiled_numbers import Numbers
 from streamer.calls.decisions import Decision, Demotion, Policy
 from streamer.calls.numbers import home_plan
+from streamer.calls.reading import Calls
 from streamer.checkpoint import Copied, Opened
 from streamer.compiled import Straight
 from streamer.in_force import InForce
 from streamer.journal import Journal
 from streamer.outcomes import Outcomes
-from streamer.records import Batch, Read, Records
+from streamer.records import Batch, Records
 from streamer.registers.operators import CAPACITY
-from streamer.reporter import Reporter
+from streamer.reporter import Reporter, tell
 from streamer.revisions import REASON, Revision, Revisions
 from streamer.said import Said
 from streamer.settings import Settings
@@ -139,16 +139,22 @@ class Engine:
 
     def process(self, batch: Batch, now_ms: int, shed: bool = False) -> Outcomes:
         """Judge a batch. `now_ms` becomes `decided_at` and tells which records are a backlog; `shed`: no sampled evidence."""
-        calls = self._records.sound(batch.values)
-        outcomes = Outcomes(rejected=calls.refused)
-        if calls.rows:
-            self._judge(self._records.read(batch, calls, self._in_force), now_ms, shed, outcomes)
-        if outcomes.rejected:
-            for row, _, _ in outcomes.rejected:
-                if not self._said.stands(batch.partitions[row], batch.offsets[row], batch.values[row]):
-                    self._answer_broken(batch, row, now_ms, outcomes)
-            outcomes.decisions.sort(key=lambda decision: decision[0])
+        *_, outcomes = self.stages(batch, now_ms, shed)
         return outcomes
+
+    def stages(self, batch: Batch, now_ms: int, shed: bool = False) -> Iterator[Outcomes]:
+        """As `process`: gives the outcomes once the decisions are among them, and when asked again adds what goes with these and ends.
+
+        Whoever begins has to ask again, and to ask nothing else of the engine before.
+        """
+        sound = self._records.sound(batch.values)
+        outcomes = Outcomes(rejected=sound.refused)
+        passing = self._pass(batch, sound, now_ms, shed, outcomes)
+        next(passing, None)
+        if outcomes.rejected:
+            outcomes.answer_rejected(batch, self._said.stands, now_ms, self.policy, self._plan)
+        yield outcomes
+        next(passing, None)
 
     def due(self, partition: int) -> int | None:
         """When a tick has a call to settle, ms since 1970; None when none waits."""
@@ -172,9 +178,9 @@ class Engine:
         self._revisions.delivered(self.state.waiting, revisions)
 
     def _collect(self, partitions: list[int], now_ms: int, outcomes: Outcomes, *, saying: bool) -> None:
-        waiting, journal = self.state.waiting, self._journal
+        held = self.state.waiting, self._journal
         for partition in partitions:
-            found = self._revisions.collect(waiting, journal, partition, now_ms, self.policy, saying=saying)
+            found = self._revisions.collect(*held, partition, now_ms, self.policy, saying=saying)
             for came in found.came:
                 outcomes.came[came] += 1
             outcomes.revisions += found.revisions
@@ -182,42 +188,36 @@ class Engine:
                 outcomes.blocked[blocked] += 1
                 outcomes.reasons[REASON] += 1
 
-    def _judge(self, given: Read, now_ms: int, shed: bool, outcomes: Outcomes) -> None:
-        n, known = len(given.rows), self._in_force
+    def _pass(self, batch: Batch, sound: Calls, now_ms: int, shed: bool, outcomes: Outcomes) -> Iterator[None]:
+        """Judge the sound records of a batch; stops where the decisions are there."""
+        if not sound.rows:
+            return
+        known = self._in_force
+        given = self._records.read(batch, sound, known)
+        n = len(given.rows)
         if n > len(self._out.score):
             self._out = columns.verdicts(max(n, 2 * len(self._out.score)))
         out = columns.cleared(self._out, n)
         hashes = np.empty((n, 3), np.int64)
-        said = self._said.of(given, known)
         held = tallies.with_room(self.state.tallies, n)
         if held is not self.state.tallies:
             self.state = self.state._replace(tallies=held)
         of = given.columns
-        found = self._run((self.state, self._surroundings.at(now_ms)), of, said, out, hashes, self._filled)
+        state_and_world = self.state, self._surroundings.at(now_ms)
+        found = self._run(state_and_world, of, self._said.of(given, known), out, hashes, self._filled)
         if found & kernel.SKIPPED:
-            numbers = given.numbers
-            for at in of.skip.nonzero()[0].tolist():
-                self._misplace(given.batch, given.rows[at], numbers.key_of(at), int(numbers.partition[at]), outcomes)
+            skipped = of.skip.nonzero()[0].tolist()
+            outcomes.misplace(batch, [(given.rows[at], *given.numbers.place_of(at)) for at in skipped])
+        told = self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
+        yield
+        self._journal.note(of.records[:, columns.PARTITION], hashes[:, 2], hashes[:, 1])
         if found & (kernel.LINES | kernel.SUMMED):
             outcomes.counts = summing.told(self.state.tallies, given, out, known)
-        self._journal.note(of.records[:, columns.PARTITION], hashes[:, 2], hashes[:, 1])
-        self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
+        tell(given, out, known, told, outcomes)
         for pended in outcomes.pended:
             self._revisions.add(*pended)
         if found & kernel.SETTLED:
             self._collect(self.state.waiting.settled.nonzero()[0].tolist(), now_ms, outcomes, saying=False)
-
-    def _misplace(self, batch: Batch, row: int, key: str, partition: int, outcomes: Outcomes) -> None:
-        if batch.rekeyed[row]:
-            text = f"lies in partition {batch.partitions[row]}, its caller key {key!r} belongs to {partition}, and it was moved once already"
-            outcomes.rejected.append((row, "misplaced", text))
-        else:
-            outcomes.misplaced.append((row, key, partition))
-
-    def _answer_broken(self, batch: Batch, row: int, now_ms: int, outcomes: Outcomes) -> None:
-        found = rescue(batch.values[row])
-        if found is not None:
-            outcomes.say_invalid(row, found, batch.append_ms[row], now_ms, self.policy, self._plan)
 
     # -- control messages ------------------------------------------------------------------------------
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import orjson
 
+from streamer.calls.codec import rescue
 from streamer.calls.compiled_decisions import plain, repeated
 from streamer.calls.decisions import ACTIONS, Policy
 from streamer.calls.events import LATEST_MS
 from streamer.calls.numbers import HomePlan
 from streamer.policy import BLOCK, refusal
+from streamer.records import Batch
 from streamer.revisions import Came, Pended, Revision
 
 _NO_REFUSAL: Final = {"sip_code": None, "sip_reason": None, "q850": None}
@@ -67,7 +70,31 @@ class Outcomes:
     late: int = 0
     late_events: int = 0
 
-    def say_invalid(
+    def misplace(self, batch: Batch, found: list[tuple[int, str, int]]) -> None:
+        """Sort out records (row, caller key, partition it belongs to) that lie in a wrong partition; one that was moved is not again."""
+        for row, key, partition in found:
+            if batch.rekeyed[row]:
+                text = f"lies in partition {batch.partitions[row]}, its caller key {key!r} belongs to {partition}, and it was moved once already"
+                self.rejected.append((row, "misplaced", text))
+            else:
+                self.misplaced.append((row, key, partition))
+
+    def answer_rejected(
+        self,
+        batch: Batch,
+        stands: Callable[[int, int, bytes | None], bool],
+        now_ms: int,
+        policy: Policy,
+        plan: HomePlan,
+    ) -> None:
+        """Answer what can be of what was rejected, unless by `stands` (partition, offset, value) an earlier answer does."""
+        for row, _, _ in self.rejected:
+            value = batch.values[row]
+            if not stands(batch.partitions[row], batch.offsets[row], value) and (found := rescue(value)) is not None:
+                self._say_invalid(row, found, batch.append_ms[row], now_ms, policy, plan)
+        self.decisions.sort(key=lambda decision: decision[0])
+
+    def _say_invalid(
         self, row: int, found: dict[str, object], append_ms: int, now_ms: int, policy: Policy, plan: HomePlan
     ) -> None:
         """Answer a broken set-up whose call id and caller are known: allow, so that no switch waits in vain."""

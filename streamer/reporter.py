@@ -54,6 +54,9 @@ _SHADOW: Final = len(ACTIONS)
 ) = range(2 * _SHADOW, 2 * _SHADOW + 9)  # fmt: skip
 _COUNTS: Final = 2 * _SHADOW + 9
 
+Told = tuple[Any, int, bytes]
+"""A line, its row and its decision."""
+
 
 class Reporter:
     """Turns the verdicts of passes into messages and counts."""
@@ -64,8 +67,8 @@ class Reporter:
 
     def report(
         self, given: Read, out: Verdicts, hashes: Any, known: InForce, now_ms: int, shed: bool, outcomes: Outcomes
-    ) -> None:
-        """Add what a pass said to `outcomes`; `shed` leaves the sampled evidence out.
+    ) -> list[Told]:
+        """Add what a pass said to `outcomes`; `shed` leaves the sampled evidence out. Gives what `tell` is to be asked of.
 
         `hashes` int64[n]: of each record's caller, with its partition and origin class, keyed.
         """
@@ -104,9 +107,10 @@ class Reporter:
             stands = lines[:, _STANDS].tolist()
             outcomes.decisions = [one for one, stand in zip(outcomes.decisions, stands, strict=True) if not stand]
         _count_ways(given, lines, by_operator, counted, outcomes)
-        if counted[_WITH_EVIDENCE] or counted[_WAITING]:
-            told = np.flatnonzero(lines[:, _EVIDENCE] | lines[:, _WAITS]).tolist()
-            _tell(given, out, known, [(lines[line], places[line], values[line]) for line in told], outcomes)
+        if not (counted[_WITH_EVIDENCE] or counted[_WAITING]):
+            return []
+        told = np.flatnonzero(lines[:, _EVIDENCE] | lines[:, _WAITS]).tolist()
+        return [(lines[line], places[line], values[line]) for line in told]
 
     def _written(self, given: Read, lines: Any, versions: Versions, now_ms: int) -> list[bytes]:
         """The decision of each line."""
@@ -153,8 +157,10 @@ def _count_ways(given: Read, lines: Any, by_operator: Any, counted: list[int], o
             outcomes.blocked[by.operator, by.counted, word] += times
 
 
-def _tell(given: Read, out: Verdicts, known: InForce, told: list[tuple[Any, int, bytes]], outcomes: Outcomes) -> None:
-    """The evidence that goes out now, and that of calls that wait, which may; `told`: their lines, rows and decisions."""
+def tell(given: Read, out: Verdicts, known: InForce, told: list[Told], outcomes: Outcomes) -> None:
+    """Add the evidence that goes out now to `outcomes`, and that of calls that wait, which may."""
+    if not told:
+        return
     batch = given.batch
     keys = [given.numbers.key_of(at)[:LONGEST_REPEATED] for _, at, _ in told]
     records = evidence_of([at for _, at, _ in told], [value for _, _, value in told], keys, given, out, known)

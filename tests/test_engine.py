@@ -180,6 +180,26 @@ def test_batches_of_one_equal_one_batch(undisturbed):
     assert found == expected
 
 
+def test_decisions_are_there_before_what_goes_with_them(undisturbed):
+    """Broken records, some that can be answered, and records of other partitions among those that are judged."""
+    messages = traffic(5)
+    whole = batch([*messages[:200], b"{", {**messages[0], "at": -5}, *messages[200:]])
+    whole.partitions[10] = (whole.partitions[10] + 1) % PARTITIONS
+    expected = engine(clamp=False).process(whole, NOW)
+    assert expected.evidence
+    assert expected.counts
+    assert expected.misplaced
+    assert len(expected.rejected) == 2
+    held = engine(clamp=False)
+    stages = held.stages(whole, NOW)
+    outcomes = next(stages)
+    assert outcomes.decisions == expected.decisions
+    assert (outcomes.rejected, outcomes.misplaced) == (expected.rejected, expected.misplaced)
+    assert not outcomes.evidence
+    assert next(stages, None) is None
+    assert outcomes == expected
+
+
 def test_a_partition_exported_dropped_and_imported_goes_on_as_if_nothing_had_happened(undisturbed):
     whole, expected, *_ = undisturbed
     middle = len(whole.values) // 2

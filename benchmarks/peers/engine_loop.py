@@ -42,11 +42,13 @@ def main() -> None:
         for number, run in groupby(polled, Message.partition):
             spans.setdefault(number, []).extend(run)
         _, _, columns = as_columns(Batch("records", TASK["input"], spans, 0, 0.0))
-        outcomes = engine.process(columns, int(time.time() * 1000))
+        stages = engine.stages(columns, int(time.time() * 1000))
+        outcomes = next(stages)
         partitions, offsets = columns.partitions, columns.offsets
         for row, call_id, value in outcomes.decisions:
             partition = partitions[row]
             produce(topics.decisions, value, call_id, partition, None, None, 0, source(partition, offsets[row]))
+        next(stages, None)
         for row, key, value in outcomes.evidence:
             produce(topics.evidence, value, key, partitions[row])
         for key, value in outcomes.counts:

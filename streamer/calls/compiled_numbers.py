@@ -75,6 +75,10 @@ class NumberColumns(NamedTuple):
             return f"+{number}"
         return _key_of(self.texts, row, self.plan)
 
+    def place_of(self, row: int) -> tuple[str, int]:
+        """The caller key of one record as text, and the partition it belongs to."""
+        return self.key_of(row), int(self.partition[row])
+
 
 class Numbers:
     """Resolves the numbers of whole batches for one home plan, secret and partition count."""

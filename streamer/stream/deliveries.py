@@ -17,7 +17,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from functools import partial
 from typing import Any, Final
 
@@ -150,6 +150,26 @@ class Deliveries:
         the next batch or wait: until then the broker takes what it would have taken a moment before. Raises `DeliveryError` for
         a message that cannot be sent at all.
         """
+        await self.send_rest(self.begin(messages, done, held_until))
+
+    def begin(
+        self, messages: Sequence[Message], done: Callable[[], None], held_until: Callable[[], float]
+    ) -> Iterator[None]:
+        """As `send`, of what there is room for at once; gives the rest, for `send_rest`."""
+        rest = self._queue(messages, done, held_until)
+        next(rest, None)
+        return rest
+
+    async def send_rest(self, rest: Iterator[None]) -> None:
+        """Queue what `begin` left."""
+        for _ in rest:
+            self.serve()
+            await asyncio.sleep(_ROOM_S)
+
+    def _queue(
+        self, messages: Sequence[Message], done: Callable[[], None], held_until: Callable[[], float]
+    ) -> Iterator[None]:
+        """Queues messages; each step begins where the queue was full at the step before."""
         if not messages:
             done()
             return
@@ -174,8 +194,7 @@ class Deliveries:
                     # By place, which takes a tenth less time: report, another name for it, timestamp, headers.
                     produce(topic, value, key, partition, report, None, 0, headers)
                 except BufferError:
-                    self.serve()
-                    await asyncio.sleep(_ROOM_S)
+                    yield
                     until = held_until()
                 except (KafkaException, ValueError, TypeError) as error:
                     fatal = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._FATAL  # noqa: SLF001

@@ -23,6 +23,12 @@ class Judge(Protocol):
         """The outcomes of a batch; `now_ms` becomes `decided_at`, `shed` leaves sampled evidence out."""
         ...
 
+    def stages(self, batch: Batch, now_ms: int, shed: bool = False) -> Iterator[Outcomes]:
+        """As `process`: gives the outcomes once the decisions are among them, and when asked again adds what goes with these and
+        ends. It is asked again before anything else is asked.
+        """
+        yield self.process(batch, now_ms, shed)
+
     def apply(self, kind: str, key: str, value: bytes | None) -> str | None:
         """Take in a control record; gives why it was ignored, if it was. Raises `MessageError` for one that is refused."""
         return None

@@ -39,8 +39,7 @@ log = logging.getLogger("streamer.scoring")
 
 _TICK_S: Final = 0.25
 """Between looks at the clock: a call that waits for its origination is settled so much late at most."""
-_GAUGES_EVERY: Final = 4
-"""Ticks."""
+_GAUGES_EVERY: Final = 4  # ticks
 
 
 class Scoring:
@@ -236,16 +235,19 @@ class Scoring:
             columns = await self._identities.look(columns)
         await self._apply_control()
         held_until = partial(self._poller.held_until, batch.epoch)
-        until = held_until()
-        if time.monotonic() >= until:
+        if time.monotonic() >= held_until():
             return  # taken in before this worker lost its partitions: whoever has them now judges it
         now = int(time.time() * 1000)
         shed = now - min(columns.append_ms) > 1000 * self.settings.shed_lag_s
-        outcomes = self.judge.process(columns, now, shed)
+        stages = self.judge.stages(columns, now, shed)
+        outcomes = next(stages)
+        both = batch.in_parts(2)
+        rest = self.deliveries.begin(self._decisions(columns, outcomes), both, held_until)
+        next(stages, None)  # what goes with the decisions; nobody else may ask the engine for anything before
         self.checkpoints.judged(batch.spans, now / 1000)
         demotions = self.governing.observe(outcomes.standing, self.judge.policy, self.judge.demotions)
-        messages = [*self._decisions(columns, outcomes), *self._beside(records, headers, columns, outcomes), *demotions]
-        await self.deliveries.send(messages, batch.finish, held_until)
+        await self.deliveries.send_rest(rest)
+        await self.deliveries.send([*self._beside(records, headers, columns, outcomes), *demotions], both, held_until)
         self.metrics.observe(columns, outcomes, time.time() * 1000, shed=shed)
         for partition, span in batch.spans.items():
             self.metrics.age(partition, time.time() - span[-1].timestamp()[1] / 1000)
@@ -284,11 +286,8 @@ class Scoring:
         ).items():
             self.metrics.rekeyed.labels(operator).inc(n)
             if self._misplaced.due(operator):
-                log.warning(
-                    "operator %s publishes calls under a wrong key or with another partitioner than murmur2: %d in one batch",
-                    operator,
-                    n,
-                )
+                what = "under a wrong key or with another partitioner than murmur2"
+                log.warning("operator %s publishes calls %s: %d in one batch", operator, what, n)
 
 
 def _identities(settings: Settings, metrics: Metrics) -> Identities | None:

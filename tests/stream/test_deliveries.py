@@ -109,6 +109,21 @@ def test_who_waits_for_room_asks_again_whether_the_rest_may_go(monkeypatch):
     assert not failed
 
 
+@pytest.mark.broker
+def test_what_there_is_no_room_for_at_once_is_sent_when_there_is(kafka_settings, monkeypatch):
+    monkeypatch.setitem(SETTINGS, "queue.buffering.max.messages", 3)
+    topic = topics.Topics(kafka_settings).decisions
+    done, failed = [], []
+    deliveries = Deliveries(kafka_settings, failed.append)
+    rest = deliveries.begin(run_of(topic, 1, [SMALL] * 40), partial(done.append, 40), lambda: math.inf)
+    assert len(deliveries._producer)
+    asyncio.run(asyncio.wait_for(deliveries.send_rest(rest), 30))
+    assert deliveries.close(20)
+    assert end_of(kafka_settings, topic, 1) == 40
+    assert done == [40]
+    assert not failed
+
+
 def take_little(settings, topic):
     """Have the broker refuse large messages."""
     smaller = ConfigEntry("max.message.bytes", "1000", incremental_operation=AlterConfigOpType.SET)
