@@ -178,9 +178,9 @@ class Engine:
         self._revisions.delivered(self.state.waiting, revisions)
 
     def _collect(self, partitions: list[int], now_ms: int, outcomes: Outcomes, *, saying: bool) -> None:
-        held = self.state.waiting, self._journal
+        waits = self.state.waiting
         for partition in partitions:
-            found = self._revisions.collect(*held, partition, now_ms, self.policy, saying=saying)
+            found = self._revisions.collect(waits, self._journal, partition, now_ms, self.policy, saying=saying)
             for came in found.came:
                 outcomes.came[came] += 1
             outcomes.revisions += found.revisions
@@ -208,12 +208,12 @@ class Engine:
         if found & kernel.SKIPPED:
             skipped = of.skip.nonzero()[0].tolist()
             outcomes.misplace(batch, [(given.rows[at], *given.numbers.place_of(at)) for at in skipped])
-        told = self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
+        to_tell = self._reporter.report(given, out, hashes[:, 0], known, now_ms, shed, outcomes)
         yield
         self._journal.note(of.records[:, columns.PARTITION], hashes[:, 2], hashes[:, 1])
         if found & (kernel.LINES | kernel.SUMMED):
             outcomes.counts = summing.told(self.state.tallies, given, out, known)
-        tell(given, out, known, told, outcomes)
+        tell(given, out, known, to_tell, outcomes)
         for pended in outcomes.pended:
             self._revisions.add(*pended)
         if found & kernel.SETTLED:

@@ -54,8 +54,8 @@ _SHADOW: Final = len(ACTIONS)
 ) = range(2 * _SHADOW, 2 * _SHADOW + 9)  # fmt: skip
 _COUNTS: Final = 2 * _SHADOW + 9
 
-Told = tuple[Any, int, bytes]
-"""A line, its row and its decision."""
+ToTell = tuple[Any, int, bytes]
+"""A line of which evidence is to be told: what it holds, its row and its decision."""
 
 
 class Reporter:
@@ -67,7 +67,7 @@ class Reporter:
 
     def report(
         self, given: Read, out: Verdicts, hashes: Any, known: InForce, now_ms: int, shed: bool, outcomes: Outcomes
-    ) -> list[Told]:
+    ) -> list[ToTell]:
         """Add what a pass said to `outcomes`; `shed` leaves the sampled evidence out. Gives what `tell` is to be asked of.
 
         `hashes` int64[n]: of each record's caller, with its partition and origin class, keyed.
@@ -157,14 +157,14 @@ def _count_ways(given: Read, lines: Any, by_operator: Any, counted: list[int], o
             outcomes.blocked[by.operator, by.counted, word] += times
 
 
-def tell(given: Read, out: Verdicts, known: InForce, told: list[Told], outcomes: Outcomes) -> None:
+def tell(given: Read, out: Verdicts, known: InForce, to_tell: list[ToTell], outcomes: Outcomes) -> None:
     """Add the evidence that goes out now to `outcomes`, and that of calls that wait, which may."""
-    if not told:
+    if not to_tell:
         return
     batch = given.batch
-    keys = [given.numbers.key_of(at)[:LONGEST_REPEATED] for _, at, _ in told]
-    records = evidence_of([at for _, at, _ in told], [value for _, _, value in told], keys, given, out, known)
-    for (line, at, value), key, record in zip(told, keys, records, strict=True):
+    keys = [given.numbers.key_of(at)[:LONGEST_REPEATED] for _, at, _ in to_tell]
+    records = evidence_of([at for _, at, _ in to_tell], [value for _, _, value in to_tell], keys, given, out, known)
+    for (line, at, value), key, record in zip(to_tell, keys, records, strict=True):
         row = given.rows[at]
         if line[_EVIDENCE]:
             outcomes.evidence.append((row, key, record))

@@ -62,7 +62,7 @@ def _reported(messages: Sequence[Message], known: Collection[Place]) -> list[boo
 
 
 class Parcel:
-    """The runs of one batch, counted as they are delivered; `done` is called after the last.
+    """The runs of what is sent together, counted as they are delivered; `done` is called after the last.
 
     `newest` has the offset of the newest message delivered to each topic and partition, for all parcels. Only whoever
     serves deliveries calls `delivered`.
@@ -160,11 +160,14 @@ class Deliveries:
         next(rest, None)
         return rest
 
-    async def send_rest(self, rest: Iterator[None]) -> None:
-        """Queue what `begin` left."""
+    async def send_rest(self, rest: Iterator[None]) -> bool:
+        """Queue what `begin` left; gives whether it had to wait for room."""
+        waited = False
         for _ in rest:
+            waited = True
             self.serve()
             await asyncio.sleep(_ROOM_S)
+        return waited
 
     def _queue(
         self, messages: Sequence[Message], done: Callable[[], None], held_until: Callable[[], float]
@@ -199,6 +202,7 @@ class Deliveries:
                 except (KafkaException, ValueError, TypeError) as error:
                     fatal = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._FATAL  # noqa: SLF001
                     if fatal:
+                        parcel.give_up()
                         return  # nothing can be sent any more; why, the client tells whoever serves
                     raise DeliveryError(f"a message to {topic}[{partition}] cannot be sent: {error}") from error
                 else:

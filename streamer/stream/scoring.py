@@ -241,14 +241,15 @@ class Scoring:
         shed = now - min(columns.append_ms) > 1000 * self.settings.shed_lag_s
         stages = self.judge.stages(columns, now, shed)
         outcomes = next(stages)
+        self.checkpoints.judged(batch.spans, now / 1000)  # no copy may be older than what has left
         both = batch.in_parts(2)
         rest = self.deliveries.begin(self._decisions(columns, outcomes), both, held_until)
+        handed_ms = time.time() * 1000
         next(stages, None)  # what goes with the decisions; nobody else may ask the engine for anything before
-        self.checkpoints.judged(batch.spans, now / 1000)
         demotions = self.governing.observe(outcomes.standing, self.judge.policy, self.judge.demotions)
-        await self.deliveries.send_rest(rest)
+        handed_ms = time.time() * 1000 if await self.deliveries.send_rest(rest) else handed_ms
         await self.deliveries.send([*self._beside(records, headers, columns, outcomes), *demotions], both, held_until)
-        self.metrics.observe(columns, outcomes, time.time() * 1000, shed=shed)
+        self.metrics.observe(columns, outcomes, handed_ms, shed=shed)
         for partition, span in batch.spans.items():
             self.metrics.age(partition, time.time() - span[-1].timestamp()[1] / 1000)
         if outcomes.misplaced:

@@ -45,7 +45,7 @@ class Consumer(FaustConsumer):
         self.settings: Settings = getattr(self.app, "streamer_settings", None) or load()
         self.poller: Poller | None = None
         self._early: list[Batch] | None = []
-        self._introduced: asyncio.Task[None] | None = None
+        self._introducing: asyncio.Task[None] | None = None
         self._shown: list[str] = []
         self._serial = 0
 
@@ -73,7 +73,7 @@ class Consumer(FaustConsumer):
         self._home.take_turns(partial(self._turn, self.poller))
         self.app.consumer_generation_id = 1
         self.app.on_rebalance_start()
-        self._introduced = self.app.loop.create_task(self._introduce())
+        self._introducing = self.app.loop.create_task(self._introduce())  # kept, or it might be collected
 
     async def drain(self) -> None:
         """Take nothing in any more, wait until what is in flight is finished and committed, leave the group.
@@ -103,12 +103,11 @@ class Consumer(FaustConsumer):
         try:
             await self.on_partitions_assigned(self.assignment(), 1)
             await self.app.flow_control.acquire()
+            early, self._early = self._early or [], None
+            for batch in early:
+                self._take(batch)
         except Exception as reason:
             self._fail(reason)
-            return
-        early, self._early = self._early or [], None
-        for batch in early:
-            self._take(batch)
 
     def _take(self, batch: Batch) -> None:
         if self._early is not None:
@@ -116,7 +115,10 @@ class Consumer(FaustConsumer):
             return
         place = TP(batch.topic, 0)
         message = self._to_message(place, batch)
-        for channel in self.app.topics._tp_index[place]:  # noqa: SLF001
+        channels = self.app.topics._tp_index.get(place)  # noqa: SLF001
+        if not channels:
+            raise TransportError(f"nobody reads {batch.topic}: Faust knows no stream of it")
+        for channel in channels:
             channel.queue.put_nowait(faust.Event(self.app, None, batch, None, message))
 
     def _fail(self, reason: BaseException) -> None:
@@ -141,8 +143,10 @@ class Consumer(FaustConsumer):
     # -- the event loop ------------------------------------------------------------------------------------
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Nothing is left to do for Faust's fetcher, which calls this: the turns of the event loop show each batch as it comes."""
-        await fetcher.wait_until_stopped()
+        """Nothing is left to do for Faust's fetcher, which calls this, and cancels it when it stops: the turns of the event loop
+        show each batch as it comes.
+        """
+        await asyncio.Event().wait()
 
     async def _getmany(self, *args: Any, **kwargs: Any) -> dict[TP, list[Batch]]:
         """Asked by nobody: what comes is shown at once."""
