@@ -62,6 +62,14 @@ def test_a_promise_is_judged_by_its_bar(rate: float, word: str) -> None:
     assert line.endswith(f"| {word} |")
 
 
+def test_figures_that_rounds_do_not_agree_on_are_named() -> None:
+    assert "Rounds differ" not in report.render(results(raw=[100.0, 199.0], worker=[50.0, 60.0]))
+    page = report.render(results(raw=[100.0, 201.0], worker=[50.0, 60.0]))
+    [line] = [line for line in page.splitlines() if "Rounds differ by more than 2 times" in line]
+    assert "raw 100 and 201 set-ups/s; raw 4,975.1 and 10,000.0 ms, 5,000/s p50" in line
+    assert "worker" not in line
+
+
 def test_what_was_not_measured_is_no_pass() -> None:
     page = report.render(results(raw=[100_000.0]))
     judged = page.split("## Promises")[1]
