@@ -178,9 +178,9 @@ class Engine:
         self._revisions.delivered(self.state.waiting, revisions)
 
     def _collect(self, partitions: list[int], now_ms: int, outcomes: Outcomes, *, saying: bool) -> None:
-        waits = self.state.waiting
+        waiting, journal = self.state.waiting, self._journal
         for partition in partitions:
-            found = self._revisions.collect(waits, self._journal, partition, now_ms, self.policy, saying=saying)
+            found = self._revisions.collect(waiting, journal, partition, now_ms, self.policy, saying=saying)
             for came in found.came:
                 outcomes.came[came] += 1
             outcomes.revisions += found.revisions

@@ -62,18 +62,13 @@ class Batch:
 
 
 def by_place(
-    polled: list[Any],
-    positions: dict[Place, int],
-    end: Callable[[Place], int],
-    hear: Callable[[Any], None],
-    topic: str | None = None,
+    polled: list[Any], positions: dict[Place, int], end: Callable[[Place], int], hear: Callable[[Any], None]
 ) -> dict[Any, dict[Any, list[Any]]]:
     """The records of each topic and partition that are due; errors among them are told to `hear`.
 
     `positions` holds the offset that is due next in each partition of ours, and moves on. Left out are records of other
     partitions, and what librdkafka gives a second time: it notes what an application has taken a moment after it gave it,
     and a rebalance in that moment has it go back. A log that by its `end` was cut off before what is due, is read anew.
-    `topic` is given where nothing else is read, so that no record is asked for its own.
     """
     told: list[Any] = []
     if any(errors := [*map(_error, polled)]):
@@ -81,19 +76,18 @@ def by_place(
         polled = [*itertools.compress(polled, map(operator.not_, errors))]
     found: dict[Any, dict[Any, list[Any]]] = {}
     # What librdkafka gives comes in runs of one partition.
-    by_topic = itertools.groupby(polled, _topic) if topic is None else [(topic, polled)]
-    for name, of_topic in by_topic:
+    for topic, of_topic in itertools.groupby(polled, _topic):
         for partition, run in itertools.groupby(of_topic, _partition):
             # Partitions may have been revoked while `consume` ran, and then whoever has them now reads the record too.
-            due = positions.get((name, partition))
+            due = positions.get((topic, partition))
             if due is None:
                 continue
             records = [*run]
-            if records[0].offset() < due <= end((name, partition)):
+            if records[0].offset() < due <= end((topic, partition)):
                 records = [record for record in records if record.offset() >= due]
             if records:
-                positions[name, partition] = records[-1].offset() + 1
-                found.setdefault(name, {}).setdefault(partition, []).extend(records)
+                positions[topic, partition] = records[-1].offset() + 1
+                found.setdefault(topic, {}).setdefault(partition, []).extend(records)
     for record in told:
         hear(record.error())
     return found

@@ -156,7 +156,7 @@ class Deliveries:
         self, messages: Sequence[Message], done: Callable[[], None], held_until: Callable[[], float]
     ) -> Iterator[None]:
         """As `send`, of what there is room for at once; gives the rest, for `send_rest`."""
-        rest = self._queue(messages, done, held_until)
+        rest = self._sending(messages, done, held_until)
         next(rest, None)
         return rest
 
@@ -169,7 +169,7 @@ class Deliveries:
             await asyncio.sleep(_ROOM_S)
         return waited
 
-    def _queue(
+    def _sending(
         self, messages: Sequence[Message], done: Callable[[], None], held_until: Callable[[], float]
     ) -> Iterator[None]:
         """Queues messages; each step begins where the queue was full at the step before."""

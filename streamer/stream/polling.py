@@ -74,7 +74,6 @@ class Poller:
     ) -> None:
         self._settings = settings
         self._topics = topics
-        self._only = topics[0] if len(topics) == 1 else None
         self._give = hand_over
         self._fail = fail
         self._held_up = held_up
@@ -175,7 +174,7 @@ class Poller:
         self._lookout.check()
         if self._session.is_over():  # a rebalance within the poll: what it brought comes again
             return True
-        found = by_place(batch, self.positions, self._end_of, self._lookout.hear, self._only)
+        found = by_place(batch, self.positions, self._end_of, self._lookout.hear)
         if found:
             self._lookout.trouble = None
         for topic, spans in found.items():

@@ -86,8 +86,7 @@ class Scoring:
             reasons["control"] = self.control.trouble or "lists, policy and facts are still being read"
         if not self._owned:
             reasons["partitions"] = "no partition is owned yet"
-        restoring = self.checkpoints.restoring
-        if restoring:
+        if restoring := self.checkpoints.restoring:
             reasons["state"] = f"partitions {restoring} are being restored"
         trouble = self.deliveries.trouble or (self._poller.trouble if self._app.consumer.poller else None)
         if trouble:
@@ -247,7 +246,8 @@ class Scoring:
         handed_ms = time.time() * 1000
         next(stages, None)  # what goes with the decisions; nobody else may ask the engine for anything before
         demotions = self.governing.observe(outcomes.standing, self.judge.policy, self.judge.demotions)
-        handed_ms = time.time() * 1000 if await self.deliveries.send_rest(rest) else handed_ms
+        if await self.deliveries.send_rest(rest):
+            handed_ms = time.time() * 1000
         await self.deliveries.send([*self._beside(records, headers, columns, outcomes), *demotions], both, held_until)
         self.metrics.observe(columns, outcomes, handed_ms, shed=shed)
         for partition, span in batch.spans.items():

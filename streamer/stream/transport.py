@@ -44,8 +44,8 @@ class Consumer(FaustConsumer):
         super().__init__(*args, **kwargs)
         self.settings: Settings = getattr(self.app, "streamer_settings", None) or load()
         self.poller: Poller | None = None
-        self._early: list[Batch] | None = []
-        self._introducing: asyncio.Task[None] | None = None
+        self._early: list[Batch] = []
+        self._queues: dict[str, list[Any]] = {}
         self._shown: list[str] = []
         self._serial = 0
 
@@ -73,7 +73,7 @@ class Consumer(FaustConsumer):
         self._home.take_turns(partial(self._turn, self.poller))
         self.app.consumer_generation_id = 1
         self.app.on_rebalance_start()
-        self._introducing = self.app.loop.create_task(self._introduce())  # kept, or it might be collected
+        self.add_future(self._introduce())
 
     async def drain(self) -> None:
         """Take nothing in any more, wait until what is in flight is finished and committed, leave the group.
@@ -100,26 +100,25 @@ class Consumer(FaustConsumer):
         """Let Faust know its partitions. It opens its flow some time after, until when streams pass everything over and queues
         are cleared: what came meanwhile is shown then.
         """
-        try:
-            await self.on_partitions_assigned(self.assignment(), 1)
-            await self.app.flow_control.acquire()
-            early, self._early = self._early or [], None
-            for batch in early:
-                self._take(batch)
-        except Exception as reason:
-            self._fail(reason)
+        await self.on_partitions_assigned(self.assignment(), 1)
+        await self.app.flow_control.acquire()
+        channels = list(self.app.topics)
+        queues = {name: [each.queue for each in channels if name in each.topics] for name in self._shown}
+        if unread := [name for name, of in queues.items() if not of]:
+            self._fail(TransportError(f"no stream reads {', '.join(unread)}"))
+            return
+        self._queues = queues
+        for batch in self._early:
+            self._take(batch)
+        self._early.clear()
 
     def _take(self, batch: Batch) -> None:
-        if self._early is not None:
+        if not self._queues:
             self._early.append(batch)
             return
-        place = TP(batch.topic, 0)
-        message = self._to_message(place, batch)
-        channels = self.app.topics._tp_index.get(place)  # noqa: SLF001
-        if not channels:
-            raise TransportError(f"nobody reads {batch.topic}: Faust knows no stream of it")
-        for channel in channels:
-            channel.queue.put_nowait(faust.Event(self.app, None, batch, None, message))
+        event = faust.Event(self.app, None, batch, None, self._to_message(TP(batch.topic, 0), batch))
+        for queue in self._queues[batch.topic]:
+            queue.put_nowait(event)
 
     def _fail(self, reason: BaseException) -> None:
         """End the worker; called from any thread. An event loop that does not answer any more is not waited for."""

@@ -9,6 +9,7 @@ from streamer.commands.worker import run
 from streamer.outcomes import Outcomes
 from streamer.settings import load
 from streamer.stream.judge import Judge
+from streamer.stream.transport import Consumer
 
 EVIL = "+77019999999"
 """The caller that makes a judge go wrong."""
@@ -73,7 +74,15 @@ class Stuck(Plain):
         return decision
 
 
-JUDGES = {judge.__name__.lower(): judge for judge in (Plain, Slow, Large, Huge, Wrong, Stuck)}
+class Unread(Plain):
+    """Of an app that is given a topic which none of its streams reads."""
+
+    def __init__(self):
+        subscribe = Consumer.subscribe
+        Consumer.subscribe = lambda consumer, topics: subscribe(consumer, [*topics, "elsewhere.v1"])
+
+
+JUDGES = {judge.__name__.lower(): judge for judge in (Plain, Slow, Large, Huge, Wrong, Stuck, Unread)}
 
 if __name__ == "__main__":
     run(load(), JUDGES[sys.argv[1]]())

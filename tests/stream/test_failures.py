@@ -22,6 +22,7 @@ pytestmark = pytest.mark.broker
         ("huge", "cannot be sent"),
         ("wrong", "ZeroDivisionError"),
         ("stuck", "was not finished within 2 s"),
+        ("unread", "no stream reads elsewhere.v1"),
     ],
 )
 def test_what_cannot_be_done_ends_the_worker_and_moves_no_offset(kafka_settings, judge, why):

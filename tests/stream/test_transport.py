@@ -1,14 +1,10 @@
 """What Faust is shown of batches, and when; with Faust's own flow and queues, but no worker around them."""
 
 import asyncio
-import threading
 from types import SimpleNamespace
 
-import pytest
-from faust.types import TP
 from mode.utils.queues import FlowControlEvent, FlowControlQueue
 
-from streamer.errors import TransportError
 from streamer.stream.batches import Batch
 from streamer.stream.transport import Consumer
 
@@ -18,14 +14,11 @@ def batch(number):
 
 
 def shown(flow, queue, known):
-    """A consumer whose batches come into `queue`, once Faust knows its partitions and its flow is open."""
+    """A consumer of `calls.v1` whose batches come into `queue`, once Faust knows its partitions and its flow is open."""
     consumer = object.__new__(Consumer)
-    consumer._early, consumer._serial, consumer._thread = [], 0, threading.get_ident()
-    channels = {TP("calls.v1", 0): [SimpleNamespace(queue=queue)]}
-    consumer.app = SimpleNamespace(
-        flow_control=flow, consumer_generation_id=1, topics=SimpleNamespace(_tp_index=channels), fail=queue.put_nowait
-    )
-    consumer.assignment = lambda: set(channels)
+    consumer._early, consumer._queues, consumer._serial, consumer._shown = [], {}, 0, ["calls.v1"]
+    read = [SimpleNamespace(queue=queue, topics=["calls.v1"])]
+    consumer.app = SimpleNamespace(flow_control=flow, consumer_generation_id=1, topics=read)
     consumer.on_partitions_assigned = lambda *_: known()
     return consumer
 
@@ -49,23 +42,3 @@ def test_what_comes_before_faust_has_opened_its_flow_is_shown_after_it_and_in_or
         return [list(queue.get_nowait().value.spans) for _ in range(queue.qsize())]
 
     assert asyncio.run(run()) == [[0], [1], [2], [3]]
-
-
-def test_a_worker_that_faust_cannot_be_told_of_ends():
-    async def run():
-        failures = asyncio.Queue()
-
-        async def breaks():
-            raise ValueError("of Faust")
-
-        await shown(FlowControlEvent(), failures, breaks)._introduce()
-        return failures.get_nowait()
-
-    assert str(asyncio.run(run())) == "of Faust"
-
-
-def test_a_batch_that_nobody_reads_is_an_error():
-    consumer = shown(FlowControlEvent(), asyncio.Queue(), None)
-    consumer._early = None
-    with pytest.raises(TransportError, match=r"nobody reads elsewhere\.v1"):
-        consumer._take(Batch("records", "elsewhere.v1", {0: []}, 0, 0.0))
