@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 
@@ -36,8 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C as people know it: a run that a shell put into the background would have its children ignore it.
 
     Brokers of tests live so short that what Java's second compiler costs is never earned back. Loops that are entered without
-    a look at their arguments' types have them looked at.
+    a look at their arguments' types have them looked at. No example of a property has a time limit: others have the machine too.
     """
+    hypothesis.settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("patient")
     Straight.checked = True
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -110,14 +115,13 @@ def prefix(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make_settings(broker: str, prefix: str) -> Callable[..., Settings]:
-    """Settings for the broker, a prefix and groups of the test's own, 4 partitions and short sessions; anything may be given."""
+    """Settings for the broker, a prefix and groups of the test's own, and 4 partitions; anything may be given."""
 
     def make(**given: object) -> Settings:
         own = {
             "bootstrap": broker,
             "prefix": prefix,
             "partitions": 4,
-            "session_timeout_ms": 1_500,
             "group": f"{prefix}scorer",
             "trainer_group": f"{prefix}trainer",
             "signals_group": f"{prefix}signals",
@@ -134,5 +138,16 @@ def make_settings(broker: str, prefix: str) -> Callable[..., Settings]:
 def kafka_settings(make_settings: Callable[..., Settings]) -> Settings:
     """`make_settings()`, with all topics in place."""
     settings = make_settings()
+    topics.ensure(settings)
+    return settings
+
+
+@pytest.fixture
+def brief_sessions(make_settings: Callable[..., Settings]) -> Settings:
+    """`kafka_settings` with sessions of a second and a half, where somebody has to be expelled.
+
+    Whoever must not be has those of `kafka_settings`: a busy machine keeps a broker from answering for two seconds.
+    """
+    settings = make_settings(session_timeout_ms=1_500)
     topics.ensure(settings)
     return settings

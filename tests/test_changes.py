@@ -59,7 +59,7 @@ def calls():
     return batch(traffic(7))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.data())
 def test_a_partition_put_together_from_pieces_goes_on_as_if_nothing_had_happened(calls, data):
     whole = calls

@@ -80,7 +80,7 @@ def played(calls, changes, cuts):
     return seen[:-1], told
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(CALLS, st.dictionaries(st.integers(0, 29), GIVEN, max_size=4), st.sets(st.integers(1, 29), max_size=6))
 @example([(CALLERS[0], callee, "subscriber") for callee in CALLEES], {2: {"busy_calls": 2, "busy_every": 1}}, set())
 @example([(CALLERS[0], CALLEES[0], "national")] * 4, {1: {"neighbour_digits": 9}, 3: {"neighbour_digits": 7}}, {2})

@@ -48,7 +48,7 @@ def column(detector):
     return int(np.flatnonzero(alone.until.any(axis=0))[0])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(moves)
 def test_the_table_says_the_longest_of_all_that_hold(steps):
     known, held = register()

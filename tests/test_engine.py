@@ -149,7 +149,7 @@ def test_the_traffic_has_verdicts_of_both_kinds(undisturbed):
     assert {"allow", "block"} <= actions
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32))
 def test_any_cutting_and_any_interleaving_of_partitions_gives_equal_decisions_and_windows(undisturbed, seed):
     whole, expected, states, counts = undisturbed
@@ -632,7 +632,7 @@ def test_a_broken_setup_is_answered_whatever_the_length_of_its_numbers(length):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.text(min_size=1, max_size=40),
     st.text(max_size=40),

@@ -73,7 +73,7 @@ class Oracle:
         return fired
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(
@@ -103,7 +103,7 @@ def test_the_sliding_hour_equals_a_brute_force_oracle(moves, share, least):
                 assert word.until == word.at + 1_800_000
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(0, 900_000), st.booleans(), st.integers(0, 30)), min_size=1, max_size=60),
     st.integers(1, 60),

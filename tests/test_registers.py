@@ -25,7 +25,7 @@ def fact(which, kind, value):
     return SubscriberFact(number=number(which), at=AT, fact=kind, value=value, operator="op-a")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @example([(n, "line", n % 3) for n in range(600)] + [(599, "holder", 1), (3, "holder", 2)])
 @given(
     st.lists(

@@ -64,7 +64,7 @@ def newer(draw, value, shape, defs):
 
 
 @pytest.mark.parametrize("sample", WRITTEN, ids=lambda path: f"{path.parent.name}-{path.stem}")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_fields_that_nobody_knows_yet_change_nothing(sample, data):
     raw = sample.read_bytes()

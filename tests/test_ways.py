@@ -47,7 +47,7 @@ def said(held, pairs, known):
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(step, max_size=30), st.sampled_from([ways.MOST, 2]))
 def test_what_is_known_of_a_way_is_what_a_fresh_look_says(steps, most):
     known, held = engine()._in_force, Ways(SECRET)

@@ -36,7 +36,7 @@ def write(calls, known=True, decided_at=7):
     return writer.write(texts, lines, decided_at)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(call, min_size=1, max_size=6))
 def test_what_is_written_is_what_orjson_writes(calls):
     for (call_id, operator, caller, callee, at, score, cache, late), value in zip(calls, write(calls), strict=True):

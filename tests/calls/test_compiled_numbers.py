@@ -88,7 +88,7 @@ text = st.one_of(spelled, hostile, st.text(max_size=64), st.text("ano\nymus", ma
 record = st.tuples(text, text, st.one_of(st.none(), text))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.sampled_from(HOMES), st.lists(record, min_size=1, max_size=6))
 @example(
     "KZ", [("", "112", None), ("\n\n", "\n", "\n"), ("anonymous", "8 727 234 56 78", "sip:anonymous@anonymous.invalid")]
@@ -123,7 +123,7 @@ def test_compiled_equals_reference(home, records):
     assert prepared.ids(callers).tolist() == found.caller_id.tolist()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(record, min_size=2, max_size=8), st.integers(1, 7))
 def test_a_cut_batch_gives_the_same(records, cut):
     prepared = numbers("KZ")

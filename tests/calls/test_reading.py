@@ -84,7 +84,7 @@ def damaged(draw):
     return bytes(value)
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_500)
 @given(st.lists(st.one_of(record(), damaged(), st.none()), min_size=1, max_size=6))
 @example([orjson.dumps(SETUP), None, b"", b"{", b'{"":""}', b'{"type":"answer"}', orjson.dumps(END)])
 @example([orjson.dumps(SETUP | {"caller": "é"}), orjson.dumps(SETUP | {"trunk": "\x7f", "asserted": ""})])
@@ -92,7 +92,7 @@ def test_a_batch_is_read_as_the_codec_reads_it(values):
     assert as_read(values) == [as_decoded(value) for value in values]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(st.one_of(record(), damaged()), min_size=1, max_size=4), min_size=2, max_size=4))
 def test_what_was_read_before_changes_nothing(batches):
     reader = Reader()

@@ -495,7 +495,7 @@ def undisturbed():
     return log
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32))
 def test_any_cutting_ticks_and_hand_overs_give_equal_revisions_and_windows(undisturbed, seed):
     draw, messages, log = random.Random(seed), mixed(1), Log(lenient(), published=False)

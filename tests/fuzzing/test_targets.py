@@ -28,7 +28,7 @@ def test_what_is_kept_comes_to_what_it_has_to(target):
 
 
 @each_target
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(data=st.binary(max_size=100), at=st.integers(0, 10_000))
 def test_any_bytes_in_a_sound_input(target, data, at):
     sound = target.seeds()[at % len(target.seeds())]

@@ -11,7 +11,7 @@ from itertools import islice
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import ReplayError
@@ -189,7 +189,6 @@ def test_utf_16_is_read_by_its_byte_order_mark_or_its_name_and_on_behind_any_rec
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=20))
-@settings(deadline=None)
 def test_rows_in_utf_16_come_out_as_a_csv_writer_put_them_in(folder, encoding, rows):
     text = io.StringIO()
     csv.writer(text, delimiter="\t").writerows([("a", "b"), *rows])

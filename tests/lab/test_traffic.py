@@ -26,7 +26,7 @@ def minute():
 # the stream as a whole
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.floats(1, 60), st.dictionaries(st.sampled_from(sorted(FRAUDS)), st.floats(0, 0.06)))
 def test_any_traffic_is_valid_in_order_complete_and_repeatable(seed, rate, frauds):
     one = list(Traffic(seed, rate, seconds=4, frauds=frauds, subscribers=1_000))

@@ -140,10 +140,10 @@ class Asleep:
         return getattr(self._consumer, name)
 
 
-def test_a_merger_that_slept_through_its_session_says_nothing_in_that_step(kafka_settings, monkeypatch):
-    with merging(kafka_settings) as merger:
-        busy(kafka_settings, 1, int(time.time() * 1000))
-        monkeypatch.setattr(merger, "_reader", Asleep(merger._reader, kafka_settings.session_timeout_ms / 1000 + 0.2))
+def test_a_merger_that_slept_through_its_session_says_nothing_in_that_step(brief_sessions, monkeypatch):
+    with merging(brief_sessions) as merger:
+        busy(brief_sessions, 1, int(time.time() * 1000))
+        monkeypatch.setattr(merger, "_reader", Asleep(merger._reader, brief_sessions.session_timeout_ms / 1000 + 0.2))
         sent = []
         monkeypatch.setattr(merger, "_send", lambda *given: sent.append(given))
         while LINE not in merger.merger.lines._held:

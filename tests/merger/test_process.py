@@ -98,14 +98,14 @@ def busy(settings, number, at):
     assert not client.flush(10)
 
 
-def test_whoever_takes_over_counts_every_call_once(kafka_settings):
+def test_whoever_takes_over_counts_every_call_once(brief_sessions):
     """A merger is killed, another frozen beyond its session, and one leaves in order, while a line is called all the while."""
-    calls, number = Calls(kafka_settings), 0
-    with Worker(kafka_settings) as worker:
+    calls, number = Calls(brief_sessions), 0
+    with Worker(brief_sessions) as worker:
         worker.says("partitions gained")
-        mergers = [merger(kafka_settings) for _ in range(2)]
+        mergers = [merger(brief_sessions) for _ in range(2)]
         try:
-            busy(kafka_settings, 0, int(time.time() * 1000))
+            busy(brief_sessions, 0, int(time.time() * 1000))
             for turn, how in enumerate(("kill", "freeze", "leave", "end")):
                 for _ in range(150):
                     calls.publish(setup(f"c{number}", f"+4474{number:07d}", callee=LINE, ingress="international"))
@@ -115,22 +115,22 @@ def test_whoever_takes_over_counts_every_call_once(kafka_settings):
                 for _ in range(60):  # of every partition, so that what was counted leaves
                     calls.publish(setup(f"x{turn}.{_}", f"+4475{turn}{_:06d}", ingress="international"))
                 time.sleep(0.5)
-                busy(kafka_settings, turn + 1, int(time.time() * 1000))
+                busy(brief_sessions, turn + 1, int(time.time() * 1000))
                 key = f"line/{LINE}"
-                signal = told(kafka_settings, key, lambda found, n=number: found.values["incoming"] >= n)
+                signal = told(brief_sessions, key, lambda found, n=number: found.values["incoming"] >= n)
                 assert signal.values["incoming"] == number, signal
                 active = next((each for each in mergers if " active: " in each.log), None)
                 if how == "kill":
                     active.kill()
                 elif how == "freeze":
                     active.send(signals_of_unix.SIGSTOP)
-                    time.sleep(2 * kafka_settings.session_timeout_ms / 1000)
+                    time.sleep(2 * brief_sessions.session_timeout_ms / 1000)
                     active.send(signals_of_unix.SIGCONT)
                 elif how == "leave":
                     assert active.stop() == 0
                 if how in ("kill", "leave"):
                     mergers.remove(active)
-                    mergers.append(merger(kafka_settings))
+                    mergers.append(merger(brief_sessions))
             assert not calls.until({f"c{n}" for n in range(number)})
         finally:
             for each in mergers:

@@ -48,7 +48,7 @@ def test_equals_river_on_whole_batches(taught):
     assert np.abs(scores - [taught.score(x) for x in drawn]).max() < CLOSE
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     values=st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), min_size=features.COUNT, max_size=features.COUNT)
 )

@@ -404,7 +404,7 @@ def change(book, topic, now, which, status):
     return []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(steps=steps, cuts=st.sets(st.integers(0, 60), max_size=6), again=st.integers(0, 20))
 def test_any_cutting_by_restarts_gives_the_same_cases_with_the_same_content(steps, cuts, again):
     """After a restart a book knows the topic alone, and hears what came last once more."""

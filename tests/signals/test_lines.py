@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer import counting
@@ -40,7 +40,6 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(steps)
 def test_what_is_kept_running_of_lines_that_share_something_is_what_they_add_up_to(taken):
     held, now, said = Lines(), NOW, {}

@@ -1,7 +1,7 @@
 """Lures against a plain list: who is one, what is said of it, that the oldest go first, and that whoever takes over knows the same."""
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.calls.signals import Lure, Signal
@@ -25,7 +25,6 @@ def heard(lures, now, last):
     return last
 
 
-@settings(deadline=None)
 @given(TOLD, st.integers(1, 5), st.integers(0, 60))
 def test_whoever_hears_of_them_knows_those_of_the_last_day_the_newest_first(told, most, cut):
     lures, last, expected, now = Lures(most), {}, [], NOW

@@ -61,7 +61,7 @@ MESSAGES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MESSAGES)
 def test_windows_hold_what_was_counted_in_them(messages):
     """The rule of `streamer.signals.subjects`: the step that the clock is in and the six before it."""
@@ -171,7 +171,7 @@ def test_bursts_of_a_block_are_told_of_by_the_trunk_that_they_came_over_and_know
     assert said(held)[route.key] is None
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(
     st.sampled_from([VICTIM, VICTIM + 1]), st.sampled_from([44740012, 7916555]), st.integers(1, 2), st.integers(0, 4_000),
 ), min_size=1, max_size=60))  # fmt: skip
@@ -366,7 +366,7 @@ def test_a_line_that_is_silent_for_a_day_is_forgotten():
     assert held.held["line"] == 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 59), st.integers(1, 7))
 def test_whoever_takes_over_counts_everything_once(cut, back):
     """At any place, from any place before: calls to a line are counted once, and the windows are the same."""
@@ -399,7 +399,7 @@ BURSTS = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.integers(0, 25), st.integers(1, 6), st.none() | st.none() | BURSTS), max_size=20), BURSTS)
 def test_what_a_burst_is_goes_by_the_policy(steps, first):
     """Callers in a span of `burst_s` and the one before it, all over one trunk, of a number that has no usual ones; for a minute."""

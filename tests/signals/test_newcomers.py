@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer import counting
@@ -59,7 +59,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(LINES, LIMITS)
 def test_figures_are_what_the_latest_of_each_line_come_to_under_a_policy(told, own):
     held, limits = Newcomers(), counting.limits(own)

@@ -47,11 +47,11 @@ def test_an_orderly_hand_over_repeats_nothing_and_keeps_every_window(kafka_setti
     check(kafka_settings, calls, load.published)
 
 
-def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka_settings):
-    rules(kafka_settings)
-    calls, draw = Calls(kafka_settings), random.Random(1)
+def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(brief_sessions):
+    rules(brief_sessions)
+    calls, draw = Calls(brief_sessions), random.Random(1)
     entry = {"list": "block", "match": "exact", "number": EVIL, "side": "caller"}
-    running = [Worker(kafka_settings, **SETTINGS) for _ in range(2)]
+    running = [Worker(brief_sessions, **SETTINGS) for _ in range(2)]
     try:
         for worker in running:
             worker.says("partitions gained")
@@ -61,14 +61,14 @@ def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka
                 victim = running.pop(draw.randrange(2))
                 if turn == 3:
                     victim.send(signal.SIGSTOP)
-                    time.sleep(2 * kafka_settings.session_timeout_ms / 1000)
+                    time.sleep(2 * brief_sessions.session_timeout_ms / 1000)
                     victim.send(signal.SIGCONT)
                     victim.says("partitions gained", times=2)
                     running.append(victim)
                 else:
                     victim.kill()
-                    running.append(Worker(kafka_settings, **SETTINGS))
-                control(kafka_settings, calls.topics.lists, "k", None if turn % 2 else entry)
+                    running.append(Worker(brief_sessions, **SETTINGS))
+                control(brief_sessions, calls.topics.lists, "k", None if turn % 2 else entry)
                 running[-1].says("partitions gained")
         assert not calls.until(load.published), running[0].log + running[1].log
         for worker in running:
@@ -76,7 +76,7 @@ def test_kills_at_any_moment_change_no_window_and_no_verdict_that_was_said(kafka
     finally:
         for worker in running:
             worker.kill()
-    check(kafka_settings, calls, load.published)
+    check(brief_sessions, calls, load.published)
 
 
 def test_the_log_of_state_stays_near_what_is_held(kafka_settings):

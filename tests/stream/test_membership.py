@@ -37,21 +37,21 @@ def test_orderly_leaves_repeat_nothing(kafka_settings):
     [("plain", "slow", ("kill", "freeze", "kill", "freeze")), (None, None, ("kill", "kill"))],
     ids=["trivial", "engine"],
 )
-def test_kills_and_freezes_leave_no_setup_undecided(kafka_settings, keeps, comes_and_goes, ends):
+def test_kills_and_freezes_leave_no_setup_undecided(brief_sessions, keeps, comes_and_goes, ends):
     """What a frozen worker held it does not publish after it wakes; it joins anew and leaves in order.
 
     What is sent was judged no longer ago than a session, the slow judge's time and that of sending a batch. A freeze is
     twice a session, so that what lay in the frozen worker is older. The one message that was on its way to the client
     when the freeze came may be.
     """
-    freeze_ms = 2 * kafka_settings.session_timeout_ms
-    calls = Calls(kafka_settings)
-    with Worker(kafka_settings, judge=keeps) as keeper:
+    freeze_ms = 2 * brief_sessions.session_timeout_ms
+    calls = Calls(brief_sessions)
+    with Worker(brief_sessions, judge=keeps) as keeper:
         calls.publish(setup("first", "+77010000001"))
         assert not calls.until({"first"}), keeper.log
         with Load(calls, 1_000) as load:
             for how in ends:
-                with Worker(kafka_settings, judge=comes_and_goes) as other:
+                with Worker(brief_sessions, judge=comes_and_goes) as other:
                     other.says("partitions gained")
                     assert not calls.until(set(load.published)), other.log
                     if how == "kill":

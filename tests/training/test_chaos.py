@@ -21,8 +21,8 @@ MATURE_S = 5.0
 
 
 @pytest.fixture
-def world(make_settings, kafka_settings, tmp_path):
-    made = World(kafka_settings, tmp_path, mature_s=MATURE_S)
+def world(make_settings, brief_sessions, tmp_path):
+    made = World(brief_sessions, tmp_path, mature_s=MATURE_S)
     yield made
     made.close()
 

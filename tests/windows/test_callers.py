@@ -15,7 +15,7 @@ def test_a_slot_costs_at_most_512_bytes_with_its_share_of_the_index():
     assert slots.slot_bytes(store) + store.cells.nbytes / 1_000_000 <= 512
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.integers(0, 1), st.integers(0, 2)), max_size=300))
 def test_open_and_release_in_any_order_find_what_a_dictionary_finds(moves):
     store = slots.store(1_000, secret_words(b"a test"))

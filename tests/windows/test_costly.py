@@ -20,7 +20,7 @@ def lately(at, now):
     return now // 100_000 - at // 100_000 < sliding.STEPS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(st.integers(0, 90_000), st.integers(1, 900_000), st.booleans(), st.booleans(), st.booleans()),
@@ -57,7 +57,7 @@ def test_what_goes_on_and_overlaps_is_what_a_list_of_calls_says(drawn):
         assert store.talk[slot, 2 * sliding.STEPS : 3 * sliding.STEPS].sum() == sum(tenths)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 3), max_size=80))
 def test_the_range_that_leads_is_the_one_with_most_calls(ranges):
     store, leader, ahead = slots.store(100, SECRET), None, 0
@@ -94,7 +94,7 @@ APART = [
 ][:6]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 30 * 3_600), st.sampled_from(APART)), min_size=1, max_size=40))
 def test_a_country_is_new_for_eight_hours_and_known_until_a_day_without_a_call(drawn):
     store, first, now = slots.store(100, SECRET), {}, NOW // 10_000 * 10

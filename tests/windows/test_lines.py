@@ -12,7 +12,7 @@ from streamer.windows.sliding import STEPS
 START = 2_900_000
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 3) | st.integers(0, 20), st.integers(0, 6), st.integers(0, 9), st.integers(0, 7)))
 )

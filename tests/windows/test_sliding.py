@@ -19,7 +19,7 @@ def rows():
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MOVES)
 def test_counts_equal_those_of_a_brute_force_oracle(moves):
     """Each move lets the clock go on and adds an event that lies somewhere behind it."""
@@ -39,7 +39,7 @@ def test_counts_equal_those_of_a_brute_force_oracle(moves):
                 assert sliding.total(counts, ring, which) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 200_000), min_size=1, max_size=80))
 def test_a_window_lies_between_the_exact_windows_of_its_length_and_a_sixth_more(gaps):
     """The stated error: a window spans W to W + W/6."""

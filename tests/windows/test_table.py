@@ -25,7 +25,7 @@ def hashes(seed, n):
     return np.unique(np.random.default_rng(seed).integers(-(2**63), 2**63, n))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1_023)), max_size=300))
 def test_place_and_remove_find_what_a_set_finds(moves):
     held = calls.calls(8 * table.SEGMENT, 1)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.calls import signals
@@ -34,7 +34,6 @@ def noted(rows, begin=1_000_000, partition=1):
     return held, at
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_sums_are_what_was_noted_and_each_row_is_in_one_message(rows):
     held, at = noted(rows)
