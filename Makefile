@@ -7,6 +7,8 @@ JOBS   ?= 2
 QUICK  := not broker and not slow and not anew
 COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
+# Set in many images; then every process that starts compiles two thousand modules of Python anew, which takes it three seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help env demo test lint quick bench evaluate fuzz chaos soak fit real upgrade clean dashboards screens system anew
 
