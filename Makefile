@@ -56,11 +56,11 @@ test: $(VENV)/.packages ## every check and test, on a real broker
 	@# The compiler of the loops has one core, the checks the other.
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint $(STAMP)
 	@$(BIN)/streamer compile
-	@# Tests with a broker leave two cores idle for 40 % of their time: those without one have what is left, and are shown after them.
+	@# Tests with a broker leave two cores idle for 40 % of their time: those without one have what is left; shown after them.
 	@others=$$(mktemp); trap 'rm -f "$$others"' EXIT; \
 	nice $(BIN)/python -m pytest -q -m '$(QUICK)' >"$$others" 2>&1 & quick=$$!; \
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 -m '(broker or slow) and not anew'; failed=$$?; \
-	wait $$quick || failed=$$?; cat "$$others"; exit $$failed
+	tail --pid=$$quick --lines=+1 --follow "$$others"; wait $$quick || failed=$$?; exit $$failed
 
 quick: env ## tests without a broker
 	@$(BIN)/python -m pytest -q -m '$(QUICK)'

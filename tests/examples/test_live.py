@@ -28,8 +28,10 @@ class Switch:
     def __init__(self, settings, *more):
         command = [sys.executable, str(EXAMPLES / "switch_consumer.py"), "--bootstrap", settings.bootstrap,
                    "--prefix", settings.prefix, "--operator", "op-a", *more]  # fmt: skip
+        # Unbuffered, a line and its end are written one after the other, and librdkafka says something in between.
+        env = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=env
         )
         self.said, self.log = [], []
         self._readers = [
