@@ -4,7 +4,6 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests with a broker mostly wait; with three at a time brokers on two cores were seen to be away for ten seconds.
 JOBS   ?= 2
-QUICK  := not broker and not slow and not anew
 COUNT  ?= 10000000
 STAMP  := $(VENV)/.complete
 # Set in many images; then every process that starts compiles two thousand modules of Python anew, which takes it three seconds.
@@ -56,14 +55,10 @@ test: $(VENV)/.packages ## every check and test, on a real broker
 	@# The compiler of the loops has one core, the checks the other.
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint $(STAMP)
 	@$(BIN)/streamer compile
-	@# Tests with a broker leave two cores idle for 40 % of their time: those without one have what is left; shown after them.
-	@others=$$(mktemp); trap 'rm -f "$$others"' EXIT; \
-	nice $(BIN)/python -m pytest -q -m '$(QUICK)' >"$$others" 2>&1 & quick=$$!; \
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 -m '(broker or slow) and not anew'; failed=$$?; \
-	tail --pid=$$quick --lines=+1 --follow "$$others"; wait $$quick || failed=$$?; exit $$failed
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 -m 'not anew'
 
 quick: env ## tests without a broker
-	@$(BIN)/python -m pytest -q -m '$(QUICK)'
+	@$(BIN)/python -m pytest -q -m 'not broker and not slow and not anew'
 
 dashboards: env ## the Grafana dashboards, written anew from streamer/dashboards
 	@$(BIN)/streamer dashboards
