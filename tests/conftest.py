@@ -39,9 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Brokers of tests live so short that what Java's second compiler costs is never earned back. Loops that are entered without
     a look at their arguments' types have them looked at. No example of a property has a time limit: others have the machine too.
     """
-    hypothesis.settings.register_profile(
-        "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-    )
+    hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
     Straight.checked = True
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.broker
 
 @pytest.mark.slow
 def test_workers_replaced_one_by_one_under_load_leave_no_setup_undecided(make_settings):
-    settings = make_settings(session_timeout_ms=6_000)
+    settings = make_settings()
 
     def start():
         return Worker(settings)

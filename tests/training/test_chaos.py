@@ -21,7 +21,7 @@ MATURE_S = 5.0
 
 
 @pytest.fixture
-def world(make_settings, brief_sessions, tmp_path):
+def world(brief_sessions, tmp_path):
     made = World(brief_sessions, tmp_path, mature_s=MATURE_S)
     yield made
     made.close()
